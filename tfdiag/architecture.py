@@ -1,0 +1,58 @@
+"""What the model is: its layers, their roles, its loss. Pure data, no Keras."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+#: What a layer is for; rules read it to decide whether they apply.
+ROLES = ("hidden", "output", "normalization", "embedding", "recurrent", "attention", "gate")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer of the model, as rules and the tab see it.
+
+    Attributes:
+        name: unique in the model; a layer inside a nested model is "outer/inner".
+        type: name of the layer's class, such as "Conv2D".
+        shape: output shape without the batch axis, `None` where an axis is open;
+            empty if it is not known.
+        parameters: number of weights' entries, trainable or not.
+        trainable: True if training changes at least one of its weights.
+        activation: name of the function at its end ("relu", "tanh", "softmax", ...),
+            or None if it has none or if it is linear.
+        role: one of `ROLES`.
+        inputs: names of the layers that feed it, if they are known.
+    """
+
+    name: str
+    type: str
+    shape: tuple[int | None, ...] = ()
+    parameters: int = 0
+    trainable: bool = False
+    activation: str | None = None
+    role: str = "hidden"
+    inputs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A model's layers, from its input to its output, and how it is trained.
+
+    Attributes:
+        layers: `L` layers in the order in which data passes them.
+        loss: the loss as the user wrote it, or None if the model has its own.
+        optimizer: name of the optimizer's class.
+        settings: whatever else a user would compare between two runs (learning
+            rate, batch size, ...), as text or numbers.
+    """
+
+    layers: tuple[Layer, ...]
+    loss: str | None = None
+    optimizer: str | None = None
+    settings: dict[str, str | float | int | bool | None] = field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the `L` layers."""
+        return tuple(layer.name for layer in self.layers)

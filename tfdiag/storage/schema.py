@@ -1,0 +1,143 @@
+"""What a recording is on disk: names, types and version. Writer, reader and plugin agree here.
+
+A recording is an ordinary TensorBoard event file. Each step is one event with up to:
+
+    tag                        plugin         value
+    tfdiag/stats/<hash8>       tfdiag         float32[metrics, layers]; content: the manifest
+    tfdiag/series/<hash8>      tfdiag         float32[names]; content: {"schema", "series": names}
+    tfdiag/images              tfdiag         uint8[N, H, W, C], the probe images, once
+    tfdiag/cams/<hash8>        tfdiag         float16[N, 2, h, w], raw Grad-CAM maps of the true
+                                              and of the predicted class; content: the samples
+    tfdiag/predictions/<hash8> tfdiag         float32[N, 3]: predicted class, its probability,
+                                              the probability of the true class
+    tfdiag/report              tfdiag_events  string[1], JSON of the rules' report
+    tfdiag/gradients/<layer>   histograms     float64[K, 3], TensorBoard's own histogram
+    tfdiag/gradcam/<sample>    images         TensorBoard's own image
+    tfdiag/<name>              scalars        a few aggregates, float32
+
+A hash is of the content, so that a changed model in the same folder opens a new tag: TensorBoard
+keeps only the first content of a tag. nan in a matrix means "not measured".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from tfdiag.architecture import Architecture, Layer
+from tfdiag.errors import TfdiagError
+
+#: Version of all that is described here. A reader refuses a newer one.
+SCHEMA = 1
+
+#: Name under which TensorBoard keeps our matrices.
+PLUGIN = "tfdiag"
+#: Name under which TensorBoard keeps our reports: a name of its own has a sampling budget of its own.
+EVENTS_PLUGIN = "tfdiag_events"
+
+STATS = "tfdiag/stats/"
+SERIES = "tfdiag/series/"
+IMAGES = "tfdiag/images"
+CAMS = "tfdiag/cams/"
+PREDICTIONS = "tfdiag/predictions/"
+REPORT = "tfdiag/report"
+GRADIENT_HISTOGRAMS = "tfdiag/gradients/"
+GRADCAM_IMAGES = "tfdiag/gradcam/"
+SCALARS = "tfdiag/"
+
+
+def encode(content: Mapping[str, Any]) -> bytes:
+    """Returns `content` as canonical JSON, with the schema version added.
+
+    >>> encode({"series": ["loss"]})
+    b'{"schema":1,"series":["loss"]}'
+    """
+    return json.dumps(
+        {"schema": SCHEMA, **content}, sort_keys=True, separators=(",", ":"), allow_nan=False
+    ).encode()
+
+
+def decode(content: bytes) -> dict[str, Any]:
+    """Returns the content that `encode` wrote.
+
+    Raises:
+        TfdiagError: if it is not such a content, or of a newer schema than this reader knows.
+    """
+    try:
+        decoded = json.loads(content)
+        version = decoded["schema"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise TfdiagError(
+            f"This is not a tfdiag recording: its content starts with {content[:40]!r}, but JSON "
+            "with a `schema` was expected. Remove the event file, or record the run again."
+        ) from error
+    if not isinstance(version, int) or version > SCHEMA:
+        raise TfdiagError(
+            f"This recording has schema version {version!r}, but this tfdiag reads versions up to "
+            f"{SCHEMA}. Install the tfdiag that wrote it, or a newer one."
+        )
+    return decoded
+
+
+def tag(prefix: str, content: bytes) -> str:
+    """Returns `prefix` with the first 8 hexadecimal digits of the content's SHA-256.
+
+    >>> tag("tfdiag/series/", b'{"schema":1,"series":["loss"]}')
+    'tfdiag/series/7447f86e'
+    """
+    return prefix + hashlib.sha256(content).hexdigest()[:8]
+
+
+def manifest(
+    architecture: Architecture,
+    metrics: tuple[str, ...],
+    *,
+    thresholds: Mapping[str, Mapping[str, Any]],
+    versions: Mapping[str, str],
+    not_measured: Mapping[str, str],
+    probe_samples: int,
+    monitor: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Returns the manifest of a recording, ready for `encode`.
+
+    Args:
+        architecture: the model's `L` layers.
+        metrics: names of the matrix's rows.
+        thresholds: rule's id to its thresholds, as the user set them.
+        versions: package's name to its version.
+        not_measured: measure's name to the reason why this recording has none of it.
+        probe_samples: number of samples in the probe set; 0 if there is none.
+        monitor: the monitor's own settings (cadence, ...).
+    """
+    return {
+        "architecture": asdict(architecture),
+        "metrics": list(metrics),
+        "thresholds": {rule: dict(values) for rule, values in thresholds.items()},
+        "versions": dict(versions),
+        "not_measured": dict(not_measured),
+        "probe_samples": probe_samples,
+        "monitor": dict(monitor),
+    }
+
+
+def architecture(manifest: Mapping[str, Any]) -> Architecture:
+    """Returns the architecture in a decoded manifest.
+
+    Raises:
+        TfdiagError: if the manifest is not of the form that `manifest` writes.
+    """
+    try:
+        fields = dict(manifest["architecture"])
+        layers = tuple(
+            Layer(**{**layer, "shape": tuple(layer["shape"]), "inputs": tuple(layer["inputs"])})
+            for layer in fields.pop("layers")
+        )
+        return Architecture(layers=layers, **fields)
+    except (KeyError, TypeError, ValueError) as error:
+        raise TfdiagError(
+            f"The recording's manifest is damaged ({type(error).__name__}: {error}). "
+            "Remove the event file, or record the run again."
+        ) from error

@@ -1,0 +1,78 @@
+"""The record in the middle: what was measured in a run, and what was found in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tfdiag.architecture import Architecture
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """Measurements of one training run.
+
+    Attributes:
+        steps: `int64[S]`, optimizer steps with a record, strictly increasing. Step 1 is
+            the state after the first update.
+        architecture: the model's `L` layers.
+        columns: measure's name (see `tfdiag.metrics`) to `float32[S, L]`. nan means "not
+            measured here": by design (a layer without weights has no gradient), at that
+            step (the probe set is visited less often), or because the tensor was not
+            finite, which its `*_nonfinite` count then says.
+        series: name to `float32[S]`, one number per step for the whole model: "loss" (mean
+            over the training batch), "gradient_norm" (global L2 norm), "learning_rate",
+            "probe_loss", "probe_<metric>", "epoch", "val_<metric>"... nan means "not measured
+            at that step"; a loss that was measured and not finite is stored as such, so
+            rules about a loss also read "loss_nonfinite" (0 or 1).
+        wall_times: `float64[S]`, seconds since the Unix epoch.
+        not_measured: measure's or series' name to the reason why this run has none of it.
+        probe_samples: number of samples in the probe set; 0 if there is none.
+    """
+
+    steps: np.ndarray
+    architecture: Architecture
+    columns: Mapping[str, np.ndarray]
+    series: Mapping[str, np.ndarray] = field(default_factory=dict)
+    wall_times: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    not_measured: Mapping[str, str] = field(default_factory=dict)
+    probe_samples: int = 0
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the `L` layers, from the input side to the output side."""
+        return self.architecture.names
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong: what, where, since when, how badly.
+
+    Attributes:
+        severity: "watch" (unusual, harmless so far), "warn" (training suffers) or
+            "critical" (stop and fix).
+        step: the first recorded step of the trouble.
+        message: the evidence in one sentence: the number, its limit, for how long.
+        evidence: the same in a few characters, "97 % ≥ 95 %".
+        layer: name of the layer to blame; None if it is about the whole model.
+        value: the number that was measured; nan if it is not finite.
+        limit: the limit that it crossed; nan if there is none.
+        metric: name of the measure or series that `value` is of; None if several.
+        rule: id of the rule that found it; the rule engine fills it in.
+    """
+
+    severity: str
+    step: int
+    message: str
+    evidence: str
+    layer: str | None = None
+    value: float = float("nan")
+    limit: float = float("nan")
+    metric: str | None = None
+    rule: str = ""
+
+
+#: Severities from the mildest to the worst.
+SEVERITIES: tuple[str, ...] = ("watch", "warn", "critical")
