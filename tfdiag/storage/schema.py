@@ -86,7 +86,7 @@ def tag(prefix: str, content: bytes) -> str:
     """Returns `prefix` with the first 8 hexadecimal digits of the content's SHA-256.
 
     >>> tag("tfdiag/series/", b'{"schema":1,"series":["loss"]}')
-    'tfdiag/series/7447f86e'
+    'tfdiag/series/71458e18'
     """
     return prefix + hashlib.sha256(content).hexdigest()[:8]
 
