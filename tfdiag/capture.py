@@ -1,0 +1,327 @@
+"""Takes sums of gradients and weights inside the real, compiled training step.
+
+A second, instrumented train function is built beside the model's own and exchanged in for
+sampled executions only. All other steps run the user's own program, unmodified. This module
+holds what tfdiag leans on in Keras' trainer and optimizers; nothing else here knows of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfdiag.statistics import (
+    BINS,
+    INF_BIN,
+    LOWEST_EXPONENT,
+    NAN_BIN,
+    OCTAVES,
+    ZERO_BIN,
+)
+
+_log = logging.getLogger("tfdiag")
+
+#: A weight's histogram is taken of at most this many of its entries, evenly strided.
+HISTOGRAM_ENTRIES = 65_536
+
+
+@dataclass(frozen=True, eq=False)
+class StepSums:
+    """What one sampled training step added up.
+
+    Attributes:
+        variables: `W` trainable variables, in the order in which the optimizer got them.
+        sums: `float32[W, 9]`, columns as in `tfdiag.statistics.WEIGHT_SUMS`.
+        histograms: `float32[W, BINS]`, entries per bin, scaled up to the whole weight.
+        loss: mean loss over the training batch; None if the step did not call `compute_loss`.
+    """
+
+    variables: list[Any]
+    sums: np.ndarray
+    histograms: np.ndarray
+    loss: float | None
+
+
+class TrainingTap:
+    """The instrumented train function of one model, and its exchange with the plain one.
+
+    Args:
+        model: a compiled Keras model.
+
+    Attributes:
+        failure: why nothing can be measured, once that is known; training goes on without us.
+    """
+
+    def __init__(self, model: keras.Model):
+        self.failure: str | None = None
+        self._model = model
+        self._plain: Callable | None = None
+        self._instrumented: Callable | None = None
+        self._armed = False
+        self._result: Any = None
+        self._variables: list[Any] = []
+        self._sink = threading.local()
+        self._traced = False
+
+    def attach(self) -> None:
+        """Puts our dispatcher in the place of the model's train function.
+
+        Call after `make_train_function`, that is in `on_train_begin`. A dispatcher that an
+        exception out of an earlier `fit` left behind is healed.
+        """
+        current = self._model.train_function
+        if isinstance(current, _Dispatch):
+            current = current.plain
+        if current is not self._plain:  # first fit, or compiled anew
+            self._plain, self._instrumented, self._traced = current, None, False
+        if current is not None:
+            self._model.train_function = _Dispatch(self, current)
+
+    def detach(self) -> None:
+        """Puts the model's own train function back."""
+        if isinstance(self._model.train_function, _Dispatch):
+            self._model.train_function = self._model.train_function.plain
+
+    def arm(self) -> None:
+        """Lets the next execution be a sampled one."""
+        self._armed = self.failure is None
+
+    def take(self) -> StepSums | None:
+        """Returns what the last sampled execution added up, once; None if there is nothing."""
+        result, self._result = self._result, None
+        if result is None:
+            return None
+        loss = result.get("loss")
+        weights = [w for name, w in sorted(result.items()) if name.startswith("sums")]
+        histograms = [h for name, h in sorted(result.items()) if name.startswith("bins")]
+        if not weights:
+            return None
+        strides = np.array([_stride(v.shape) for v in self._variables], np.float32)
+        return StepSums(
+            variables=self._variables,
+            sums=np.concatenate([np.asarray(w) for w in weights]),
+            histograms=np.concatenate([np.asarray(h) for h in histograms]) * strides[:, None],
+            loss=None if loss is None else float(np.asarray(loss)),
+        )
+
+    def run(self, plain: Callable, iterator: Any) -> Any:
+        """Runs one execution: sampled if armed, else the user's own program."""
+        if not self._armed:
+            return plain(iterator)
+        self._armed = False
+        if self._instrumented is None:
+            self._instrumented = self._build()
+        try:
+            with self._patched():
+                output = self._instrumented(iterator)
+        except Exception as error:
+            if self._traced or isinstance(error, StopIteration):
+                raise  # the user's own error: the data, a numeric check, the end of the epoch
+            # Tracing failed, so no data was consumed and no weight has changed.
+            self._give_up(error)
+            return plain(iterator)
+        self._result = output["tfdiag"]
+        return output["logs"]
+
+    def _build(self) -> Callable:
+        model, plain = self._model, self._model.train_function
+        train_step = model.train_step
+
+        def instrumented_step(data: Any) -> dict[str, Any]:
+            self._sink.taken = {}
+            self._sink.variables = []
+            try:
+                logs = train_step(data)
+                taken = self._sink.taken
+            finally:
+                self._sink.taken = None
+            self._variables = self._sink.variables
+            self._traced = True
+            return {"logs": logs, "tfdiag": taken}
+
+        model.__dict__["train_step"] = instrumented_step
+        try:
+            model.make_train_function(force=True)
+            return model.train_function
+        finally:
+            del model.__dict__["train_step"]
+            model.train_function = plain
+
+    @contextlib.contextmanager
+    def _patched(self) -> Iterator[None]:
+        """Replaces `apply` of each optimizer and `compute_loss`, during this call only."""
+        with contextlib.ExitStack() as stack:
+            for optimizer in self._optimizers():
+                stack.enter_context(_replaced(optimizer, "apply", self._tap_apply(optimizer)))
+            stack.enter_context(_replaced(self._model, "compute_loss", self._tap_loss()))
+            yield
+
+    def _optimizers(self) -> list[Any]:
+        found = [v for v in vars(self._model).values() if isinstance(v, keras.optimizers.Optimizer)]
+        return list({id(optimizer): optimizer for optimizer in found}.values())
+
+    def _tap_apply(self, optimizer: Any) -> Callable:
+        original = optimizer.apply
+
+        def apply(grads: Any, trainable_variables: Any = None) -> Any:
+            taken = getattr(self._sink, "taken", None)
+            if taken is None:
+                return original(grads, trainable_variables)
+            grads = list(grads)
+            known = trainable_variables is not None
+            variables = list(trainable_variables if known else optimizer._trainable_variables)
+            pairs = [(g, v) for g, v in zip(grads, variables, strict=True) if g is not None]
+            before = [tf.identity(v.value) for _, v in pairs]
+            if known and not optimizer.built:
+                optimizer.build(variables)  # a loss scale does not exist before
+            scale = _loss_scale(optimizer)
+            result = original(grads, variables if known else None)
+            try:
+                order = f"{len(taken):03d}"
+                gradients = [_unscaled(g, scale) for g, _ in pairs]
+                after = [tf.convert_to_tensor(v.value) for _, v in pairs]
+                taken[f"sums{order}"] = _weight_sums(gradients, before, after)
+                taken[f"bins{order}"] = _histograms(gradients)
+                self._sink.variables.extend(v for _, v in pairs)
+            except Exception as error:  # ours alone: the user's update has been made
+                self._give_up(error)
+            return result
+
+        return apply
+
+    def _tap_loss(self) -> Callable:
+        original = self._model.compute_loss
+
+        def compute_loss(*args: Any, **kwargs: Any) -> Any:
+            loss = original(*args, **kwargs)
+            taken = getattr(self._sink, "taken", None)
+            if taken is not None and loss is not None:
+                taken["loss"] = tf.cast(loss, tf.float32)
+            return loss
+
+        return compute_loss
+
+    def _give_up(self, error: Exception) -> None:
+        self.failure = f"the training step could not be instrumented: {error}"
+        _log.warning(
+            "tfdiag cannot measure gradients here and trains on without them: %s: %s",
+            type(error).__name__,
+            error,
+            exc_info=_log.isEnabledFor(logging.DEBUG),
+        )
+
+
+class _Dispatch:
+    """Stands where Keras looks for the model's train function."""
+
+    def __init__(self, tap: TrainingTap, plain: Callable):
+        self.plain = plain
+        self._tap = tap
+
+    def __call__(self, iterator: Any) -> Any:
+        return self._tap.run(self.plain, iterator)
+
+
+@contextlib.contextmanager
+def _replaced(owner: Any, name: str, value: Callable) -> Iterator[None]:
+    # Through __dict__, since Keras tracks what is set as an attribute.
+    missing = object()
+    previous = vars(owner).get(name, missing)
+    vars(owner)[name] = value
+    try:
+        yield
+    finally:
+        if previous is missing:
+            del vars(owner)[name]
+        else:
+            vars(owner)[name] = previous
+
+
+def _loss_scale(optimizer: Any) -> Any:
+    """Returns what the loss was multiplied by, so that gradients can be divided by it."""
+    dynamic = getattr(optimizer, "dynamic_scale", None)
+    if dynamic is not None:
+        return tf.identity(dynamic.value)  # before the update, which may change it
+    return getattr(optimizer, "loss_scale_factor", None)
+
+
+def _unscaled(gradient: Any, scale: Any) -> tf.Tensor:
+    gradient = tf.cast(tf.convert_to_tensor(gradient), tf.float32)
+    return gradient if scale is None else gradient / scale
+
+
+def _weight_sums(
+    gradients: list[tf.Tensor], before: list[tf.Tensor], after: list[tf.Tensor]
+) -> tf.Tensor:
+    """Returns `float32[W, 9]`, columns as in `tfdiag.statistics.WEIGHT_SUMS`."""
+    rows = []
+    for gradient, old, new in zip(gradients, before, after, strict=True):
+        old, new = tf.cast(old, tf.float32), tf.cast(new, tf.float32)
+        rows.append(
+            tf.stack(
+                [
+                    tf.cast(tf.size(gradient), tf.float32),
+                    2 * tf.nn.l2_loss(gradient),
+                    tf.reduce_max(tf.abs(gradient)),
+                    _count(tf.equal(gradient, 0)),
+                    _count(~tf.math.is_finite(gradient)),
+                    2 * tf.nn.l2_loss(old),
+                    2 * tf.nn.l2_loss(new),
+                    2 * tf.nn.l2_loss(new - old),
+                    _count(~tf.math.is_finite(new)),
+                ]
+            )
+        )
+    return tf.stack(rows)
+
+
+def _count(condition: tf.Tensor) -> tf.Tensor:
+    return tf.cast(tf.math.count_nonzero(condition), tf.float32)
+
+
+def _histograms(gradients: list[tf.Tensor]) -> tf.Tensor:
+    """Returns `float32[W, BINS]`: entries per power of two, per weight."""
+    bins = [
+        _bins(tf.reshape(gradient, [-1])[:: _stride(gradient.shape)]) + BINS * row
+        for row, gradient in enumerate(gradients)
+    ]
+    size = BINS * len(gradients)  # a Python number: XLA needs it while tracing
+    counts = tf.raw_ops.DenseBincount(
+        input=tf.concat(bins, axis=0),
+        size=tf.constant(size, tf.int32),
+        weights=tf.zeros([0], tf.float32),
+        binary_output=False,
+    )
+    return tf.reshape(counts, [len(gradients), BINS])
+
+
+def _bins(values: tf.Tensor) -> tf.Tensor:
+    """Returns the histogram bin of each value, `int32[N]`, from its float32 exponent."""
+    bits = tf.bitcast(values, tf.int32)
+    exponent = tf.bitwise.bitwise_and(tf.bitwise.right_shift(bits, 23), 0xFF) - 127
+    octave = tf.clip_by_value(exponent - LOWEST_EXPONENT, 0, OCTAVES - 1)
+    bins = tf.where(values > 0, octave + OCTAVES, octave)
+    bins = tf.where(tf.equal(values, 0), ZERO_BIN, bins)
+    bins = tf.where(tf.math.is_inf(values), INF_BIN, bins)
+    return tf.where(tf.math.is_nan(values), NAN_BIN, bins)
+
+
+def _stride(shape: Any) -> int:
+    """Returns the stride that leaves at most `HISTOGRAM_ENTRIES` entries of a weight.
+
+    It shares no factor with the last axis, so that no unit is left out.
+    """
+    size = math.prod(shape)
+    stride = max(1, math.ceil(size / HISTOGRAM_ENTRIES))
+    while stride > 1 and math.gcd(stride, int(shape[-1])) > 1:
+        stride += 1
+    return stride
