@@ -10,7 +10,8 @@ A recording is an ordinary TensorBoard event file. Each step is one event with u
                                               and of the predicted class; content: the samples
     tfdiag/predictions/<hash8> tfdiag         float32[N, 3]: predicted class, its probability,
                                               the probability of the true class
-    tfdiag/report              tfdiag_events  string[1], JSON of the rules' report
+    tfdiag/report              tfdiag_events  string[1], JSON: {"schema", "report", "finished",
+                                              "cost"}; the newest one counts
     tfdiag/gradients/<layer>   histograms     float64[K, 3], TensorBoard's own histogram
     tfdiag/gradcam/<sample>    images         TensorBoard's own image
     tfdiag/<name>              scalars        a few aggregates, float32
@@ -23,6 +24,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -35,7 +37,7 @@ SCHEMA = 1
 
 #: Name under which TensorBoard keeps our matrices.
 PLUGIN = "tfdiag"
-#: Name under which TensorBoard keeps our reports: a name of its own has a sampling budget of its own.
+#: Name under which TensorBoard keeps our reports, with a sampling budget of its own.
 EVENTS_PLUGIN = "tfdiag_events"
 
 STATS = "tfdiag/stats/"
@@ -52,12 +54,25 @@ SCALARS = "tfdiag/"
 def encode(content: Mapping[str, Any]) -> bytes:
     """Returns `content` as canonical JSON, with the schema version added.
 
-    >>> encode({"series": ["loss"]})
-    b'{"schema":1,"series":["loss"]}'
+    A number that is not finite becomes null, an object that JSON does not know its text.
+
+    >>> encode({"series": ["loss"], "value": float("nan")})
+    b'{"schema":1,"series":["loss"],"value":null}'
     """
-    return json.dumps(
-        {"schema": SCHEMA, **content}, sort_keys=True, separators=(",", ":"), allow_nan=False
-    ).encode()
+    plain = _plain({"schema": SCHEMA, **content})
+    return json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "tolist"):  # numpy's numbers and arrays
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, (str, int)) else str(value)
 
 
 def decode(content: bytes) -> dict[str, Any]:

@@ -1,0 +1,71 @@
+"""Which values a step, a Grad-CAM snapshot and a report become. Pure; see `schema` for the list."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from tfdiag.storage import event, schema
+from tfdiag.storage.event import Value
+
+
+def measurements(
+    manifest: bytes,
+    stats: np.ndarray | None,
+    series: Mapping[str, float],
+    histograms: Mapping[str, np.ndarray],
+    scalars: Mapping[str, float],
+) -> list[Value]:
+    """Returns the values of one step; see `RunWriter.step` for the arguments.
+
+    Args:
+        manifest: the encoded manifest.
+    """
+    values = []
+    if stats is not None:
+        array = np.asarray(stats, np.float32)
+        values.append(Value(schema.tag(schema.STATS, manifest), schema.PLUGIN, array, manifest))
+    if series:
+        names = sorted(series)
+        content = schema.encode({"series": names})
+        array = np.array([series[name] for name in names], np.float32)
+        values.append(Value(schema.tag(schema.SERIES, content), schema.PLUGIN, array, content))
+    for layer, buckets in histograms.items():
+        array = np.asarray(buckets, np.float64)
+        values.append(Value(schema.GRADIENT_HISTOGRAMS + layer, "histograms", array))
+    for name, number in scalars.items():
+        array = np.asarray(number, np.float32)
+        values.append(Value(schema.SCALARS + name, "scalars", array, kind=event.SCALAR))
+    return values
+
+
+def cams(
+    content: Mapping[str, Any],
+    maps: np.ndarray,
+    predictions: np.ndarray,
+    images: np.ndarray,
+    pngs: Mapping[str, tuple[int, int, bytes]],
+) -> list[Value]:
+    """Returns the values of one snapshot; see `RunWriter.cams` for the arguments."""
+    encoded = schema.encode(content)
+    arrays: dict[str, np.ndarray] = {
+        schema.tag(schema.CAMS, encoded): np.asarray(maps, np.float16),
+        schema.tag(schema.PREDICTIONS, encoded): np.asarray(predictions, np.float32),
+        schema.IMAGES: np.asarray(images, np.uint8),
+    }
+    values = [Value(tag, schema.PLUGIN, array, encoded) for tag, array in arrays.items()]
+    for name, (width, height, png) in pngs.items():
+        blobs = [str(width).encode(), str(height).encode(), png]
+        values.append(Value(schema.GRADCAM_IMAGES + name, "images", blobs, kind=event.BLOBS))
+    return values
+
+
+def report(
+    report_json: Mapping[str, Any], finished: bool, cost: Mapping[str, float] | None
+) -> list[Value]:
+    """Returns the value of one report; see `RunWriter.report` for the arguments."""
+    content = {"report": report_json, "finished": bool(finished), "cost": cost}
+    array = [schema.encode(content)]
+    return [Value(schema.REPORT, schema.EVENTS_PLUGIN, array, schema.encode({}))]
