@@ -1,0 +1,68 @@
+"""The rules, from causes to consequences: the order in which users see them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from tfdiag.rules import engine, thresholds
+from tfdiag.rules.facts import facts
+from tfdiag.rules.numerics import nonfinite_loss, nonfinite_tensor
+from tfdiag.rules.outcome import Outcome, Report
+from tfdiag.rules.rule import Limit, Rule, rule
+from tfdiag.trace import Trace
+
+__all__ = [
+    "ALL_RULES",
+    "Limit",
+    "Outcome",
+    "Report",
+    "Rule",
+    "check",
+    "resolve_thresholds",
+    "rule",
+]
+
+ALL_RULES: tuple[Rule, ...] = (
+    nonfinite_loss,
+    nonfinite_tensor,
+)
+
+
+def check(
+    trace: Trace,
+    rules: Iterable[Rule] = ALL_RULES,
+    thresholds: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Report:
+    """Judges a trace.
+
+    Args:
+        rules: the rules to run, in the order in which they are reported.
+        thresholds: rule's id to threshold's name to number; None for the defaults. It may
+            speak of rules that do not run.
+
+    Raises:
+        ValueError: if `thresholds` are wrong or two rules have one id. A rule that fails
+            raises nothing: it is reported as not evaluated.
+    """
+    rules = tuple(rules)
+    if len({rule.id for rule in rules}) != len(rules):
+        ids = [rule.id for rule in rules]
+        raise ValueError(f"`rules` must have different ids, but got {ids!r}. Rename one.")
+    resolved = resolve_thresholds(thresholds, (*ALL_RULES, *rules))
+    return Report(
+        step=int(trace.steps[-1]) if len(trace.steps) else 0,
+        outcomes=tuple(engine.outcome(rule, trace, resolved[rule.id]) for rule in rules),
+        facts=facts(trace),
+    )
+
+
+def resolve_thresholds(
+    overrides: Mapping[str, Mapping[str, Any]] | None, rules: Iterable[Rule] = ALL_RULES
+) -> thresholds.Thresholds:
+    """Returns every rule's thresholds: the defaults, with `overrides` in their place.
+
+    Raises:
+        ValueError: if a rule or a threshold is unknown, or a value is no fitting number.
+    """
+    return thresholds.resolve(overrides, rules)

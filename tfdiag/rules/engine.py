@@ -1,0 +1,129 @@
+"""Runs rules on a trace. A rule may fail, training may not."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from tfdiag.metrics import METRICS
+from tfdiag.rules.outcome import FOUND, HEALTHY, NOT_EVALUATED, Outcome
+from tfdiag.rules.rule import Need, Rule
+from tfdiag.trace import Finding, Trace
+
+_NOT_FINITE = "never finite"
+_COUNTS = {metric.name: metric.nonfinite for metric in METRICS}
+_log = logging.getLogger(__name__)
+
+
+def outcome(rule: Rule, trace: Trace, thresholds: Mapping[str, Any]) -> Outcome:
+    """Returns what comes of `rule`, whatever happens inside it.
+
+    Args:
+        thresholds: all of the rule's thresholds, as `thresholds.resolve` gives them.
+    """
+    exempt: dict[str, str] = {}
+    try:
+        exempt = _exempt(rule, trace)
+        reason = _why_not(rule, trace, exempt, thresholds)
+        if reason is not None:
+            return Outcome(rule.id, NOT_EVALUATED, reason, exempt)
+        found = [
+            replace(finding, rule=rule.id) for finding in _judge(rule, trace, exempt, thresholds)
+        ]
+    except Exception as error:
+        _log.exception("rule %s failed", rule.id)
+        return Outcome(rule.id, NOT_EVALUATED, f"the rule failed: {error}", exempt)
+    depth = {name: i for i, name in enumerate(trace.layers)}
+    found.sort(key=lambda f: (f.step, depth.get(f.layer or "", -1)))
+    return Outcome(rule.id, FOUND if found else HEALTHY, None, exempt, tuple(found))
+
+
+def _judge(
+    rule: Rule, trace: Trace, exempt: Mapping[str, str], thresholds: Mapping[str, Any]
+) -> Iterable[Finding]:
+    """Calls the rule with the columns that it declared, exempt layers masked with nan."""
+    hidden = np.array([name in exempt for name in trace.layers], dtype=bool)
+    declared = [name for need in rule.needs for name in _names(need)] + list(rule.uses)
+    columns = {
+        name: np.where(hidden, np.nan, trace.columns[name])
+        for name in declared
+        if name in trace.columns
+    }
+    return rule.judge(replace(trace, columns=columns), **thresholds)
+
+
+def _names(need: Need) -> tuple[str, ...]:
+    return (need,) if isinstance(need, str) else need
+
+
+def _columns(rule: Rule, trace: Trace) -> list[str]:
+    """Returns the needed per-layer metrics that were recorded."""
+    return [name for need in rule.needs for name in _names(need) if name in trace.columns]
+
+
+def _exempt(rule: Rule, trace: Trace) -> dict[str, str]:
+    columns = _columns(rule, trace)
+    if not columns:
+        return {}
+    seen = np.any([np.isfinite(trace.columns[name]).any(axis=0) for name in columns], axis=0)
+    nothing = np.zeros_like(trace.columns[columns[0]])
+    counts = [trace.columns.get(_COUNTS.get(name, name), nothing) for name in columns]
+    ruined = np.any([(count > 0).any(axis=0) for count in counts], axis=0)
+    exempt = {}
+    for i, layer in enumerate(trace.architecture.layers):
+        reason = rule.exempt(layer) if rule.exempt else None
+        if reason is None and not seen[i]:
+            reason = _NOT_FINITE if ruined[i] else rule.absent
+        if reason is not None:
+            exempt[layer.name] = reason
+    return exempt
+
+
+def _why_not(
+    rule: Rule, trace: Trace, exempt: Mapping[str, str], thresholds: Mapping[str, Any]
+) -> str | None:
+    """Returns why the rule cannot be evaluated, or None if it can."""
+    if not len(trace.steps):
+        return "nothing was recorded yet"
+    for need in rule.needs:
+        reasons = [_missing(name, trace) for name in _names(need)]
+        if None not in reasons:
+            return reasons[0]
+    if _columns(rule, trace) and len(exempt) == len(trace.layers):
+        if _NOT_FINITE in exempt.values():
+            return "no finite value was measured"
+        common = Counter(exempt.values()).most_common(1)
+        return f"every layer is exempt: {common[0][0]}" if common else "the model has no layers"
+    wanted, warm_up = thresholds.get("patience", 1), thresholds.get("warm_up", 0)
+    late = trace.steps > warm_up
+    records = min(int((_rows(need, trace, exempt) & late).sum()) for need in rule.needs)
+    if records >= wanted:
+        return None
+    after = f" after step {warm_up}" if warm_up else ""
+    return f"too few records{after}: {records} of {wanted}"
+
+
+def _missing(name: str, trace: Trace) -> str | None:
+    if name in trace.not_measured:
+        return trace.not_measured[name]
+    values = trace.columns.get(name, trace.series.get(name))
+    if values is None:
+        return f"{name} was not measured"
+    return None if np.isfinite(values).any() else f"{name} has no finite value"
+
+
+def _rows(need: Need, trace: Trace, exempt: Mapping[str, str]) -> np.ndarray:
+    """Returns `bool[S]`, the records in which `need` was measured for a layer that counts."""
+    kept = [i for i, name in enumerate(trace.layers) if name not in exempt]
+    rows = np.zeros(len(trace.steps), dtype=bool)
+    for name in _names(need):
+        if name in trace.columns:
+            rows |= np.isfinite(trace.columns[name][:, kept]).any(axis=1)
+        elif name in trace.series:
+            rows |= np.isfinite(trace.series[name])
+    return rows

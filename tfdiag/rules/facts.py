@@ -1,0 +1,39 @@
+"""The few numbers of a run that its report keeps, so that it can be read alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tfdiag.trace import Trace
+
+#: Series that tell how well the model does, the most trustworthy first: the probe set stays
+#: the same, so its loss has no noise from the choice of the batch.
+LOSSES = ("probe_loss", "loss")
+
+
+def facts(trace: Trace) -> dict[str, Any]:
+    """Returns the facts of a run.
+
+    Returns:
+        A dictionary with "layers" and "records" (their numbers), "loss" (name of the series
+        that the next two are of, or None), "loss_first" and "loss_last" (finite, or nan) and
+        "learning_rate" (the last known, or nan).
+    """
+    name = next((name for name in LOSSES if len(_finite(trace, name))), None)
+    values = _finite(trace, name) if name else np.array([])
+    rates = _finite(trace, "learning_rate")
+    return {
+        "layers": float(len(trace.layers)),
+        "records": float(len(trace.steps)),
+        "loss": name,
+        "loss_first": float(values[0]) if len(values) else float("nan"),
+        "loss_last": float(values[-1]) if len(values) else float("nan"),
+        "learning_rate": float(rates[-1]) if len(rates) else float("nan"),
+    }
+
+
+def _finite(trace: Trace, name: str) -> np.ndarray:
+    values = np.asarray(trace.series.get(name, ()), dtype=np.float64)
+    return values[np.isfinite(values)]

@@ -1,0 +1,139 @@
+"""Numbers that are no numbers: NaN and Inf."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from tfdiag.rules.patience import streak_start
+from tfdiag.rules.rule import rule
+from tfdiag.rules.wording import count
+from tfdiag.trace import Finding, Trace
+
+
+@rule(
+    id="nonfinite-loss",
+    title="NaN loss",
+    needs=("loss_nonfinite",),
+    advice=(
+        "Lower the learning rate by a factor of ten.",
+        "Clip gradients: clipnorm=1.0 in the optimizer.",
+        "Look for NaN in inputs and targets, and for log(0) or a division by zero in the loss.",
+    ),
+    why="Each update with a NaN makes more weights NaN; from there on nothing is learned.",
+    source="Keras TerminateOnNaN, https://keras.io/api/callbacks/terminate_on_nan/",
+    verdict="NaN loss since step {step}",
+)
+def nonfinite_loss(trace: Trace) -> Iterator[Finding]:
+    """Finds a training loss that is NaN or infinite.
+
+    Critical while it lasts; only watched if the loss came back, because then training survived:
+    a loss-scaling optimizer skips such a step. A negative loss is legal and not our business.
+    """
+    bad = trace.series["loss_nonfinite"][:, np.newaxis]
+    lasting = streak_start(bad > 0, np.isfinite(bad), 1)[0]
+    times = int((bad > 0).sum())
+    if not times:
+        return
+    first = lasting if lasting >= 0 else np.flatnonzero(bad > 0)[0]
+    step = int(trace.steps[first])
+    message = f"The training loss is NaN or infinite since step {step}."
+    if lasting < 0:
+        message = (
+            f"The training loss was NaN or infinite in {count(times, 'record')}, first at step "
+            f"{step}, and came back."
+        )
+    yield Finding(
+        severity="critical" if lasting >= 0 else "watch",
+        step=step,
+        message=message,
+        evidence="loss is not finite" if lasting >= 0 else f"not finite {times}×, came back",
+        limit=0.0,
+        metric="loss",
+    )
+
+
+@rule(
+    id="nonfinite-tensor",
+    title="NaN in a layer",
+    needs=(("weight_nonfinite", "gradient_nonfinite", "output_nonfinite"),),
+    uses=("weight_nonfinite", "gradient_nonfinite", "output_nonfinite"),
+    advice=(
+        "Lower the learning rate by a factor of ten.",
+        "Look at this layer for a division, a logarithm or an exponential without a bound.",
+        "With mixed precision, compute this layer in float32: dtype='float32'.",
+    ),
+    why="A NaN spreads to all layers that follow and, through the gradient, to all weights.",
+    source="TensorBoard Debugger V2, InfNanAlert, "
+    "https://www.tensorflow.org/tensorboard/debugger_v2",
+    verdict="NaN in {layer}, step {step}",
+)
+def nonfinite_tensor(trace: Trace, *, patience: int = 3) -> Iterator[Finding]:
+    """Finds the first layer, from the input side, among those with NaN or Inf at first.
+
+    One finding per run. NaN in weights counts at once. NaN in gradients counts after
+    `patience` records or with a NaN loss, because a loss-scaling optimizer skips such steps on
+    purpose. NaN in outputs alone is only watched while loss, gradients and weights are
+    finite: an attention mask may hold -inf.
+
+    Args:
+        patience: records in a row with non-finite gradients, up to the last one. Source:
+            LossScaleOptimizer halves its scale after each; more than a few are no search.
+    """
+    weights = _since(trace, "weight_nonfinite", 1)
+    outputs = _since(trace, "output_nonfinite", 1)
+    loss = trace.series.get("loss_nonfinite", np.zeros(0))
+    loss_lost = bool(loss[np.isfinite(loss)][-1:].any())
+    gradients = _since(trace, "gradient_nonfinite", 1 if loss_lost else patience)
+    harmful = loss_lost or bool((weights >= 0).any() or (gradients >= 0).any())
+    since = {
+        "weight_nonfinite": weights,
+        "gradient_nonfinite": gradients,
+        "output_nonfinite": outputs,
+    }
+    rows = [row for starts in since.values() for row in starts[starts >= 0]]
+    if not rows:
+        return
+    first = min(rows)
+    layer, metric = min(
+        (int(np.flatnonzero(starts == first)[0]), metric)
+        for metric, starts in since.items()
+        if (starts == first).any()
+    )
+    step = int(trace.steps[first])
+    entries = int(trace.columns[metric][first, layer])
+    together = np.any([starts == first for starts in since.values()], axis=0).sum()
+    ever = np.any([starts >= 0 for starts in since.values()], axis=0).sum()
+    yield Finding(
+        severity="critical" if harmful else "watch",
+        step=step,
+        message=_message(trace.layers[layer], metric, entries, step, together - 1, ever - 1),
+        evidence=f"{entries} not finite > 0",
+        layer=trace.layers[layer],
+        value=float(entries),
+        limit=0.0,
+        metric=metric,
+    )
+
+
+def _since(trace: Trace, metric: str, patience: int) -> np.ndarray:
+    """Returns `int64[L]`, the row since which a layer's count is above 0, or -1."""
+    counts = trace.columns.get(metric)
+    if counts is None:
+        return np.full(len(trace.layers), -1)
+    return streak_start(counts > 0, np.isfinite(counts), patience)
+
+
+def _message(layer: str, metric: str, entries: int, step: int, together: int, more: int) -> str:
+    tensor = {
+        "weight_nonfinite": ("weight", "weights"),
+        "gradient_nonfinite": ("entry of the gradient", "entries of the gradient"),
+        "output_nonfinite": ("output", "outputs"),
+    }[metric]
+    message = f"{layer} has {entries} non-finite {tensor[entries != 1]} at step {step}"
+    if not more:
+        return message + "; no other layer has any."
+    if together == more:
+        return message + f"; {count(more, 'layer')} more at the same record."
+    return message + f"; {count(more, 'layer')} more, {together} of them at the same record."

@@ -1,0 +1,109 @@
+"""What a rule is: a pure function of a trace, and the facts that users read about it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tfdiag.architecture import Layer
+from tfdiag.trace import SEVERITIES, Finding, Trace
+
+#: Code to try first: a text, or a function of the finding and of `Report.facts`.
+Code = str | Callable[[Finding, Mapping[str, Any]], str | None]
+#: A metric's or series' name, or several of which one is enough.
+Need = str | tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Limit:
+    """Says which threshold of a rule is a line in the chart of which metric.
+
+    Attributes:
+        metric: name of the metric in `Trace.columns`.
+        argument: name of the rule's threshold.
+        severity: one of `tfdiag.trace.SEVERITIES`, the worst it can lead to.
+        above: True if values above the line are trouble.
+    """
+
+    metric: str
+    argument: str
+    severity: str
+    above: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Rule:
+    """A rule, as `rule` declares it.
+
+    Two thresholds mean the same in every rule that has them, and the engine reads them:
+    `warm_up`, optimizer steps before which nothing is judged, and `patience`, measured
+    records that a rule needs after them.
+
+    Attributes:
+        id: unique, in the words of the catalogue ("dead-relu").
+        title: what a user reads ("Dead ReLU").
+        judge: takes a trace and keyword-only thresholds, yields findings without `rule`.
+        needs: metrics and series that it cannot do without.
+        uses: further metrics that it reads if they are there.
+        advice: what to do, one sentence each; the first is the first thing to try.
+        why: what the trouble does to training, in one sentence.
+        source: where the definition comes from.
+        verdict: headline with `{layer}` and `{step}`, at most 28 characters when filled in.
+        code: code to try first, if there is any.
+        exempt: says why the rule leaves a layer out, or None if it does not.
+        absent: why a layer has none of the needed metrics, if no other reason is known.
+        limits: lines in the charts.
+    """
+
+    id: str
+    title: str
+    judge: Callable[..., Iterable[Finding]]
+    needs: tuple[Need, ...]
+    advice: tuple[str, ...]
+    why: str
+    source: str
+    verdict: str
+    uses: tuple[str, ...] = ()
+    code: Code | None = None
+    exempt: Callable[[Layer], str | None] | None = None
+    absent: str = "not measured"
+    limits: tuple[Limit, ...] = ()
+
+    @property
+    def thresholds(self) -> dict[str, int | float]:
+        """The thresholds' names and defaults."""
+        parameters = inspect.signature(self.judge).parameters.values()
+        return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+    def __call__(self, trace: Trace, **thresholds: float) -> list[Finding]:
+        """Judges `trace` without the engine: no exemptions, no states, errors pass."""
+        return list(self.judge(trace, **thresholds))
+
+
+def rule(id: str, **facts: Any) -> Callable[[Callable[..., Iterable[Finding]]], Rule]:
+    """Returns a decorator that makes a `Rule` of a generator. It registers nothing.
+
+    Args:
+        id: the rule's id.
+        facts: the other attributes of `Rule`.
+
+    Raises:
+        TypeError: if a fact is missing or unknown, if a threshold is positional or has no
+            number as its default, or if a limit names no threshold of the rule.
+    """
+
+    def decorate(judge: Callable[..., Iterable[Finding]]) -> Rule:
+        made = Rule(id=id, judge=judge, **facts)
+        if len(inspect.signature(judge).parameters) != 1 + len(made.thresholds):
+            raise TypeError(f"rule {id!r} must take the trace and keyword-only thresholds.")
+        for name, default in made.thresholds.items():
+            if isinstance(default, bool) or not isinstance(default, (int, float)):
+                raise TypeError(f"`{name}` of rule {id!r} needs a number as its default.")
+        for limit in made.limits:
+            if limit.argument not in made.thresholds or limit.severity not in SEVERITIES:
+                raise TypeError(f"rule {id!r} has no threshold for {limit!r}.")
+        return made
+
+    return decorate

@@ -1,0 +1,60 @@
+"""What users set: each rule's thresholds, checked before training starts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from tfdiag.rules.rule import Rule
+
+Thresholds = dict[str, dict[str, int | float]]
+
+
+def resolve(overrides: Mapping[str, Mapping[str, Any]] | None, rules: Iterable[Rule]) -> Thresholds:
+    """Returns every rule's thresholds: the defaults, with `overrides` in their place.
+
+    Args:
+        overrides: rule's id to threshold's name to number; None for the defaults.
+        rules: the rules that are known.
+
+    Raises:
+        ValueError: if a rule or a threshold is unknown, or a value is no fitting number.
+    """
+    resolved: Thresholds = {rule.id: dict(rule.thresholds) for rule in rules}
+    for id, values in _items(overrides or {}, "thresholds", "{'dead-relu': {'patience': 3}}"):
+        if id not in resolved:
+            raise ValueError(
+                f"`thresholds` names the rule {id!r}, but the rules are {', '.join(resolved)}. "
+                "Correct the name or leave it out."
+            )
+        for name, value in _items(values, f"thresholds[{id!r}]", "{'patience': 3}"):
+            resolved[id][name] = _number(id, name, value, resolved[id])
+    return resolved
+
+
+def _items(mapping: Any, name: str, example: str) -> Iterable[tuple[str, Any]]:
+    if not isinstance(mapping, Mapping):
+        raise ValueError(
+            f"`{name}` must be a dictionary such as {example}, but got {mapping!r}. Pass one."
+        )
+    return mapping.items()
+
+
+def _number(id: str, name: str, value: Any, known: Mapping[str, int | float]) -> int | float:
+    if name not in known:
+        raise ValueError(
+            f"Rule {id!r} has no threshold {name!r}; it has {', '.join(known) or 'none'}. "
+            "Correct the name or leave it out."
+        )
+    default = known[name]
+    number = not isinstance(value, bool) and isinstance(value, (int, float))
+    whole = isinstance(default, int)
+    if number and math.isfinite(value) and value >= 0 and (not whole or value == int(value)):
+        if name != "patience" or value >= 1:
+            return int(value) if whole else float(value)
+    least = 1 if name == "patience" else 0
+    raise ValueError(
+        f"`{name}` of rule {id!r} must be {'an integer' if whole else 'a number'} of at least "
+        f"{least}, but got {value!r}. Its default is {default!r}."
+    )
