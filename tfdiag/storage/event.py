@@ -16,9 +16,6 @@ SCALAR = summary_pb2.DATA_CLASS_SCALAR
 TENSOR = summary_pb2.DATA_CLASS_TENSOR
 BLOBS = summary_pb2.DATA_CLASS_BLOB_SEQUENCE
 
-#: First record of every event file.
-HEADER = Event(file_version="brain.Event:2").SerializeToString()
-
 _DTYPES: dict[int, np.dtype] = {
     types_pb2.DT_FLOAT: np.dtype("<f4"),
     types_pb2.DT_DOUBLE: np.dtype("<f8"),
@@ -45,6 +42,11 @@ class Value:
     array: np.ndarray | list[bytes]
     content: bytes = b""
     kind: int = TENSOR
+
+
+def header(wall_time: float) -> bytes:
+    """Returns the first record of an event file; TensorBoard takes its time for the run's start."""
+    return Event(file_version="brain.Event:2", wall_time=wall_time).SerializeToString()
 
 
 def pack(step: int, wall_time: float, values: Iterable[Value], known: Iterable[str] = ()) -> bytes:

@@ -1,6 +1,7 @@
 """What a recording is on disk: names, types and version. Writer, reader and plugin agree here.
 
-A recording is an ordinary TensorBoard event file. Each step is one event with up to:
+A recording is an ordinary TensorBoard event file whose name ends in ".tfdiag". Each step is one
+event with up to:
 
     tag                        plugin         value
     tfdiag/stats/<hash8>       tfdiag         float32[metrics, layers]; content: the manifest
@@ -39,6 +40,10 @@ SCHEMA = 1
 PLUGIN = "tfdiag"
 #: Name under which TensorBoard keeps our reports, with a sampling budget of its own.
 EVENTS_PLUGIN = "tfdiag_events"
+PLUGINS = (PLUGIN, EVENTS_PLUGIN)
+
+#: How the name of an event file of ours ends; others in the same folder are not read.
+SUFFIX = ".tfdiag"
 
 STATS = "tfdiag/stats/"
 SERIES = "tfdiag/series/"
@@ -59,17 +64,23 @@ def encode(content: Mapping[str, Any]) -> bytes:
     >>> encode({"series": ["loss"], "value": float("nan")})
     b'{"schema":1,"series":["loss"],"value":null}'
     """
-    plain = _plain({"schema": SCHEMA, **content})
-    return json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+    fields = plain({"schema": SCHEMA, **content})
+    return json.dumps(fields, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Returns `value` as JSON can hold it: not finite becomes null, an unknown object its text.
+
+    >>> import numpy as np
+    >>> plain({"steps": np.arange(2), "share": np.float32("inf")})
+    {'steps': [0, 1], 'share': None}
+    """
     if hasattr(value, "tolist"):  # numpy's numbers and arrays
         value = value.tolist()
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value if value is None or isinstance(value, (str, int)) else str(value)
@@ -84,7 +95,7 @@ def decode(content: bytes) -> dict[str, Any]:
     try:
         decoded = json.loads(content)
         version = decoded["schema"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise TfdiagError(
             f"This is not a tfdiag recording: its content starts with {content[:40]!r}, but JSON "
             "with a `schema` was expected. Remove the event file, or record the run again."
@@ -138,21 +149,98 @@ def manifest(
     }
 
 
-def architecture(manifest: Mapping[str, Any]) -> Architecture:
-    """Returns the architecture in a decoded manifest.
+def decode_manifest(content: bytes) -> dict[str, Any]:
+    """Returns the manifest that `manifest` made, with an `Architecture` under "architecture".
 
     Raises:
-        TfdiagError: if the manifest is not of the form that `manifest` writes.
+        TfdiagError: if it is damaged, or of a newer schema.
     """
+    fields = decode(content)
     try:
-        fields = dict(manifest["architecture"])
-        layers = tuple(
-            Layer(**{**layer, "shape": tuple(layer["shape"]), "inputs": tuple(layer["inputs"])})
-            for layer in fields.pop("layers")
-        )
-        return Architecture(layers=layers, **fields)
-    except (KeyError, TypeError, ValueError) as error:
+        return {
+            "architecture": _architecture(fields["architecture"]),
+            "metrics": _names(fields["metrics"]),
+            "thresholds": {
+                rule: dict(_mapping(values))
+                for rule, values in _mapping(fields["thresholds"]).items()
+            },
+            "versions": _mapping(fields["versions"], str),
+            "not_measured": _mapping(fields["not_measured"], str),
+            "probe_samples": _of(int, fields["probe_samples"]),
+            "monitor": _mapping(fields["monitor"]),
+        }
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise TfdiagError(
             f"The recording's manifest is damaged ({type(error).__name__}: {error}). "
             "Remove the event file, or record the run again."
         ) from error
+
+
+def decode_series(content: bytes) -> list[str]:
+    """Returns the names of the series whose content it is.
+
+    Raises:
+        TfdiagError: if it is damaged, or of a newer schema.
+    """
+    try:
+        return _names(decode(content)["series"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise TfdiagError(
+            f"The recording's list of series is damaged ({type(error).__name__}: {error}). "
+            "Remove the event file, or record the run again."
+        ) from error
+
+
+def _architecture(fields: Any) -> Architecture:
+    layers = tuple(_layer(**layer) for layer in _of(list, fields["layers"]))
+    _names([layer.name for layer in layers])
+    return Architecture(
+        layers=layers,
+        loss=_optional(fields["loss"]),
+        optimizer=_optional(fields["optimizer"]),
+        settings=_mapping(fields["settings"], (str, int, float, type(None))),
+    )
+
+
+def _layer(
+    *,
+    name: Any,
+    type: Any,
+    shape: Any,
+    parameters: Any,
+    trainable: Any,
+    activation: Any,
+    role: Any,
+    inputs: Any,
+) -> Layer:
+    return Layer(
+        name=_of(str, name),
+        type=_of(str, type),
+        shape=tuple(size if size is None else _of(int, size) for size in _of(list, shape)),
+        parameters=_of(int, parameters),
+        trainable=_of(bool, trainable),
+        activation=_optional(activation),
+        role=_of(str, role),
+        inputs=tuple(_of(str, name) for name in _of(list, inputs)),
+    )
+
+
+def _of(kind: Any, value: Any) -> Any:
+    if not isinstance(value, kind):
+        raise TypeError(f"{str(value)[:40]!r} is no {getattr(kind, '__name__', kind)}")
+    return value
+
+
+def _optional(value: Any) -> str | None:
+    return None if value is None else _of(str, value)
+
+
+def _names(value: Any) -> list[str]:
+    names = [_of(str, name) for name in _of(list, value)]
+    if len(set(names)) != len(names):
+        raise ValueError("a name appears twice")
+    return names
+
+
+def _mapping(value: Any, kind: Any = object) -> dict[str, Any]:
+    return {name: _of(kind, item) for name, item in _of(dict, value).items()}

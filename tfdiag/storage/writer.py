@@ -236,7 +236,7 @@ class RunWriter:
             return
         packed = event.pack(int(step), wall_time, new, known=self._last_steps)
         if self._records is None:
-            self._records = _open(self.log_dir, self._open_records)
+            self._records = _open(self.log_dir, self._open_records, wall_time)
         self._records.write(packed)
         self._last_steps.update({value.tag: int(step) for value in new})
         if self._unflushed_since is None:
@@ -263,11 +263,11 @@ class RunWriter:
         return self._manifest[1]
 
 
-def _open(log_dir: str, open_records: Callable[[str], Records]) -> Records:
+def _open(log_dir: str, open_records: Callable[[str], Records], wall_time: float) -> Records:
     """Opens a new event file in `log_dir`; names sort in the order of their start."""
     name = (
         f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}."
-        f"{next(_file_numbers):04d}.tfdiag"
+        f"{next(_file_numbers):04d}{schema.SUFFIX}"
     )
     if "://" in log_dir:
         path = f"{log_dir.rstrip('/')}/{name}"
@@ -275,5 +275,5 @@ def _open(log_dir: str, open_records: Callable[[str], Records]) -> Records:
         os.makedirs(log_dir, exist_ok=True)
         path = os.path.join(log_dir, name)
     records = open_records(path)
-    records.write(event.HEADER)
+    records.write(event.header(wall_time))
     return records

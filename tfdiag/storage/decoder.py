@@ -1,0 +1,265 @@
+"""What a recording says once its tags are read: the one decoder of command line and TensorBoard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tfdiag.architecture import Architecture
+from tfdiag.errors import TfdiagError
+from tfdiag.storage import schema
+from tfdiag.trace import Trace
+
+#: Most numbers that one recording may fill in memory: 1 GiB of float32.
+MAX_NUMBERS = 2**28
+
+
+class Record(NamedTuple):
+    """One array of a tag: at which optimizer step, when (seconds since the Unix epoch), what."""
+
+    step: int
+    wall_time: float
+    array: np.ndarray
+
+
+class Tag(NamedTuple):
+    """A tag's content, as its first record has it, and its records in the order of writing."""
+
+    content: bytes
+    records: list[Record]
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """One recorded run.
+
+    Attributes:
+        id: changes with the model or the settings of the monitor.
+        trace: what was measured.
+        thresholds: rule's id to the thresholds that the run was recorded with.
+        versions: package's name to its version.
+        monitor: the monitor's own settings.
+        report_json: the newest report of the rules; None if there is none.
+        finished: True if training ended after the newest measurement.
+        cost: {"seconds": float, "share": float} of the monitoring; None if it is not known.
+        other_models: number of recordings of other models in the same folder; left aside.
+    """
+
+    id: str
+    trace: Trace
+    thresholds: dict[str, dict[str, Any]]
+    versions: dict[str, str]
+    monitor: dict[str, Any]
+    report_json: dict[str, Any] | None
+    finished: bool
+    cost: dict[str, float] | None
+    other_models: int
+
+
+class Report(NamedTuple):
+    """A stored report: its JSON, whether training had ended, and what monitoring had cost."""
+
+    json: dict[str, Any]
+    finished: bool
+    cost: dict[str, float] | None
+
+
+def decode(tags: Mapping[str, Tag]) -> Recording:
+    """Returns the recording that `tags` hold.
+
+    Where several models were recorded, the newest one counts. Series are laid over the union of
+    all steps, with nan where a step has none.
+
+    Raises:
+        TfdiagError: if there is no recording, or it is damaged, or of a newer schema.
+    """
+    stats = {
+        name: in_order(tag.records)
+        for name, tag in tags.items()
+        if name.startswith(schema.STATS) and tag.records
+    }
+    if not stats:
+        raise TfdiagError(
+            "No tfdiag recording is here: nothing was measured yet, or the run was trained without "
+            "HealthMonitor. Pass callbacks=[tfdiag.HealthMonitor(log_dir)] to model.fit."
+        )
+    newest = max(stats, key=lambda name: stats[name][-1].wall_time)
+    manifest = schema.decode_manifest(tags[newest].content)
+    report = decode_report(tags.get(schema.REPORT))
+    return Recording(
+        id=newest.removeprefix(schema.STATS),
+        trace=_trace(manifest, stats[newest], tags),
+        thresholds=manifest["thresholds"],
+        versions=manifest["versions"],
+        monitor=manifest["monitor"],
+        report_json=report and report.json,
+        finished=ended(tags.get(schema.REPORT), stats[newest][-1].wall_time),
+        cost=report and report.cost,
+        other_models=len(stats) - 1,
+    )
+
+
+def in_order(records: Iterable[Record]) -> list[Record]:
+    """Returns the records that count, with strictly increasing steps.
+
+    After a restart from a checkpoint, steps come again: a record replaces all earlier ones from
+    its step on. (TensorBoard's Rust server does the same, its Python server does not.)
+
+    >>> [r.wall_time for r in in_order([Record(s, t, None) for t, s in enumerate([1, 2, 3, 2])])]
+    [0, 3]
+    """
+    kept: list[Record] = []
+    for record in records:
+        while kept and kept[-1].step >= record.step:
+            kept.pop()
+        kept.append(Record(*record))
+    return kept
+
+
+def current(records: Iterable[Record], steps: np.ndarray, wall_times: np.ndarray) -> list[Record]:
+    """Returns the records in order, without those from before a restart.
+
+    Args:
+        records: those of one tag.
+        steps: `int[S]`, increasing, of measurements that count.
+        wall_times: `float[S]`, their times. Where a smaller step has a later time, training
+            started again from there, so what is older and further was undone.
+    """
+    latest = np.maximum.accumulate(wall_times) if len(wall_times) else wall_times
+    kept = []
+    for record in in_order(records):
+        earlier = int(np.searchsorted(steps, record.step))  # steps[:earlier] are smaller
+        if earlier == 0 or not latest[earlier - 1] > record.wall_time:
+            kept.append(record)
+    return kept
+
+
+def decode_report(tag: Tag | None) -> Report | None:
+    """Returns the newest report of `schema.REPORT`; None if there is none.
+
+    Raises:
+        TfdiagError: if it is damaged, or of a newer schema.
+    """
+    if tag is None or not tag.records:
+        return None
+    array = tag.records[-1].array
+    if array.shape != (1,) or not isinstance(array[0], (bytes, str)):
+        raise damaged("the report is not one text")
+    text = array[0]
+    content = schema.decode(text.encode() if isinstance(text, str) else text)
+    report, finished, cost = (content.get(key) for key in ("report", "finished", "cost"))
+    if not isinstance(report, dict) or not isinstance(finished, bool):
+        raise damaged("the report has no `report` or `finished`")
+    if cost is not None and not _is_cost(cost):
+        raise damaged("the report's `cost` is not {seconds, share}")
+    return Report(report, finished, cost)
+
+
+def ended(tag: Tag | None, last_time: float) -> bool:
+    """Returns True if the newest report says that training ended, and nothing came after it.
+
+    Args:
+        tag: that of `schema.REPORT`.
+        last_time: when the matrix was last recorded, in seconds since the Unix epoch.
+    """
+    report = decode_report(tag)
+    return bool(tag and report and report.finished and tag.records[-1].wall_time >= last_time)
+
+
+def damaged(what: str) -> TfdiagError:
+    """Returns the error for a recording that no `RunWriter` can have written."""
+    return TfdiagError(
+        f"The recording is damaged: {what}. Remove its event file, or record the run again."
+    )
+
+
+def array_of(record: Record, dtype: type, shape: Sequence[int | None]) -> np.ndarray:
+    """Returns the record's array.
+
+    Raises:
+        TfdiagError: if it is not of this dtype and shape; None in `shape` is any size.
+    """
+    array = record.array
+    fits = len(array.shape) == len(shape) and all(
+        wanted in (None, size) for size, wanted in zip(array.shape, shape, strict=True)
+    )
+    if array.dtype != dtype or not fits:
+        raise damaged(
+            f"step {record.step} has {array.dtype}{list(array.shape)} where "
+            f"{np.dtype(dtype)}{list(shape)} was expected"
+        )
+    return array
+
+
+def _is_cost(cost: Any) -> bool:
+    return (
+        isinstance(cost, dict)
+        and set(cost) == {"seconds", "share"}
+        and all(isinstance(value, (int, float)) for value in cost.values())
+    )
+
+
+def _trace(manifest: dict[str, Any], stats: list[Record], tags: Mapping[str, Tag]) -> Trace:
+    architecture: Architecture = manifest["architecture"]
+    clock = (
+        np.array([record.step for record in stats]),
+        np.array([record.wall_time for record in stats]),
+    )
+    series = [
+        (schema.decode_series(tag.content), current(tag.records, *clock))
+        for name, tag in tags.items()
+        if name.startswith(schema.SERIES)
+    ]
+    times = {record.step: record.wall_time for _, records in series for record in records}
+    times.update({record.step: record.wall_time for record in stats})
+    steps = np.array(sorted(times), np.int64)
+    return Trace(
+        steps=steps,
+        architecture=architecture,
+        columns=_columns(manifest["metrics"], len(architecture.layers), stats, steps),
+        series=_series(series, steps),
+        wall_times=np.array([times[step] for step in steps.tolist()], np.float64),
+        not_measured=manifest["not_measured"],
+        probe_samples=manifest["probe_samples"],
+    )
+
+
+def _columns(
+    metrics: list[str], layers: int, stats: list[Record], steps: np.ndarray
+) -> dict[str, np.ndarray]:
+    _check_size(len(metrics) * len(steps) * layers)
+    matrix = np.full((len(metrics), len(steps), layers), np.nan, np.float32)
+    for position, record in zip(_positions(stats, steps), stats, strict=True):
+        matrix[:, position] = array_of(record, np.float32, (len(metrics), layers))
+    return dict(zip(metrics, matrix, strict=True))
+
+
+def _series(
+    series: list[tuple[list[str], list[Record]]], steps: np.ndarray
+) -> dict[str, np.ndarray]:
+    _check_size(sum(len(names) for names, _ in series) * len(steps))
+    columns: dict[str, np.ndarray] = {}
+    for names, records in series:
+        for name in names:
+            columns.setdefault(name, np.full(len(steps), np.nan, np.float32))
+        for position, record in zip(_positions(records, steps), records, strict=True):
+            for name, number in zip(
+                names, array_of(record, np.float32, (len(names),)), strict=True
+            ):
+                columns[name][position] = number
+    return columns
+
+
+def _positions(records: list[Record], steps: np.ndarray) -> np.ndarray:
+    return np.searchsorted(steps, [record.step for record in records])
+
+
+def _check_size(numbers: int) -> None:
+    if numbers > MAX_NUMBERS:
+        raise TfdiagError(
+            f"The recording would fill {numbers:,} numbers, but at most {MAX_NUMBERS:,} are read. "
+            "Record less often, with HealthMonitor(every=...) of a larger number."
+        )
