@@ -6,10 +6,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tfdiag.rules import engine, thresholds
+from tfdiag.rules.activations import dead_relu, saturated_activation
 from tfdiag.rules.facts import facts
+from tfdiag.rules.gradients import exploding_gradient, vanishing_gradient
+from tfdiag.rules.loss import loss_not_decreasing
 from tfdiag.rules.numerics import nonfinite_loss, nonfinite_tensor
 from tfdiag.rules.outcome import Outcome, Report
 from tfdiag.rules.rule import Limit, Rule, rule
+from tfdiag.rules.updates import update_ratio
 from tfdiag.trace import Trace
 
 __all__ = [
@@ -26,6 +30,12 @@ __all__ = [
 ALL_RULES: tuple[Rule, ...] = (
     nonfinite_loss,
     nonfinite_tensor,
+    exploding_gradient,
+    update_ratio,
+    dead_relu,
+    saturated_activation,
+    vanishing_gradient,
+    loss_not_decreasing,
 )
 
 

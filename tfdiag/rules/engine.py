@@ -12,7 +12,7 @@ import numpy as np
 
 from tfdiag.metrics import METRICS
 from tfdiag.rules.outcome import FOUND, HEALTHY, NOT_EVALUATED, Outcome
-from tfdiag.rules.rule import Need, Rule
+from tfdiag.rules.rule import CannotJudge, Need, Rule
 from tfdiag.trace import Finding, Trace
 
 _NOT_FINITE = "never finite"
@@ -35,6 +35,8 @@ def outcome(rule: Rule, trace: Trace, thresholds: Mapping[str, Any]) -> Outcome:
         found = [
             replace(finding, rule=rule.id) for finding in _judge(rule, trace, exempt, thresholds)
         ]
+    except CannotJudge as error:
+        return Outcome(rule.id, NOT_EVALUATED, str(error), exempt)
     except Exception as error:
         _log.exception("rule %s failed", rule.id)
         return Outcome(rule.id, NOT_EVALUATED, f"the rule failed: {error}", exempt)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tfdiag.rules.patience import streak_start
+from tfdiag.rules.rates import tenth
 from tfdiag.rules.rule import rule
 from tfdiag.rules.wording import count
 from tfdiag.trace import Finding, Trace
@@ -24,6 +25,7 @@ from tfdiag.trace import Finding, Trace
     why="Each update with a NaN makes more weights NaN; from there on nothing is learned.",
     source="Keras TerminateOnNaN, https://keras.io/api/callbacks/terminate_on_nan/",
     verdict="NaN loss since step {step}",
+    code=tenth,
 )
 def nonfinite_loss(trace: Trace) -> Iterator[Finding]:
     """Finds a training loss that is NaN or infinite.
@@ -68,6 +70,7 @@ def nonfinite_loss(trace: Trace) -> Iterator[Finding]:
     source="TensorBoard Debugger V2, InfNanAlert, "
     "https://www.tensorflow.org/tensorboard/debugger_v2",
     verdict="NaN in {layer}, step {step}",
+    code=tenth,
 )
 def nonfinite_tensor(trace: Trace, *, patience: int = 3) -> Iterator[Finding]:
     """Finds the first layer, from the input side, among those with NaN or Inf at first.

@@ -64,7 +64,7 @@ class Report:
                     "outcome": outcome.outcome,
                     "reason": outcome.reason,
                     "exempt": dict(outcome.exempt),
-                    "findings": [_finding_json(finding) for finding in outcome.findings],
+                    "findings": [finding_json(finding) for finding in outcome.findings],
                 }
                 for outcome in self.outcomes
             ],
@@ -95,7 +95,8 @@ def _null(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _finding_json(finding: Finding) -> dict[str, Any]:
+def finding_json(finding: Finding) -> dict[str, Any]:
+    """Returns a finding's own fields, all but the rule, with null where there is no number."""
     fields = {name: _null(value) for name, value in asdict(finding).items()}
     del fields["rule"]  # the outcome has it
     return fields

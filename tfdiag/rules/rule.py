@@ -16,6 +16,10 @@ Code = str | Callable[[Finding, Mapping[str, Any]], str | None]
 Need = str | tuple[str, ...]
 
 
+class CannotJudge(Exception):
+    """Raised by a rule that finds, while it reads, that it cannot tell. Its text says why."""
+
+
 @dataclass(frozen=True)
 class Limit:
     """Says which threshold of a rule is a line in the chart of which metric.

@@ -1,0 +1,188 @@
+"""Units that say nothing: dead ReLUs and saturated activations, on the probe set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from tfdiag.rules import wording
+from tfdiag.rules.patience import last_measured, streak_start
+from tfdiag.rules.progress import Progress, progress
+from tfdiag.rules.rates import tenth
+from tfdiag.rules.roles import cuts, gated, gated_or_output
+from tfdiag.rules.rule import Limit, rule
+from tfdiag.trace import Finding, Trace
+
+
+@rule(
+    id="dead-relu",
+    title="Dead ReLU",
+    needs=("dead_fraction",),
+    advice=(
+        "Lower the learning rate: one large step can push a unit below zero for good.",
+        "Initialise with kernel_initializer='he_normal' and biases at 0.",
+        "Use LeakyReLU or GELU, which keep a gradient below zero.",
+        "Put BatchNormalization before the activation.",
+    ),
+    why="A dead unit has no gradient, so it cannot recover, and the layer loses capacity.",
+    source="Lu et al. (2019), Dying ReLU and Initialization, https://arxiv.org/abs/1903.06733",
+    verdict="{layer} died at step {step}",
+    code=tenth,
+    exempt=gated,
+    absent="no ReLU",
+    limits=(
+        Limit("dead_fraction", "watch", "watch"),
+        Limit("dead_fraction", "warn", "warn"),
+        Limit("dead_fraction", "critical", "critical"),
+    ),
+)
+def dead_relu(
+    trace: Trace,
+    *,
+    watch: float = 0.25,
+    warn: float = 0.5,
+    critical: float = 0.95,
+    patience: int = 3,
+    warm_up: int = 10,
+) -> Iterator[Finding]:
+    """Finds layers whose ReLU units are not above zero for any probe sample.
+
+    Per unit, never per element: half of a healthy ReLU's outputs are zero. Dead units alone
+    are only watched, because healthy networks have many; with a poor loss they are a
+    warning; nearly all is critical. Where the loss is low, even nearly all is only watched
+    (a wide layer on an easy task), unless all are dead and no path leads around the layer. An
+    output layer is judged only when all its units are dead. A small probe set
+    overstates: the message carries the bound.
+
+    Args:
+        watch: share of units. Source: heuristic; keras-contrib DeadReluDetector warns at 0.1,
+            which healthy networks exceed.
+        warn: share of units. Source: SageMaker Debugger, DeadRelu, threshold_layer.
+        critical: share of units. Source: heuristic, no source.
+        patience: probe records in a row, up to the last one.
+        warm_up: optimizer steps before the first that counts.
+    """
+    dead = trace.columns["dead_fraction"].copy()
+    output = [layer.role == "output" for layer in trace.architecture.layers]
+    dead[:, output] = np.where(dead[:, output] >= 1, dead[:, output], dead[:, output] * 0)
+    limits = {"critical": critical, "warn": warn, "watch": watch}
+    loss = progress(trace)
+    for i, severity, start, value in _judged(trace, dead, limits, patience, warm_up):
+        name, limit = trace.layers[i], limits[severity]
+        if value >= 1 and cuts(trace.architecture, name):
+            judged = "critical"
+        else:
+            judged = _gate(severity, loss)
+        message = (
+            f"{wording.share(value)} of the units in {name} are not above 0 for any probe sample "
+            f"since step {start} (limit {wording.share(limit)}); {loss.text}."
+        )
+        yield Finding(
+            severity=judged,
+            step=start,
+            message=f"{message} {_bound(trace.probe_samples)}".rstrip(),
+            evidence=f"{wording.share(value)} ≥ {wording.share(limit)}",
+            layer=name,
+            value=value,
+            limit=limit,
+            metric="dead_fraction",
+        )
+
+
+def _bound(samples: int) -> str:
+    """Returns what a probe set of this size cannot see; empty if the size is not known."""
+    if samples < 1:
+        return ""
+    missed = wording.share(0.99**samples)
+    return f"{samples} samples miss a unit that fires on 1 % of the data with {missed} chance."
+
+
+@rule(
+    id="saturated-activation",
+    title="Saturated activation",
+    needs=("saturated_fraction",),
+    advice=(
+        "Scale the inputs to mean 0 and deviation 1.",
+        "Lower the learning rate.",
+        "Initialise with kernel_initializer='glorot_uniform', or use ReLU in hidden layers.",
+        "Put BatchNormalization before the activation.",
+    ),
+    why="The flat ends of tanh and sigmoid have no slope, so layers below get no gradient.",
+    source="Glorot & Bengio (2010), https://proceedings.mlr.press/v9/glorot10a.html",
+    verdict="{layer} saturated, step {step}",
+    exempt=gated_or_output,
+    absent="no tanh or sigmoid",
+    limits=(
+        Limit("saturated_fraction", "share", "warn"),
+        Limit("saturated_fraction", "critical", "critical"),
+    ),
+)
+def saturated_activation(
+    trace: Trace,
+    *,
+    share: float = 0.5,
+    critical: float = 0.95,
+    patience: int = 3,
+    warm_up: int = 10,
+) -> Iterator[Finding]:
+    """Finds layers whose tanh or sigmoid units sit in the flat end of the curve.
+
+    Gates of recurrent and attention layers saturate by design and the output of a sure
+    classifier should: both are exempt. Alone it is only watched, with a poor loss a warning,
+    nearly total is critical unless the loss is low.
+
+    Args:
+        share: share of units. Source: SageMaker Debugger, SaturatedActivation.
+        critical: share of units. Source: heuristic, no source.
+        patience: probe records in a row, up to the last one.
+        warm_up: optimizer steps before the first that counts.
+    """
+    saturated = trace.columns["saturated_fraction"]
+    limits = {"critical": critical, "warn": share}
+    loss = progress(trace)
+    for i, severity, start, value in _judged(trace, saturated, limits, patience, warm_up):
+        limit = limits[severity]
+        yield Finding(
+            severity=_gate(severity, loss),
+            step=start,
+            message=f"{wording.share(value)} of the units in {trace.layers[i]} are at the flat end "
+            f"for 95 % of the probe set or more, since step {start} (limit "
+            f"{wording.share(limit)}); {loss.text}.",
+            evidence=f"{wording.share(value)} ≥ {wording.share(limit)}",
+            layer=trace.layers[i],
+            value=value,
+            limit=limit,
+            metric="saturated_fraction",
+        )
+
+
+def _judged(
+    trace: Trace, values: np.ndarray, limits: dict[str, float], patience: int, warm_up: int
+) -> Iterator[tuple[int, str, int, float]]:
+    """Yields layer, worst severity whose limit is passed, since which step, and last value.
+
+    Args:
+        values: `float[S, L]`, shares; nan where not measured.
+        limits: severity to share, the worst first.
+    """
+    late = np.isfinite(values) & (trace.steps > warm_up)[:, np.newaxis]
+    last = last_measured(values)
+    starts = {
+        severity: streak_start(values >= limit, late, patience)
+        for severity, limit in limits.items()
+    }
+    for i in range(len(trace.layers)):
+        for severity, rows in starts.items():
+            if rows[i] >= 0:
+                yield i, severity, int(trace.steps[rows[i]]), float(last[i])
+                break
+
+
+def _gate(severity: str, loss: Progress) -> str:
+    """Returns the severity that a share of units deserves, given the loss."""
+    if loss.state == "learned":
+        return "watch"
+    if severity == "critical":
+        return "warn" if loss.state == "improving" else "critical"
+    return severity if loss.poor else "watch"

@@ -1,0 +1,181 @@
+"""Gradients that explode or vanish, in the real training step, before clipping."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from tfdiag.rules.patience import last_measured, streak_start
+from tfdiag.rules.progress import progress
+from tfdiag.rules.roles import no_kernel, untrained
+from tfdiag.rules.rule import Limit, rule
+from tfdiag.rules.wording import number
+from tfdiag.trace import Finding, Trace
+
+
+@rule(
+    id="exploding-gradient",
+    title="Exploding gradient",
+    needs=("gradient_rms", "gradient_norm"),
+    uses=("gradient_nonfinite",),
+    advice=(
+        "Clip gradients: clipnorm=1.0 in the optimizer.",
+        "Lower the learning rate.",
+        "Scale the targets of a regression to deviation 1, and average the loss over the batch.",
+        "In recurrent layers, use shorter sequences or a gated cell.",
+    ),
+    why="Steps of that size throw the weights far away, and soon overflow to NaN.",
+    source="Pascanu et al. (2013), https://proceedings.mlr.press/v28/pascanu13.html; the "
+    "limits are heuristics",
+    verdict="{layer} exploded, step {step}",
+    exempt=untrained,
+    absent="no gradient",
+)
+def exploding_gradient(
+    trace: Trace,
+    *,
+    norm: float = 100.0,
+    growth: float = 10.0,
+    extreme: float = 1000.0,
+    patience: int = 3,
+    warm_up: int = 0,
+) -> Iterator[Finding]:
+    """Finds a run whose gradient is far too large, and the layer that has the most of it.
+
+    A large norm alone proves nothing: sum-reduced losses, large batches and raw targets have
+    it and train well. So it is only watched unless it also grew since the start or is
+    extreme, and the loss is poor. A run that turned NaN needs no patience: nothing finite is
+    left to count.
+
+    Args:
+        norm: global L2 norm above which a grown gradient is watched. Source: torch-audit, 100.
+        growth: times the median of the first records. Source: heuristic, no source.
+        extreme: global L2 norm that needs no growth. Source: heuristic, no source.
+        patience: records in a row, up to the last one.
+        warm_up: optimizer steps before the first that counts.
+    """
+    total = trace.series["gradient_norm"].astype(np.float64)
+    measured = np.isfinite(total) & (trace.steps > warm_up)
+    if not measured.any():
+        return
+    start_level = float(np.median(total[measured][:patience]))
+    grown = total > max(norm, growth * start_level)
+    lost = _lost(trace)
+    loss = progress(trace)
+    for condition, limit in ((grown, max(norm, growth * start_level)), (total > extreme, extreme)):
+        if condition is not grown and not loss.poor:
+            continue
+        row = streak_start(condition[:, None], measured[:, None], 1 if lost else patience)[0]
+        if row >= 0:
+            yield _explosion(trace, int(row), total[measured][-1], limit, loss.poor or lost, lost)
+            return
+
+
+def _lost(trace: Trace) -> bool:
+    """Returns True if the last gradients are not finite."""
+    counts = trace.columns.get("gradient_nonfinite")
+    return counts is not None and bool((last_measured(counts) > 0).any())
+
+
+def _explosion(
+    trace: Trace, row: int, norm: float, limit: float, harmful: bool, lost: bool
+) -> Finding:
+    step = int(trace.steps[row])
+    sizes = np.array([layer.parameters for layer in trace.architecture.layers], dtype=np.float64)
+    energy = trace.columns["gradient_rms"][row] ** 2 * np.maximum(sizes, 1)
+    layer = trace.layers[int(np.nanargmax(energy))] if np.isfinite(energy).any() else None
+    end = ", then NaN" if lost else ""
+    return Finding(
+        severity="warn" if harmful else "watch",
+        step=step,
+        message=f"The gradient's norm is {number(norm)}{end}, above {number(limit)} since step "
+        f"{step}; most of it is in {layer or 'no single layer'}.",
+        evidence=f"{number(norm)} > {number(limit)}",
+        layer=layer,
+        value=float(norm),
+        limit=float(limit),
+        metric="gradient_norm",
+    )
+
+
+@rule(
+    id="vanishing-gradient",
+    title="Vanishing gradient",
+    needs=("gradient_rms",),
+    uses=("update_ratio",),
+    advice=(
+        "Use ReLU with kernel_initializer='he_normal' instead of sigmoid or tanh.",
+        "Add BatchNormalization or skip connections between the layers.",
+        "Use fewer layers, or train the last ones first.",
+    ),
+    why="Layers near the input get almost no signal and stay as they were initialised.",
+    source="Glorot & Bengio (2010), https://proceedings.mlr.press/v9/glorot10a.html; "
+    "AUTOTRAINER, https://doi.org/10.1109/ICSE43902.2021.00043",
+    verdict="{layer} starves, step {step}",
+    exempt=no_kernel,
+    absent="no gradient",
+    limits=(Limit("gradient_rms", "floor", "warn", above=False),),
+)
+def vanishing_gradient(
+    trace: Trace,
+    *,
+    floor: float = 1e-7,
+    ratio: float = 1e-3,
+    small: float = 1e-4,
+    update: float = 1e-5,
+    patience: int = 5,
+    warm_up: int = 10,
+) -> Iterator[Finding]:
+    """Finds layers that get almost no gradient while the loss does not fall.
+
+    Two ways to starve: below `floor` with weights that hardly move, or below `small` and below
+    `ratio` times the last layer. A size alone proves nothing: Adam is blind to scale, a
+    mean or a sum changes it, a converged model has tiny gradients; so nothing is said while
+    the loss falls or is low, and below `floor` it is only watched until the loss is known. Layers
+    in a residual block that starts at zero get their gradient later: patience. Behind dead
+    units the gradient is exactly 0, in the last layers too.
+
+    Args:
+        floor: gradient RMS. Source: SageMaker Debugger, VanishingGradient, 1e-7.
+        ratio: times the gradient RMS of the last layer. Source: AUTOTRAINER, 1e-3.
+        small: gradient RMS that `ratio` also needs. Source: AUTOTRAINER, 1e-4.
+        update: update ratio per step that still counts as moving. Source: torchmortem, 1e-5.
+        patience: records in a row, up to the last one.
+        warm_up: optimizer steps before the first that counts.
+    """
+    loss = progress(trace)
+    if loss.state in ("improving", "learned"):
+        return
+    rms = trace.columns["gradient_rms"]
+    ratios = trace.columns.get("update_ratio", np.full_like(rms, np.nan))
+    late = np.isfinite(rms) & (trace.steps > warm_up)[:, np.newaxis]
+    frozen = (rms < floor) & ~(ratios >= update)
+    last = _reference(trace, rms)
+    starved = (rms < ratio * last[:, np.newaxis]) & (rms < small) & loss.poor
+    start = streak_start(frozen | starved, late, patience)
+    now, moves, reference = last_measured(rms), last_measured(ratios), last[np.isfinite(last)]
+    for i in np.flatnonzero(start >= 0):
+        absolute = now[i] < floor and not moves[i] >= update
+        limit = floor if absolute else ratio * float(reference[-1])
+        step = int(trace.steps[start[i]])
+        value = "exactly 0" if now[i] == 0 else number(now[i])
+        compared = number(limit) if absolute else f"{ratio:g} of the last layer's"
+        yield Finding(
+            severity="warn" if loss.poor else "watch",
+            step=step,
+            message=f"The gradient RMS of {trace.layers[i]} is {value}, below {compared} since "
+            f"step {step}; {loss.text}.",
+            evidence=f"{number(now[i])} < {number(limit)}",
+            layer=trace.layers[i],
+            value=float(now[i]),
+            limit=float(limit),
+            metric="gradient_rms",
+        )
+
+
+def _reference(trace: Trace, rms: np.ndarray) -> np.ndarray:
+    """Returns `float[S]`, the gradient RMS of the output layer, or of the last that has one."""
+    measured = np.flatnonzero(np.isfinite(rms).any(axis=0))
+    outputs = [i for i in measured if trace.architecture.layers[i].role == "output"]
+    return rms[:, (outputs or list(measured))[-1]]

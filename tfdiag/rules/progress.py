@@ -1,0 +1,193 @@
+"""Whether training gets anywhere: the question that layer statistics need beside them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from tfdiag.architecture import Architecture
+from tfdiag.trace import Trace
+
+_UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How the loss does, judged on the later half of the records.
+
+    Attributes:
+        state: "improving"; "learned" (low, whether it still falls or not); "plateau" (it fell,
+            but not by half, and falls no more); "stuck" (it never fell, or sits at chance);
+            "worse" (back up after it had fallen, or NaN); "unknown".
+        series: name of the series that was judged, or None.
+        since: the first step of that state; 0 if unknown.
+        first: the loss at the start; nan if unknown.
+        last: mean loss over the last quarter of the records; nan if unknown.
+        best: lowest loss so far, smoothed over three records; nan if unknown.
+        reason: why the state is unknown, or None.
+    """
+
+    state: str
+    series: str | None = None
+    since: int = 0
+    first: float = math.nan
+    last: float = math.nan
+    best: float = math.nan
+    reason: str | None = None
+
+    @property
+    def poor(self) -> bool:
+        """True if training suffers: what turns a layer's oddity into trouble."""
+        return self.state in ("plateau", "stuck", "worse")
+
+    @property
+    def text(self) -> str:
+        """The state in a few words, for a message."""
+        return {
+            "plateau": "the loss does not fall any more",
+            "stuck": "the loss does not fall",
+            "worse": "the loss got worse",
+            "improving": "the loss still falls",
+            "learned": "the loss is low",
+        }.get(self.state, "it is too early to judge the loss")
+
+
+def progress(
+    trace: Trace, *, records: int = 6, warm_up: int = 50, fall: float = 0.05, chance: float = 0.03
+) -> Progress:
+    """Judges the loss of a run from its series.
+
+    The probe loss decides, unless the training loss shows that the model learns: then a bad
+    probe loss is overfitting and no fault of a layer. Careful with every claim: noise is
+    estimated, and a loss that could have fallen by 2 % unseen is "unknown".
+
+    Args:
+        records: of the probe loss that it takes; of the noisier batch loss, 10 or more.
+        warm_up: optimizer steps before which nothing is said.
+        fall: share of its start by which the loss must fall to count as learning.
+        chance: share within which the loss is that of a guess.
+
+    Source: SageMaker Debugger's LossNotDecreasing and AUTOTRAINER for the idea; the numbers
+    are heuristics.
+    """
+    lost = trace.series.get("loss_nonfinite", np.zeros(0))
+    known = np.flatnonzero(np.isfinite(lost))
+    if len(known) and lost[known[-1]] > 0:
+        ok = known[lost[known] == 0]
+        since = known[known > (ok[-1] if len(ok) else -1)][0]
+        return Progress("worse", "loss", int(trace.steps[since]))
+    probe = _judge(trace, "probe_loss", records, warm_up, fall, chance)
+    training = _judge(trace, "loss", max(records, 10), warm_up, fall, chance)
+    if probe.state == _UNKNOWN or training.state in ("improving", "learned"):
+        return training if training.state != _UNKNOWN else probe
+    return probe
+
+
+def _judge(
+    trace: Trace, name: str, records: int, warm_up: int, fall: float, near: float
+) -> Progress:
+    series = np.asarray(trace.series.get(name, ()), dtype=np.float64)
+    rows = np.flatnonzero(np.isfinite(series))
+    values, steps = series[rows], trace.steps[rows]
+    if len(values) < max(records, 4):
+        reason = f"too few records of {name}: {len(values)} of {max(records, 4)}"
+        return Progress(_UNKNOWN, name, reason=reason)
+    if steps[-1] < warm_up:
+        return Progress(_UNKNOWN, name, reason=f"step {steps[-1]} of {warm_up} to wait for")
+    if values.min() < 0:
+        return Progress(_UNKNOWN, name, reason="a negative loss has no scale to judge it by")
+    half = values[len(values) // 2 :]
+    level = float(values[-max(3, len(values) // 4) :].mean())
+    smooth = np.convolve(values, np.ones(3) / 3, mode="valid")
+    head = values[: max(1, len(values) // 10)]
+    first, noise = float(head.mean()), _noise(half)
+    seen = Progress("", name, int(steps[0]), first, level, float(smooth.min()))
+    if max(values[-1], level) <= 0.5 * first or _solved(trace, level):
+        return replace(seen, state="learned")
+    if _rate_moves(trace):
+        return replace(seen, state=_UNKNOWN, reason="the learning rate rises or is nearly 0")
+    low = 2 * seen.best + 3 * noise
+    if smooth[-3:].min() > low and level > 0.5 * first:
+        return replace(seen, state="worse", since=_after(values <= low, steps))
+    falls = _falls(half, noise)
+    if falls is None:
+        return replace(seen, state=_UNKNOWN, reason="the loss is too noisy to tell its trend")
+    if falls:
+        return replace(seen, state="improving")
+    chance = _chance(trace.architecture)
+    at_chance = chance is not None and abs(level - chance) < near * chance
+    unproven = 2 * noise / math.sqrt(len(head))
+    never = _from_start(trace) and first + unproven - level < fall * first
+    since = _after(values > 1.02 * level + 3 * noise, steps)
+    return replace(seen, state="stuck" if never or at_chance else "plateau", since=since)
+
+
+def _after(condition: np.ndarray, steps: np.ndarray) -> int:
+    """Returns the step of the record after the last one where `condition` holds."""
+    rows = np.flatnonzero(condition)
+    return int(steps[min(rows[-1] + 1, len(steps) - 1)] if len(rows) else steps[0])
+
+
+def _noise(values: np.ndarray) -> float:
+    """Returns the deviation from record to record; a trend counts as noise too."""
+    return float(np.sqrt(np.mean(np.diff(values) ** 2) / 2))
+
+
+def _falls(half: np.ndarray, noise: float) -> bool | None:
+    """Says whether the values fall; None if the noise hides a fall of 2 %.
+
+    A fall must stand out of the noise without a straight trend (second differences), so
+    that a slow, smooth descent is seen; the absence of one out of all noise.
+    """
+    middle = len(half) // 2
+    gain = half[:middle].mean() - half[middle:].mean()
+    spread = math.sqrt(1 / middle + 1 / (len(half) - middle))
+    level = half.mean()
+    smooth_noise = float(np.sqrt(np.mean(np.diff(half, 2) ** 2) / 6))
+    if gain > max(2 * smooth_noise * spread, 1e-3 * level):
+        return True
+    return False if gain + 2 * noise * spread < 0.02 * level else None
+
+
+def _from_start(trace: Trace) -> bool:
+    """Returns False if training goes on from an earlier one: its first loss is not recorded."""
+    gap = np.median(np.diff(trace.steps)) if len(trace.steps) > 1 else 1
+    return bool(trace.steps[0] <= max(2 * gap, 10))
+
+
+def _rate_moves(trace: Trace) -> bool:
+    """Returns True while the learning rate warms up, or when a schedule has ended it."""
+    rates = np.asarray(trace.series.get("learning_rate", ()), dtype=np.float64)
+    rates = rates[np.isfinite(rates)]
+    if len(rates) < 2:
+        return False
+    return bool(rates[-1] > 1.001 * rates[len(rates) // 2] or rates[-1] < 0.01 * rates.max())
+
+
+def _solved(trace: Trace, level: float) -> bool:
+    """Returns True if the model is good although its loss need not have fallen: fine-tuning."""
+    chance = _chance(trace.architecture)
+    if chance is not None:
+        return level < 0.5 * chance
+    for name, values in trace.series.items():
+        finite = values[np.isfinite(values)]
+        if name.startswith("probe_") and "acc" in name and len(finite) and finite[-1] >= 0.9:
+            return True
+    return False
+
+
+def _chance(architecture: Architecture) -> float | None:
+    """Returns the loss of a guess among equally likely classes; None if that is not known.
+
+    Source: ln C and ln 2, https://cs231n.github.io/neural-networks-3/#sanitycheck
+    """
+    loss = (architecture.loss or "").lower().replace("_", "")
+    if loss.startswith("binarycrossentropy"):
+        return math.log(2)
+    outputs = [layer for layer in architecture.layers if layer.role == "output"]
+    if not loss.endswith("categoricalcrossentropy") or len(outputs) != 1:
+        return None
+    classes = outputs[0].shape[-1] if outputs[0].shape else None
+    return math.log(classes) if classes and classes > 1 else None

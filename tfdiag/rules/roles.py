@@ -1,0 +1,59 @@
+"""Which layers a family of rules leaves out, and why: words that users read."""
+
+from __future__ import annotations
+
+from tfdiag.architecture import Architecture, Layer
+
+
+def untrained(layer: Layer) -> str | None:
+    """Exempts layers that training does not change."""
+    if layer.trainable:
+        return None
+    return "frozen" if layer.parameters else "no weights"
+
+
+def no_kernel(layer: Layer) -> str | None:
+    """Exempts what has no kernel, so that norms and ratios mean something else there.
+
+    Embeddings change in few rows per step; scale and shift of a normalization may start at 0.
+    """
+    if layer.role == "normalization":
+        return "normalization: no kernel"
+    if layer.role == "embedding":
+        return "embedding: few rows change per step"
+    return untrained(layer)
+
+
+def gated(layer: Layer) -> str | None:
+    """Exempts layers whose units are switched off by design, and frozen ones."""
+    if layer.role in ("recurrent", "attention", "gate"):
+        return f"{layer.role}: closed gates are normal"
+    if layer.parameters and not layer.trainable:
+        return "frozen"
+    return None
+
+
+def gated_or_output(layer: Layer) -> str | None:
+    """Exempts the output too: a sure answer saturates it, and that is what we want."""
+    return "output: saturation is confidence" if layer.role == "output" else gated(layer)
+
+
+def cuts(architecture: Architecture, name: str) -> bool:
+    """Returns True if all data passes layer `name` on its way to the output.
+
+    False if a path leads around it, as in a residual block, or if the graph is not known.
+    """
+    feeds = {layer.name: layer.inputs for layer in architecture.layers}
+    outputs = [layer.name for layer in architecture.layers if layer.role == "output"]
+    if not outputs or not any(feeds.values()):
+        return False
+    reached, waiting = set(), [output for output in outputs if output != name]
+    while waiting:
+        layer = waiting.pop()
+        if layer in reached or layer == name:
+            continue
+        reached.add(layer)
+        if not feeds.get(layer):
+            return False
+        waiting.extend(feeds[layer])
+    return True
