@@ -1,0 +1,179 @@
+"""The answers of docs/http.md, made of recordings. Pure: no request, no TensorBoard."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from tensorboard_plugin.experiment import Listed, newest_stats
+from tfdiag import report as reports
+from tfdiag.errors import TfdiagError
+from tfdiag.metrics import METRICS
+from tfdiag.rules import ALL_RULES, Outcome, Report
+from tfdiag.rules.outcome import NOT_EVALUATED
+from tfdiag.storage import schema
+from tfdiag.storage.decoder import Recording, Tag, damaged, decode_report, ended
+from tfdiag.storage.snapshots import Cams
+
+
+def as_json(answer: Mapping[str, Any]) -> str:
+    """Returns `answer` as JSON without NaN: that is null."""
+    return json.dumps(schema.plain(answer), allow_nan=False)
+
+
+def run_summary(
+    name: str, start_time: float | None, tags: Mapping[str, Listed], report: Tag | None
+) -> dict[str, Any]:
+    """Returns one entry of `api/runs`.
+
+    Args:
+        start_time: seconds since the Unix epoch.
+        tags: the run's tags; empty if it has no recording.
+        report: the tag of the reports, if there are any.
+    """
+    empty = ("start_time", "last_time", "last_step", "finished", "verdict", "counts", "error")
+    summary: dict[str, Any] = {"run": name, "recorded": False, **dict.fromkeys(empty)}
+    stats = newest_stats(tags)
+    if stats is None:
+        return summary
+    summary["recorded"] = True
+    summary["start_time"] = start_time
+    summary["last_time"] = stats.last_time
+    summary["last_step"] = stats.last_step
+    try:
+        schema.decode(stats.content)
+        stored = decode_report(report)
+        judged = _judged(stored.json if stored else None)
+        summary["verdict"] = judged["verdict"]
+        summary["counts"] = judged["counts"]
+        summary["finished"] = ended(report, stats.last_time)
+    except TfdiagError as error:
+        summary["error"] = str(error)
+    return summary
+
+
+def run(name: str, start_time: float | None, recording: Recording) -> dict[str, Any]:
+    """Returns the answer of `api/run`.
+
+    Args:
+        start_time: seconds since the Unix epoch.
+
+    Raises:
+        TfdiagError: if the report or the thresholds are damaged.
+    """
+    trace = recording.trace
+    return {
+        "run": name,
+        "recording": recording.id,
+        "start_time": start_time,
+        "last_time": trace.wall_times[-1],
+        "last_step": trace.steps[-1],
+        "finished": recording.finished,
+        **_judged(recording.report_json),
+        "model": asdict(trace.architecture),
+        "metrics": _metrics(recording),
+        "steps": trace.steps,
+        "wall_times": trace.wall_times,
+        "series": trace.series,
+        "probe_samples": trace.probe_samples,
+        "versions": recording.versions,
+        "monitor": recording.monitor,
+        "cost": recording.cost,
+    }
+
+
+def metric(recording: Recording, name: str) -> bytes:
+    """Returns the answer of `api/metric`.
+
+    Raises:
+        KeyError: if this run has none of it.
+    """
+    values = recording.trace.columns[name]
+    return (
+        np.array(values.shape, "<u4").tobytes()
+        + recording.trace.steps.astype("<f8").tobytes()
+        + values.astype("<f4").tobytes()
+    )
+
+
+def histograms(layer: str, steps: np.ndarray, buckets: list[np.ndarray]) -> dict[str, Any]:
+    """Returns the answer of `api/histograms`.
+
+    Args:
+        steps: `int[S]`.
+        buckets: for each step `float64[K, 3]`: left, right, count.
+    """
+    return {"layer": layer, "kind": "gradients", "steps": steps, "buckets": buckets}
+
+
+def cams(found: Cams) -> dict[str, Any]:
+    """Returns the answer of `api/cams`."""
+    classes = found.predictions[:, :, 0]
+    return {
+        "steps": found.steps,
+        "layer": found.layer,
+        "method": found.method,
+        "samples": found.samples,
+        "predicted": [[int(c) if math.isfinite(c) else None for c in row] for row in classes],
+        "confidence": found.predictions[:, :, 1],
+        "true_confidence": found.predictions[:, :, 2],
+        "map_size": found.maps.shape[3:],
+        "image_size": found.images.shape[1:],
+    }
+
+
+def cam_maps(found: Cams) -> bytes:
+    """Returns the answer of `api/cams/maps`."""
+    header = np.array([*found.maps.shape, 0], "<u4")
+    return header.tobytes() + found.maps.astype("<f4").tobytes()
+
+
+def cam_images(found: Cams) -> bytes:
+    """Returns the answer of `api/cams/images`."""
+    return np.array(found.images.shape, "<u4").tobytes() + found.images.tobytes()
+
+
+def _judged(report_json: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Returns verdict, counts, findings and rules."""
+    if report_json is None:
+        reason = "the rules have not judged this run yet"
+        outcomes = tuple(Outcome(rule.id, NOT_EVALUATED, reason) for rule in ALL_RULES)
+        return reports.as_json(Report(step=0, outcomes=outcomes))
+    report = Report.from_json(report_json)
+    try:
+        return reports.as_json(report)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise damaged(f"its report cannot be put in words ({error})") from error
+
+
+def _metrics(recording: Recording) -> list[dict[str, Any]]:
+    """Returns the catalogue of the metrics with what this run adds: its limits and its gaps."""
+    trace = recording.trace
+    limits = _limits(recording.thresholds)
+    return [
+        {
+            **asdict(metric),
+            "not_measured": trace.not_measured.get(metric.name)
+            or (None if metric.name in trace.columns else "this recording does not have it"),
+            "limits": limits.get(metric.name, []),
+        }
+        for metric in METRICS
+    ]
+
+
+def _limits(thresholds: Mapping[str, Mapping[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    known = {rule.id: rule.thresholds for rule in ALL_RULES}
+    ours = {
+        rule: {name: value for name, value in values.items() if name in known[rule]}
+        for rule, values in thresholds.items()
+        if rule in known  # a newer tfdiag, or its user, may have others
+    }
+    try:
+        return reports.limits(ours)
+    except ValueError as error:
+        raise damaged(str(error)) from error

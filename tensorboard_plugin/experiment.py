@@ -1,0 +1,136 @@
+"""What TensorBoard holds of the runs, on either of its data servers. Sees no file itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tensorboard import plugin_util
+from tensorboard.data import provider
+
+from tfdiag.storage import schema
+from tfdiag.storage.decoder import Record, Tag
+
+#: TensorBoard was already told how many steps to keep; no further sampling here.
+_ALL = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One tag of a run before its records are read.
+
+    Attributes:
+        content: what its writer says of it.
+        last_step: its largest step.
+        last_time: its latest time, in seconds since the Unix epoch.
+    """
+
+    content: bytes
+    last_step: int
+    last_time: float
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """The log folder that one request is about.
+
+    Attributes:
+        provider: TensorBoard's access to the data.
+        context: who asks.
+        id: TensorBoard's id of the log folder.
+    """
+
+    provider: provider.DataProvider
+    context: Any
+    id: str
+
+    @staticmethod
+    def of(data_provider: provider.DataProvider, environ: Mapping[str, Any]) -> Experiment:
+        """Returns the experiment that a request with the WSGI `environ` is about."""
+        context = plugin_util.context(environ)
+        return Experiment(data_provider, context, plugin_util.experiment_id(environ))
+
+    def runs(self) -> dict[str, float | None]:
+        """Returns each run's name and start, in seconds since the Unix epoch, oldest first."""
+        runs = self.provider.list_runs(self.context, experiment_id=self.id)
+        return {run.run_name: run.start_time for run in runs}
+
+    def listed(self, run: str | None = None) -> dict[str, dict[str, Listed]]:
+        """Returns each recorded run's tags; reads no record.
+
+        Args:
+            run: only this one.
+        """
+        found = self.provider.list_tensors(
+            self.context,
+            experiment_id=self.id,
+            plugin_name=schema.PLUGIN,
+            run_tag_filter=_filter(run),
+        )
+        listed = {
+            name: {
+                tag: Listed(series.plugin_content, series.max_step, series.max_wall_time)
+                for tag, series in tags.items()
+            }
+            for name, tags in found.items()
+        }
+        return {name: tags for name, tags in listed.items() if newest_stats(tags)}
+
+    def last_reports(self) -> dict[str, Tag]:
+        """Returns each run's newest report."""
+        found = self._read(schema.EVENTS_PLUGIN, None, [schema.REPORT], downsample=1)
+        return {name: tags[schema.REPORT] for name, tags in found.items() if schema.REPORT in tags}
+
+    def measurements(self, run: str) -> dict[str, Tag]:
+        """Returns the tags that `tfdiag.storage.decoder.decode` wants."""
+        wanted = (schema.STATS, schema.SERIES)
+        tags = self._tags(run, lambda tag: tag.startswith(wanted))
+        reports = self._read(schema.EVENTS_PLUGIN, run, [schema.REPORT], downsample=1)
+        return {**tags, **reports.get(run, {})}
+
+    def snapshots(self, run: str) -> dict[str, Tag]:
+        """Returns the tags that `tfdiag.storage.snapshots.decode_cams` wants."""
+        wanted = (schema.CAMS, schema.PREDICTIONS, schema.IMAGES)
+        return self._tags(run, lambda tag: tag.startswith(wanted))
+
+    def histograms(self, run: str, layer: str) -> Tag | None:
+        """Returns the gradient histograms of a layer; None if there are none."""
+        tag = schema.GRADIENT_HISTOGRAMS + layer
+        return self._read("histograms", run, [tag]).get(run, {}).get(tag)
+
+    def _tags(self, run: str, wanted: Callable[[str], bool]) -> dict[str, Tag]:
+        listed = self.listed(run).get(run, {})
+        names = [tag for tag in listed if wanted(tag)]
+        found = self._read(schema.PLUGIN, run, names) if names else {}
+        return {
+            name: Tag(listed[name].content, tag.records) for name, tag in found.get(run, {}).items()
+        }
+
+    def _read(
+        self, plugin: str, run: str | None, tags: list[str], downsample: int = _ALL
+    ) -> dict[str, dict[str, Tag]]:
+        found = self.provider.read_tensors(
+            self.context,
+            experiment_id=self.id,
+            plugin_name=plugin,
+            run_tag_filter=_filter(run, tags),
+            downsample=downsample,
+        )
+        return {
+            name: {
+                tag: Tag(b"", [Record(datum.step, datum.wall_time, datum.numpy) for datum in data])
+                for tag, data in series.items()
+            }
+            for name, series in found.items()
+        }
+
+
+def newest_stats(listed: Mapping[str, Listed]) -> Listed | None:
+    """Returns the tag of the model that was recorded last; None if none was."""
+    stats = [tag for name, tag in listed.items() if name.startswith(schema.STATS)]
+    return max(stats, key=lambda tag: tag.last_time, default=None)
+
+
+def _filter(run: str | None, tags: list[str] | None = None) -> provider.RunTagFilter:
+    return provider.RunTagFilter(runs=None if run is None else [run], tags=tags)

@@ -1,0 +1,195 @@
+"""The "Health" tab: its routes. What they answer is in docs/http.md."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tensorboard import errors
+from tensorboard.backend import http_util
+from tensorboard.plugins import base_plugin
+from werkzeug.wrappers import Request, Response
+
+from tensorboard_plugin import answers
+from tensorboard_plugin.experiment import Experiment
+from tfdiag.errors import TfdiagError
+from tfdiag.metrics import METRIC_NAMES
+from tfdiag.storage import schema
+from tfdiag.storage.decoder import Recording, decode
+from tfdiag.storage.snapshots import Cams, decode_cams, decode_histograms
+
+_JSON = "application/json"
+_BINARY = "application/octet-stream"
+_SCRIPT = "text/javascript"  # written out: a Windows registry can make `mimetypes` say otherwise
+
+_BUNDLE = Path(__file__).parent / "static" / "index.js"
+_NO_BUNDLE = """export function render() {
+  document.body.textContent =
+    "The Health tab was not built. Run `make bundle` in the source folder of tfdiag, or install " +
+    "tfdiag from PyPI, then start TensorBoard again.";
+}
+"""
+
+#: Longest name of a run that an error message repeats.
+_SHOWN = 200
+
+
+class _UnreadableError(errors.PublicError):
+    """The recording is there, but damaged or of a newer schema."""
+
+    http_code = 422
+
+
+class _MethodNotAllowedError(errors.PublicError):
+    http_code = 405
+
+    def __init__(self, method: str):
+        super().__init__(f"{method} is not allowed: everything here is read with GET.")
+        self.headers.append(("Allow", "GET"))
+
+
+class HealthPlugin(base_plugin.TBPlugin):
+    """Serves the recordings of the log folder to the tab."""
+
+    plugin_name = schema.PLUGIN
+
+    def __init__(self, context: base_plugin.TBContext):
+        """Reads the tab's code, so that no request opens a file."""
+        super().__init__(context)
+        self._provider = context.data_provider
+        self._bundle = _BUNDLE.read_bytes() if _BUNDLE.exists() else _NO_BUNDLE.encode()
+
+    def get_plugin_apps(self) -> dict[str, Callable]:
+        return {
+            "/static/index.js": _route(lambda request: (self._bundle, _SCRIPT)),
+            "/api/runs": _route(self._runs),
+            "/api/run": _route(self._run),
+            "/api/metric": _route(self._metric),
+            "/api/histograms": _route(self._histograms),
+            "/api/cams": _route(self._cams),
+            "/api/cams/maps": _route(self._cam_maps),
+            "/api/cams/images": _route(self._cam_images),
+        }
+
+    def is_active(self) -> bool:
+        return False  # TensorBoard shows the tab as soon as a name below has data
+
+    def data_plugin_names(self) -> tuple[str, ...]:
+        return schema.PLUGINS
+
+    def frontend_metadata(self) -> base_plugin.FrontendMetadata:
+        return base_plugin.FrontendMetadata(
+            es_module_path="/static/index.js", tab_name="Health", disable_reload=False
+        )
+
+    def _runs(self, request: Request) -> tuple[str, str]:
+        experiment = self._experiment(request)
+        recorded = experiment.listed()
+        reports = experiment.last_reports() if recorded else {}
+        summaries = [
+            answers.run_summary(run, start, recorded.get(run, {}), reports.get(run))
+            for run, start in experiment.runs().items()
+        ]
+        return _json({"runs": summaries})
+
+    def _run(self, request: Request) -> tuple[str, str]:
+        run = _parameter(request, "run")
+        start = self._experiment(request).runs().get(run)
+        return _json(answers.run(run, start, self._recording(request)))
+
+    def _metric(self, request: Request) -> tuple[bytes, str]:
+        name = _parameter(request, "metric")
+        if name not in METRIC_NAMES:
+            raise errors.InvalidArgumentError(
+                f"`metric` is {_shown(name)}, but must be one of {', '.join(METRIC_NAMES)}."
+            )
+        recording = self._recording(request)
+        if name not in recording.trace.columns:
+            raise errors.NotFoundError(f"This recording has no {name}. Choose another metric.")
+        return answers.metric(recording, name), _BINARY
+
+    def _histograms(self, request: Request) -> tuple[str, str]:
+        run, layer = _parameter(request, "run"), _parameter(request, "layer")
+        trace = self._recording(request).trace
+        if layer not in trace.layers:
+            raise errors.InvalidArgumentError(
+                f"`layer` is {_shown(layer)}, but the model has no such layer; api/run lists them."
+            )
+        tag = self._experiment(request).histograms(run, layer)
+        if tag is None:
+            raise errors.NotFoundError(
+                f"No gradient histograms of {_shown(layer)} were recorded. Take a layer with "
+                "weights that are trained."
+            )
+        return _json(answers.histograms(layer, *decode_histograms(tag, trace)))
+
+    def _cams(self, request: Request) -> tuple[str, str]:
+        return _json(answers.cams(self._snapshots(request)))
+
+    def _cam_maps(self, request: Request) -> tuple[bytes, str]:
+        return answers.cam_maps(self._snapshots(request)), _BINARY
+
+    def _cam_images(self, request: Request) -> tuple[bytes, str]:
+        return answers.cam_images(self._snapshots(request)), _BINARY
+
+    def _snapshots(self, request: Request) -> Cams:
+        trace = self._recording(request).trace
+        tags = self._experiment(request).snapshots(_parameter(request, "run"))
+        found = decode_cams(tags, trace)
+        if found is None:
+            raise errors.NotFoundError(
+                "No Grad-CAM snapshot was recorded in this run. Add the callback tfdiag.GradCAM."
+            )
+        return found
+
+    def _experiment(self, request: Request) -> Experiment:
+        return Experiment.of(self._provider, request.environ)
+
+    def _recording(self, request: Request) -> Recording:
+        run = _parameter(request, "run")
+        experiment = self._experiment(request)
+        if run not in experiment.runs():
+            raise errors.NotFoundError(
+                f"There is no run {_shown(run)} in this log folder. Take a name from api/runs."
+            )
+        tags = experiment.measurements(run)
+        if not any(name.startswith(schema.STATS) for name in tags):
+            raise errors.NotFoundError(
+                f"Nothing was recorded in run {_shown(run)}. Train with "
+                "callbacks=[tfdiag.HealthMonitor(log_dir)]."
+            )
+        return decode(tags)
+
+
+def _route(answer: Callable[[Request], tuple[str | bytes, str]]) -> Callable:
+    """Returns the WSGI application that serves what `answer` returns: content and its type."""
+
+    @Request.application
+    def application(request: Request) -> Response:
+        if request.method != "GET":
+            raise _MethodNotAllowedError(request.method)
+        try:
+            content, content_type = answer(request)
+        except TfdiagError as error:
+            raise _UnreadableError(str(error)) from error
+        return http_util.Respond(request, content, content_type)
+
+    return application
+
+
+def _json(answer: dict[str, Any]) -> tuple[str, str]:
+    return answers.as_json(answer), _JSON
+
+
+def _parameter(request: Request, name: str) -> str:
+    value = request.args.get(name)
+    if value is None:
+        raise errors.InvalidArgumentError(
+            f"The parameter `{name}` is missing; see docs/http.md for what each address takes."
+        )
+    return value
+
+
+def _shown(name: str) -> str:
+    return repr(name if len(name) <= _SHOWN else name[:_SHOWN] + "…")
