@@ -1,0 +1,160 @@
+"""Recordings made by the real writer, for tests that read them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tensorboard.summary.writer.record_writer import RecordWriter
+
+from tfdiag.architecture import Architecture, Layer
+from tfdiag.metrics import METRIC_NAMES
+from tfdiag.rules import Outcome, Report
+from tfdiag.storage import schema
+from tfdiag.storage.writer import RunWriter
+from tfdiag.trace import Finding
+
+LAYERS = ("conv", "dense", "logits")
+START = 1_700_000_000.0
+
+
+def open_records(path: str) -> RecordWriter:
+    """Opens a file of records without TensorFlow."""
+    return RecordWriter(open(path, "wb"))
+
+
+def architecture(layers: tuple[str, ...] = LAYERS) -> Architecture:
+    return Architecture(
+        layers=tuple(
+            Layer(
+                name,
+                "Dense",
+                (None, 8),
+                72,
+                True,
+                "relu",
+                "hidden",
+                inputs=layers[max(i - 1, 0) : i],
+            )
+            for i, name in enumerate(layers)
+        ),
+        loss="mse",
+        optimizer="Adam",
+        settings={"learning_rate": 0.001, "batch_size": 32},
+    )
+
+
+def manifest(layers: tuple[str, ...] = LAYERS, **changes: Any) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "thresholds": {"dead-relu": {"critical": 0.9}},
+        "versions": {"tfdiag": "0.1.0"},
+        "not_measured": {"saturated_fraction": "no tanh or sigmoid"},
+        "probe_samples": 256,
+        "monitor": {"every": 1},
+        **changes,
+    }
+    return schema.manifest(architecture(layers), METRIC_NAMES, **fields)
+
+
+def stats(step: int, layers: tuple[str, ...] = LAYERS) -> np.ndarray:
+    """Returns `float32[M, L]`: random bits of any kind, nan and inf among them."""
+    bits = np.random.default_rng(step).integers(
+        0, 2**32, (len(METRIC_NAMES), len(layers)), np.uint32
+    )
+    matrix = bits.view(np.float32)
+    matrix[0, 0] = (np.nan, np.inf, -np.inf, -0.0, 1e-45)[step % 5]
+    return matrix
+
+
+def histogram(step: int) -> np.ndarray:
+    return np.array([[-0.5, 0.0, step], [0.0, 0.0, 7.0], [0.0, 0.25, 90.0]])
+
+
+REPORT = Report(
+    step=5,
+    outcomes=(
+        Outcome("nonfinite-loss", "not-evaluated", "loss_nonfinite was not measured"),
+        Outcome(
+            "dead-relu",
+            "found",
+            None,
+            {"conv": "no ReLU"},
+            (
+                Finding(
+                    severity="critical",
+                    step=3,
+                    message="124 of 128 units of dense output 0 for every probe sample.",
+                    evidence="97 % ≥ 95 %",
+                    layer="dense",
+                    value=0.97,
+                    metric="dead_fraction",
+                ),
+            ),
+        ),
+    ),
+    facts={"layers": 3.0, "loss": "loss", "loss_first": 2.0, "loss_last": 1.0},
+)
+
+
+def record(
+    log_dir: Path | str,
+    steps: range = range(1, 6),
+    *,
+    start: float = START,
+    layers: tuple[str, ...] = LAYERS,
+    cams: bool = False,
+    finished: bool | None = True,
+    opener: Callable[[str], Any] = open_records,
+    **changes: Any,
+) -> None:
+    """Records a run of one step per second; `loss` is nan at step 2.
+
+    Args:
+        finished: whether the report says so; None for no report.
+    """
+    writer = RunWriter(log_dir, opener)
+    fields = manifest(layers, **changes)
+    for i, step in enumerate(steps):
+        writer.step(
+            step,
+            manifest=fields,
+            stats=stats(step, layers),
+            series={"loss": math.nan if step == 2 else 1 / step, "gradient_norm": float(step)},
+            histograms={layers[0]: histogram(step)},
+            scalars={"gradient_norm": float(step)},
+            wall_time=start + i,
+        )
+        if cams:
+            writer.cams(step, wall_time=start + i, **snapshot(step))
+    if finished is not None:
+        writer.report(
+            steps[-1],
+            REPORT.to_json(),
+            finished=finished,
+            cost={"seconds": 1.5, "share": 0.02},
+            wall_time=start + len(steps),
+        )
+    writer.close()
+    assert writer.error is None
+
+
+def snapshot(step: int) -> dict[str, Any]:
+    """Returns what `RunWriter.cams` takes, for two images of 8 x 6 pixels in grey."""
+    random = np.random.default_rng(step)
+    predictions = np.array([[3, 0.5, 0.25], [1, 0.75, 0.75]], np.float32)
+    if step == 2:
+        predictions[0] = np.nan
+    return {
+        "content": {
+            "layer": "conv",
+            "method": "gradcam",
+            "samples": [{"name": "0", "true": 7}, {"name": "1", "true": 1}],
+        },
+        "maps": random.normal(size=(2, 2, 4, 3)).astype(np.float16),
+        "predictions": predictions,
+        "images": np.arange(2 * 8 * 6, dtype=np.uint8).reshape(2, 8, 6, 1),
+        "pngs": {"0": (6, 8, b"\x89PNG...")},
+    }

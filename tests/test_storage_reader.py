@@ -1,0 +1,322 @@
+import logging
+import os
+
+import numpy as np
+import pytest
+import recordings
+from recordings import LAYERS, START, open_records, record, snapshot, stats
+
+from tfdiag.errors import TfdiagError
+from tfdiag.metrics import METRIC_NAMES
+from tfdiag.storage import event, schema
+from tfdiag.storage.event import Value
+from tfdiag.storage.reader import find_runs, load, open_recording, read_tags
+from tfdiag.storage.snapshots import decode_cams, decode_histograms
+from tfdiag.storage.writer import RunWriter
+
+
+def only_file(folder):
+    (path,) = folder.iterdir()
+    return path
+
+
+def same_bits(a, b):
+    return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+
+
+def test_recording_comes_back_bit_for_bit(tmp_path):
+    record(tmp_path)
+    trace = load(tmp_path)
+    assert trace.steps.tolist() == [1, 2, 3, 4, 5]
+    assert trace.wall_times.tolist() == [START + i for i in range(5)]
+    assert trace.architecture == recordings.architecture()
+    assert trace.layers == LAYERS
+    assert trace.probe_samples == 256
+    assert trace.not_measured == {"saturated_fraction": "no tanh or sigmoid"}
+    expected = np.stack([stats(step) for step in range(1, 6)])  # [S, M, L]
+    assert tuple(trace.columns) == METRIC_NAMES
+    for row, name in enumerate(METRIC_NAMES):
+        assert same_bits(np.ascontiguousarray(trace.columns[name]), expected[:, row].copy())
+    loss = np.array([1, np.nan, 1 / 3, 1 / 4, 1 / 5], np.float32)
+    assert same_bits(trace.series["loss"], loss)
+
+
+def test_recording_tells_how_it_was_made(tmp_path):
+    record(tmp_path)
+    recording = open_recording(tmp_path)
+    assert recording.thresholds == {"dead-relu": {"critical": 0.9}}
+    assert recording.versions == {"tfdiag": "0.1.0"}
+    assert recording.monitor == {"every": 1}
+    assert recording.report_json == recordings.REPORT.to_json()
+    assert recording.finished
+    assert recording.cost == {"seconds": 1.5, "share": 0.02}
+    assert recording.other_models == 0
+
+
+def test_series_of_other_steps_widen_the_trace(tmp_path):
+    run = RunWriter(tmp_path, open_records)
+    fields = recordings.manifest()
+    run.step(10, manifest=fields, stats=stats(10), series={"loss": 1.0}, wall_time=1.0)
+    run.step(15, manifest=fields, stats=None, series={"val_loss": 2.0, "loss": 3.0}, wall_time=2.0)
+    run.step(20, manifest=fields, stats=stats(20), series={"loss": 4.0}, wall_time=3.0)
+    run.close()
+    trace = load(tmp_path)
+    assert trace.steps.tolist() == [10, 15, 20]
+    assert trace.wall_times.tolist() == [1.0, 2.0, 3.0]
+    assert trace.series["loss"].tolist() == [1.0, 3.0, 4.0]
+    np.testing.assert_array_equal(trace.series["val_loss"], [np.nan, 2.0, np.nan])
+    assert np.isnan(trace.columns["gradient_rms"][1]).all()
+
+
+def test_restart_replaces_what_came_after_it(tmp_path):
+    record(tmp_path, range(1, 11))
+    run = RunWriter(tmp_path, open_records)
+    fields = recordings.manifest()
+    run.step(9, manifest=fields, stats=None, series={"val_loss": 1.0}, wall_time=START + 20)
+    run.close()
+    record(tmp_path, range(6, 9), start=START + 100, finished=None)
+    recording = open_recording(tmp_path)
+    assert recording.trace.steps.tolist() == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert recording.trace.wall_times[5] == START + 100
+    assert np.isnan(recording.trace.series["val_loss"]).all()
+    assert not recording.finished  # the report that says so is older
+
+
+def test_newest_model_counts(tmp_path):
+    record(tmp_path, range(1, 4))
+    record(tmp_path, range(1, 3), layers=("a", "b"), start=START + 100)
+    recording = open_recording(tmp_path)
+    assert recording.trace.layers == ("a", "b")
+    assert recording.trace.steps.tolist() == [1, 2]
+    assert recording.other_models == 1
+
+
+def test_two_recordings_in_one_folder_continue_each_other(tmp_path):
+    record(tmp_path, range(1, 4))
+    record(tmp_path, range(4, 7), start=START + 100)
+    assert load(tmp_path).steps.tolist() == [1, 2, 3, 4, 5, 6]
+
+
+def test_every_truncation_of_the_tail_keeps_the_rest(tmp_path, caplog):
+    record(tmp_path, range(1, 4), finished=None)
+    path = only_file(tmp_path)
+    whole = path.read_bytes()
+    record(tmp_path / "longer", range(1, 5), finished=None)
+    longer = only_file(tmp_path / "longer").read_bytes()
+    assert longer.startswith(whole)
+    with caplog.at_level(logging.WARNING):
+        for size in range(len(whole), len(longer)):
+            path.write_bytes(longer[:size])
+            assert load(tmp_path).steps.tolist() == [1, 2, 3]
+    assert not caplog.records
+
+
+def test_damage_in_the_middle_ends_the_file(tmp_path, caplog):
+    record(tmp_path, range(1, 4), finished=None)
+    path = only_file(tmp_path)
+    good = path.stat().st_size
+    record(tmp_path / "longer", range(1, 9), finished=None)
+    data = bytearray(only_file(tmp_path / "longer").read_bytes())
+    data[good] ^= 0xFF  # the length of a record
+    path.write_bytes(data)
+    assert load(tmp_path).steps.tolist() == [1, 2, 3]
+    assert "damaged" in caplog.text
+
+
+def test_damage_of_any_byte_is_an_error_of_ours_or_none(tmp_path):
+    record(tmp_path, range(1, 3), cams=True)
+    path = only_file(tmp_path)
+    data = path.read_bytes()
+    random = np.random.default_rng(0)
+    for position in random.integers(0, len(data), 300):
+        spoiled = bytearray(data)
+        spoiled[position] ^= 1 << random.integers(8)
+        path.write_bytes(spoiled)
+        try:
+            trace = load(tmp_path)
+            decode_cams(read_tags(tmp_path), trace)
+        except TfdiagError:
+            pass
+
+
+def test_runs_are_found_by_their_relative_path(tmp_path):
+    for name in ("", "a", "b/c"):
+        record(tmp_path / name)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "events.out.tfevents.1700000000.host").write_bytes(b"not ours")
+    assert find_runs(tmp_path) == [
+        (".", str(tmp_path)),
+        ("a", str(tmp_path / "a")),
+        ("b/c", str(tmp_path / "b" / "c")),
+    ]
+
+
+def test_no_recording_is_said_in_words_that_help(tmp_path):
+    with pytest.raises(TfdiagError, match="HealthMonitor"):
+        load(tmp_path)
+    with pytest.raises(TfdiagError, match="not a folder"):
+        load(tmp_path / "missing")
+    with pytest.raises(TfdiagError, match="not a folder"):
+        find_runs(tmp_path / "missing")
+
+
+def test_newer_schema_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(schema, "SCHEMA", 2)
+    record(tmp_path)
+    monkeypatch.undo()
+    with pytest.raises(TfdiagError, match="schema version 2.*Install"):
+        load(tmp_path)
+
+
+def test_snapshots_come_back_bit_for_bit(tmp_path):
+    record(tmp_path, range(1, 4), cams=True)
+    cams = decode_cams(read_tags(tmp_path), load(tmp_path))
+    assert cams.steps.tolist() == [1, 2, 3]
+    assert cams.samples == [{"name": "0", "true": 7}, {"name": "1", "true": 1}]
+    for i, step in enumerate(cams.steps):
+        assert same_bits(cams.maps[i], snapshot(step)["maps"])
+        assert same_bits(cams.predictions[i], snapshot(step)["predictions"])
+    assert same_bits(cams.images, snapshot(1)["images"])
+
+
+def test_run_without_snapshots_has_none(tmp_path):
+    record(tmp_path)
+    assert decode_cams(read_tags(tmp_path), load(tmp_path)) is None
+
+
+def test_histograms_come_back_bit_for_bit(tmp_path):
+    record(tmp_path, range(1, 4))
+    tags = read_tags(tmp_path, schema.GRADIENT_HISTOGRAMS, ("histograms",))
+    (tag,) = tags.values()
+    steps, buckets = decode_histograms(tag, load(tmp_path))
+    assert steps.tolist() == [1, 2, 3]
+    assert same_bits(buckets[2], recordings.histogram(3))
+
+
+def write_event(folder, values, change=None):
+    """Writes a file by hand, so that a test can write what no `RunWriter` would."""
+    packed = event.pack(1, START, values)
+    if change is not None:
+        packed = change(packed)
+    os.makedirs(folder, exist_ok=True)
+    records = open_records(f"{folder}/events.out.tfevents.1.x{schema.SUFFIX}")
+    records.write(event.header(START))
+    records.write(packed)
+    records.close()
+
+
+def manifest_value(array=None, **changes):
+    content = schema.encode({**recordings.manifest(), **changes})
+    array = stats(1) if array is None else array
+    return Value(schema.STATS + "00000000", schema.PLUGIN, array, content)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [np.zeros((2, 3), np.float32), np.zeros(3, np.float32), np.zeros((14, 3)), [b"text"]],
+    ids=["shape", "rank", "dtype", "text"],
+)
+def test_matrix_that_does_not_fit_its_manifest(tmp_path, array):
+    write_event(tmp_path, [manifest_value(array)])
+    with pytest.raises(TfdiagError, match="damaged.*expected"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"architecture": None},
+        {"architecture": {"layers": [{"name": "a"}]}},
+        {"architecture": {"layers": "abc", "loss": None, "optimizer": None, "settings": {}}},
+        {"metrics": "gradient_rms"},
+        {"metrics": ["a"] * 14},
+        {"metrics": [1] * 14},
+        {"thresholds": [1]},
+        {"thresholds": {"dead-relu": 3}},
+        {"versions": {"keras": 3}},
+        {"not_measured": None},
+        {"probe_samples": "256"},
+        {"monitor": []},
+    ],
+    ids=str,
+)
+def test_manifest_of_wrong_types(tmp_path, changes):
+    write_event(tmp_path, [manifest_value(**changes)])
+    with pytest.raises(TfdiagError, match="manifest is damaged"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\xff", b"null", b"[1]", b'{"schema":"1"}', b"[" * 100_000, b'{"schema":NaN}'],
+    ids=["empty", "bytes", "null", "list", "text", "deep", "nan"],
+)
+def test_content_that_is_none_of_ours(tmp_path, content):
+    value = Value(schema.STATS + "00000000", schema.PLUGIN, stats(1), content)
+    write_event(tmp_path, [value])
+    with pytest.raises(TfdiagError):
+        load(tmp_path)
+
+
+def test_tensor_that_claims_a_huge_size_costs_nothing(tmp_path):
+    def claim(packed: bytes) -> bytes:
+        parsed = event.Event.FromString(packed)
+        parsed.summary.value[0].tensor.tensor_shape.dim[0].size = 2**40
+        return parsed.SerializeToString()
+
+    write_event(tmp_path, [manifest_value()], claim)
+    with pytest.raises(TfdiagError, match="do not fill"):
+        load(tmp_path)
+
+
+def test_tensor_of_one_repeated_number_is_not_spread_out(tmp_path):
+    def repeat(packed: bytes) -> bytes:
+        parsed = event.Event.FromString(packed)
+        tensor = parsed.summary.value[0].tensor
+        tensor.tensor_content = b""
+        tensor.float_val.append(1.0)
+        tensor.tensor_shape.dim[0].size = 2**40
+        return parsed.SerializeToString()
+
+    write_event(tmp_path, [manifest_value()], repeat)
+    with pytest.raises(TfdiagError, match="do not fill"):
+        load(tmp_path)
+
+
+def test_union_of_steps_that_would_fill_the_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr("tfdiag.storage.decoder.MAX_NUMBERS", 1000)
+    record(tmp_path, range(1, 100))
+    with pytest.raises(TfdiagError, match="every"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"{}", b'{"schema":1}', b'{"schema":1,"report":[],"finished":true}', b"\xff", b""],
+)
+def test_damaged_report(tmp_path, content):
+    report = Value(schema.REPORT, schema.EVENTS_PLUGIN, [content])
+    write_event(tmp_path, [manifest_value(), report])
+    with pytest.raises(TfdiagError):
+        open_recording(tmp_path)
+
+
+@pytest.mark.parametrize("names", [[], "loss", [1], ["a", "a"], ["a", "b"]], ids=str)
+def test_damaged_series(tmp_path, names):
+    content = schema.encode({"series": names})
+    series = Value(schema.SERIES + "0", schema.PLUGIN, np.zeros(1, np.float32), content)
+    write_event(tmp_path, [manifest_value(), series])
+    with pytest.raises(TfdiagError):
+        load(tmp_path)
+
+
+def test_value_without_a_tensor(tmp_path):
+    def strip(packed: bytes) -> bytes:
+        parsed = event.Event.FromString(packed)
+        parsed.summary.value[0].ClearField("tensor")
+        return parsed.SerializeToString()
+
+    write_event(tmp_path, [manifest_value()], strip)
+    with pytest.raises(TfdiagError, match="damaged"):
+        load(tmp_path)
