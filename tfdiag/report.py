@@ -68,8 +68,9 @@ def verdict(report: Report, rules: Iterable[Rule] = ALL_RULES) -> Verdict:
     others = grouped(f for f in troubles if f.rule != (cause or worst).rule)
     sentences = [f"{text}."]
     if others:
-        sentences.append(f"{'Then' if cause else 'Also'}: {', '.join(others)}.")
-    sentences.append(_loss(report))
+        sentences.append(f"Also found: {', '.join(others)}.")
+    if worst.metric not in ("loss", "probe_loss"):
+        sentences.append(_loss(report))
     return Verdict(
         severity=worst.severity,
         title=headline(worst, catalogue.get(worst.rule)),
@@ -85,6 +86,10 @@ def _without_trouble(report: Report, catalogue: Mapping[str, Rule]) -> Verdict:
         why = f" {silent[0].rule}: {silent[0].reason}." if silent else ""
         return Verdict("not-evaluated", "Not evaluated", f"No rule could be evaluated.{why}")
     unheard = [outcome for outcome in silent if not _inapplicable(outcome, report)]
+    if len(unheard) > len(judged) and not report.findings:
+        why = f"{unheard[0].rule}: {unheard[0].reason}"
+        summary = f"{count(len(unheard), 'rule')} could not be evaluated yet. {why}."
+        return Verdict("not-evaluated", "Too early to tell", summary)
     title = "Healthy"
     if report.findings:
         title = f"Healthy, {len(report.findings)} to watch"
@@ -117,7 +122,9 @@ def _loss(report: Report) -> str:
     if math.isnan(first + last):
         return ""
     of = "probe loss" if report.facts.get("loss") == "probe_loss" else "loss"
-    verb = "fell" if last < first else "went"
+    if number(first) == number(last):
+        return f"The {of} stayed at {number(last)}."
+    verb = "fell" if last < first else "rose"
     return f"The {of} {verb} from {number(first)} to {number(last)}."
 
 

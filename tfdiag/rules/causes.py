@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 
@@ -57,13 +56,13 @@ CHAINS: tuple[Chain, ...] = (
         dead_relu,
         lambda f: f.severity != "watch",
         (vanishing_gradient, loss_not_decreasing),
-        "Probably the dead units of {layer} ({evidence}) let no gradient through",
+        "Probably the dead units of {layer} ({evidence}) let too little gradient through",
     ),
     Chain(
         saturated_activation,
         lambda f: f.severity != "watch",
         (vanishing_gradient, loss_not_decreasing),
-        "Probably the saturated units of {layer} ({evidence}) let no gradient through",
+        "Probably the saturated units of {layer} ({evidence}) let too little gradient through",
     ),
     Chain(
         vanishing_gradient,
@@ -89,13 +88,10 @@ def explanation(findings: Iterable[Finding]) -> tuple[Finding, str] | None:
     findings = sorted(findings, key=lambda finding: finding.step)
     for chain in CHAINS:
         effects = {effect.id for effect in chain.effects}
-        ends = [
-            math.inf if finding.rule == loss_not_decreasing.id else finding.step
-            for finding in findings
-            if finding.rule in effects and finding.severity != "watch"
-        ]
+        found = [f for f in findings if f.rule in effects and f.severity != "watch"]
+        dated = [finding.step for finding in found if finding.rule != loss_not_decreasing.id]
         for cause in findings:
-            if cause.rule == chain.cause.id and chain.when(cause):
-                if ends and cause.step <= max(ends):
+            if found and cause.rule == chain.cause.id and chain.when(cause):
+                if not dated or cause.step <= max(dated):
                     return cause, chain.text.format(**asdict(cause))
     return None

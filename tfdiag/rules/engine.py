@@ -73,13 +73,14 @@ def _exempt(rule: Rule, trace: Trace) -> dict[str, str]:
     if not columns:
         return {}
     seen = np.any([np.isfinite(trace.columns[name]).any(axis=0) for name in columns], axis=0)
-    nothing = np.zeros_like(trace.columns[columns[0]])
+    nothing = np.full_like(trace.columns[columns[0]], np.nan)
     counts = [trace.columns.get(_COUNTS.get(name, name), nothing) for name in columns]
     ruined = np.any([(count > 0).any(axis=0) for count in counts], axis=0)
+    visited = seen.any() or np.isfinite(counts).any()
     exempt = {}
     for i, layer in enumerate(trace.architecture.layers):
         reason = rule.exempt(layer) if rule.exempt else None
-        if reason is None and not seen[i]:
+        if reason is None and visited and not seen[i]:
             reason = _NOT_FINITE if ruined[i] else rule.absent
         if reason is not None:
             exempt[layer.name] = reason
@@ -92,21 +93,20 @@ def _why_not(
     """Returns why the rule cannot be evaluated, or None if it can."""
     if not len(trace.steps):
         return "nothing was recorded yet"
+    if _columns(rule, trace) and len(exempt) == len(trace.layers):
+        if _NOT_FINITE not in exempt.values():
+            common = Counter(exempt.values()).most_common(1)
+            return f"every layer is exempt: {common[0][0]}" if common else "the model has no layers"
     for need in rule.needs:
         reasons = [_missing(name, trace) for name in _names(need)]
         if None not in reasons:
             return reasons[0]
-    if _columns(rule, trace) and len(exempt) == len(trace.layers):
-        if _NOT_FINITE in exempt.values():
-            return "no finite value was measured"
-        common = Counter(exempt.values()).most_common(1)
-        return f"every layer is exempt: {common[0][0]}" if common else "the model has no layers"
-    wanted, warm_up = thresholds.get("patience", 1), thresholds.get("warm_up", 0)
+    wanted, warm_up = thresholds.get("patience", 1), thresholds.get("warm_up", -1)
     late = trace.steps > warm_up
     records = min(int((_rows(need, trace, exempt) & late).sum()) for need in rule.needs)
     if records >= wanted:
         return None
-    after = f" after step {warm_up}" if warm_up else ""
+    after = f" after step {warm_up}" if warm_up > 0 else ""
     return f"too few records{after}: {records} of {wanted}"
 
 

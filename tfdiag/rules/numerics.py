@@ -72,23 +72,23 @@ def nonfinite_loss(trace: Trace) -> Iterator[Finding]:
     verdict="NaN in {layer}, step {step}",
     code=tenth,
 )
-def nonfinite_tensor(trace: Trace, *, patience: int = 3) -> Iterator[Finding]:
+def nonfinite_tensor(trace: Trace, *, skips: int = 3) -> Iterator[Finding]:
     """Finds the first layer, from the input side, among those with NaN or Inf at first.
 
     One finding per run. NaN in weights counts at once. NaN in gradients counts after
-    `patience` records or with a NaN loss, because a loss-scaling optimizer skips such steps on
+    `skips` records or with a NaN loss, because a loss-scaling optimizer skips such steps on
     purpose. NaN in outputs alone is only watched while loss, gradients and weights are
     finite: an attention mask may hold -inf.
 
     Args:
-        patience: records in a row with non-finite gradients, up to the last one. Source:
-            LossScaleOptimizer halves its scale after each; more than a few are no search.
+        skips: records in a row with non-finite gradients, up to the last one. Source: heuristic;
+            LossScaleOptimizer halves its scale after each, so it rarely skips many.
     """
     weights = _since(trace, "weight_nonfinite", 1)
     outputs = _since(trace, "output_nonfinite", 1)
     loss = trace.series.get("loss_nonfinite", np.zeros(0))
     loss_lost = bool(loss[np.isfinite(loss)][-1:].any())
-    gradients = _since(trace, "gradient_nonfinite", 1 if loss_lost else patience)
+    gradients = _since(trace, "gradient_nonfinite", 1 if loss_lost else skips)
     harmful = loss_lost or bool((weights >= 0).any() or (gradients >= 0).any())
     since = {
         "weight_nonfinite": weights,

@@ -80,8 +80,11 @@ def progress(
         return Progress("worse", "loss", int(trace.steps[since]))
     probe = _judge(trace, "probe_loss", records, warm_up, fall, chance)
     training = _judge(trace, "loss", max(records, 10), warm_up, fall, chance)
-    if probe.state == _UNKNOWN or training.state in ("improving", "learned"):
-        return training if training.state != _UNKNOWN else probe
+    if training.state in ("improving", "learned"):
+        return training
+    unmeasured = not np.isfinite(trace.series.get("probe_loss", np.zeros(0))).any()
+    if probe.state == _UNKNOWN and (training.state != _UNKNOWN or unmeasured):
+        return training
     return probe
 
 
@@ -108,9 +111,9 @@ def _judge(
         return replace(seen, state="learned")
     if _rate_moves(trace):
         return replace(seen, state=_UNKNOWN, reason="the learning rate rises or is nearly 0")
-    low = 2 * seen.best + 3 * noise
-    if smooth[-3:].min() > low and level > 0.5 * first:
-        return replace(seen, state="worse", since=_after(values <= low, steps))
+    spread = float(np.median(np.abs(np.diff(half, 2)))) / 1.65  # a deviation, deaf to growth
+    if smooth[-3:].min() > 2 * seen.best + 3 * spread and level > 0.5 * first:
+        return replace(seen, state="worse", since=_after(values <= 2 * seen.best, steps))
     falls = _falls(half, noise)
     if falls is None:
         return replace(seen, state=_UNKNOWN, reason="the loss is too noisy to tell its trend")

@@ -9,14 +9,19 @@ from tfdiag.trace import Finding
 
 
 def for_ratio(rate: float, ratio: float) -> float | None:
-    """Returns the learning rate that would make the update ratio 1e-3; None if unknown.
+    """Returns the learning rate that would make the update ratio 1e-3.
+
+    Returns:
+        None if a number is not known, or if the answer is above 1: then it is not the rate.
 
     Source: CS231n, https://cs231n.github.io/neural-networks-3/#ratio
 
     >>> for_ratio(0.1, 0.5)
     0.0002
     """
-    return float(f"{rate * 1e-3 / ratio:.1g}") if rate > 0 and ratio > 0 else None
+    if not (rate > 0 and ratio > 0 and rate * 1e-3 <= ratio):
+        return None
+    return float(f"{rate * 1e-3 / ratio:.1g}")
 
 
 def tenth(finding: Finding, facts: Mapping[str, Any]) -> str | None:

@@ -34,7 +34,7 @@ def _code(finding: Finding, facts: Mapping[str, Any]) -> str | None:
     ),
     why="Too large steps undo what was learned; too small ones learn nothing in your lifetime.",
     source="CS231n, https://cs231n.github.io/neural-networks-3/#ratio",
-    verdict="{layer}: bad steps since {step}",
+    verdict="Step size off since {step}",
     code=_code,
     exempt=no_kernel,
     absent="no update was measured",
@@ -55,9 +55,9 @@ def update_ratio(
 
     Alone only watched, because Adam at a large rate and layers that start near zero move
     far and train well; with a poor loss a warning. Too little is only spoken of with a poor
-    loss, and not where the gradient is exactly 0: that is another rule's finding. A
-    learning rate that warms up or has ended makes steps small by design: then the loss
-    is not judged (see `progress`) and nothing is said.
+    loss, and not where another layer moves well (a vanishing gradient) or the gradient is
+    exactly 0: those are other rules' findings. A learning rate that warms up or has ended
+    makes steps small by design: then the loss is not judged and nothing is said.
 
     Args:
         high: norm of a step over norm of the weights. Source: MindInsight and torchmortem, 1e-1.
@@ -69,7 +69,8 @@ def update_ratio(
     late = np.isfinite(ratios) & (trace.steps > warm_up)[:, np.newaxis]
     gradient = trace.columns.get("gradient_rms", np.ones_like(ratios))
     large = streak_start(ratios > high, late, patience)
-    tiny = streak_start((ratios < low) & (gradient != 0), late, patience)
+    all_low = ~(ratios >= low).any(axis=1, keepdims=True)
+    tiny = streak_start((ratios < low) & (gradient != 0) & all_low, late, patience)
     last = last_measured(ratios)
     for i in np.flatnonzero((large >= 0) | ((tiny >= 0) & loss.poor)):
         over = large[i] >= 0

@@ -1,0 +1,112 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import traces
+
+from tfdiag.rules import check
+from tfdiag.rules.loss import loss_not_decreasing
+from tfdiag.rules.progress import progress
+
+
+def outcome(run):
+    return check(run, [loss_not_decreasing]).outcomes[0]
+
+
+def run_of(curve, loss="mse", noise=0.0, seed=0, probe=True):
+    """Returns a run with this loss; without a probe set if `probe` is false."""
+    model = traces.architecture(loss=loss)
+    run = traces.trace(model, records=len(curve) - 1)
+    random = np.random.default_rng(seed)
+    batch = curve * random.lognormal(0, noise, len(curve)) if noise else curve
+    return traces.with_series(run, loss=batch, probe_loss=curve if probe else np.nan)
+
+
+N = np.arange(60)
+
+
+def test_a_loss_that_never_falls_is_found():
+    stuck = outcome(traces.stuck())
+    assert (stuck.findings[0].severity, stuck.findings[0].step) == ("warn", 0)
+
+
+def test_a_loss_that_falls_to_chance_and_stays_is_found():
+    curve = np.log(10) + 2 * np.exp(-N / 2)
+    assert outcome(run_of(curve, "sparse_categorical_crossentropy")).outcome == "found"
+    assert outcome(run_of(curve, "CategoricalCrossentropy")).outcome == "found"
+    assert progress(run_of(curve)).state == "plateau"
+
+
+def test_a_loss_that_comes_back_is_found_where_it_turned():
+    curve = np.concatenate([np.linspace(2, 0.2, 30), np.full(30, 3.0)])
+    finding = outcome(run_of(curve)).findings[0]
+    assert finding.step == 600
+    assert "at its best" in finding.message
+
+
+@pytest.mark.parametrize(
+    "curve",
+    [
+        0.05 + 2 * np.exp(-N / 3),  # converged
+        1.4 + 0.6 * np.exp(-N / 3),  # converged to a noise that nothing can explain
+        2.3 - 0.002 * N,  # slow and steady
+        1e5 * (0.5 + np.exp(-N / 20)),  # raw targets
+        2e-7 + np.exp(-N / 2),
+        np.concatenate([np.full(30, 2.3), np.linspace(2.25, 1.5, 30)]),  # a plateau that ended
+    ],
+)
+def test_learning_and_converged_runs_are_healthy(curve):
+    assert outcome(run_of(curve)).outcome == "healthy"
+
+
+def test_fine_tuning_starts_low():
+    curve = 0.30 - 0.01 * (1 - np.exp(-N / 5))
+    assert outcome(run_of(curve, "sparse_categorical_crossentropy")).outcome == "healthy"
+
+
+def test_overfitting_is_no_stuck_loss():
+    run = run_of(2 * np.exp(-N / 10))
+    run = traces.with_series(run, probe_loss=1 + 0.05 * N)
+    assert outcome(run).outcome == "healthy"
+
+
+@pytest.mark.parametrize("noise", [0.02, 0.1, 0.3, 0.6])
+@pytest.mark.parametrize("end", [0.1, 0.6, 0.9])
+def test_noise_does_not_cry_wolf(noise, end):
+    """A learning run, judged on noisy batches at every record of its life."""
+    false = 0
+    for seed in range(20):
+        curve = end + (1 - end) * np.exp(-N / 15)
+        run = run_of(curve, noise=noise, seed=seed, probe=False)
+        for stop in (10, 20, 40, 60):
+            part = replace(
+                run, steps=run.steps[:stop], series={k: v[:stop] for k, v in run.series.items()}
+            )
+            false += progress(part).state in ("stuck", "worse")
+    assert false <= 2  # of 80
+
+
+def test_what_cannot_be_told_is_said():
+    noisy = run_of(np.full(60, 1.0), noise=0.5, probe=False)
+    assert "too noisy" in outcome(noisy).reason
+    assert "negative" in outcome(run_of(np.full(60, -1.0))).reason
+    rising = traces.with_series(traces.stuck(), learning_rate=1e-5 * traces.trace().steps)
+    assert "learning rate" in outcome(rising).reason
+    assert "too few" in outcome(traces.stuck(traces.trace(records=5))).reason
+    assert "no finite" in outcome(traces.stuck(level=np.nan)).reason
+
+
+def test_the_boundary_of_patience():
+    assert outcome(traces.stuck(traces.trace(records=7))).outcome == "not-evaluated"
+    assert outcome(traces.stuck(traces.trace(records=8))).outcome == "found"  # steps 60 to 160
+
+
+def test_a_second_fit_of_a_good_model_is_not_stuck():
+    run = run_of(np.full(60, 4.0))
+    assert outcome(run).outcome == "found"
+    assert outcome(replace(run, steps=run.steps + 5000)).outcome == "healthy"
+
+
+def test_nan_is_trouble_for_every_gate():
+    assert progress(traces.not_finite(220)).state == "worse"
+    assert progress(traces.not_finite(220)).since == 220
