@@ -1,0 +1,149 @@
+"""The picture of who may import whom, as a table; and what loads without TensorFlow."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+#: Module or package: what of ours it may import. From the record in the middle outwards.
+PICTURE = {
+    "tfdiag": "",
+    "tfdiag.errors": "",
+    "tfdiag.architecture": "",
+    "tfdiag.metrics": "",
+    "tfdiag.statistics": "",
+    "tfdiag.picture": "",
+    "tfdiag.trace": "architecture",
+    "tfdiag.rules": "architecture errors metrics trace",
+    "tfdiag.storage": "architecture errors trace",
+    "tfdiag.report": "rules trace",
+    "tfdiag.layers": "architecture",
+    "tfdiag.probe": "errors",
+    "tfdiag.capture": "statistics",
+    "tfdiag.forward": "layers probe statistics",
+    "tfdiag.explain": "architecture errors forward",
+    "tfdiag.gallery": "architecture errors explain picture probe storage.schema storage.writer",
+    "tfdiag.recording": "architecture capture errors explain forward gallery layers metrics "
+    "picture probe report rules statistics storage.schema storage.writer trace",
+    "tfdiag.callbacks": "errors metrics probe recording rules",
+    "tfdiag.demo": "callbacks errors report",
+    "tfdiag.cli": "demo errors report rules storage.reader tfdiag",
+    "tensorboard_plugin": "errors metrics report rules storage tensorboard_plugin",
+}
+
+#: What may know that there is a Keras.
+WITH_KERAS = {
+    f"tfdiag.{name}"
+    for name in "layers probe capture forward explain gallery recording callbacks demo".split()
+}
+
+#: What TensorBoard, the command line and a notebook on a small machine load.
+WITHOUT_TENSORFLOW = (
+    "tfdiag",
+    "tfdiag.rules",
+    "tfdiag.report",
+    "tfdiag.statistics",
+    "tfdiag.storage.reader",
+    "tfdiag.storage.writer",
+    "tfdiag.cli",
+    "tensorboard_plugin.loader",
+    "tensorboard_plugin.plugin",
+)
+
+
+def modules() -> dict[str, str]:
+    """Returns each module's name and source."""
+    paths = [*ROOT.glob("tfdiag/**/*.py"), *ROOT.glob("tensorboard_plugin/*.py")]
+    names = {path: ".".join(path.relative_to(ROOT).with_suffix("").parts) for path in paths}
+    return {name.removesuffix(".__init__"): path.read_text() for path, name in names.items()}
+
+
+def imports(source: str) -> Iterator[str]:
+    """Yields what `source` imports, wherever in it, with the names after `from`."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def unit(module: str) -> str:
+    """Returns the row of the table that `module` belongs to; "" if it is none of ours."""
+    fits = [row for row in PICTURE if f"{module}.".startswith(f"{row}.")]
+    return max(fits, key=len, default="")
+
+
+def violations(sources: dict[str, str]) -> list[str]:
+    """Returns each import against the picture."""
+    found = []
+    for name, source in sources.items():
+        row = unit(name)
+        allowed = [word if word in PICTURE else f"tfdiag.{word}" for word in PICTURE[row].split()]
+        for target in imports(source):
+            package = target.split(".")[0]
+            if package in ("tensorflow", "keras", "tf_keras_vis") and row not in WITH_KERAS:
+                found.append(f"{name} imports {target}")
+            if unit(target) not in ("", row) and not any(
+                f"{target}.".startswith(f"{module}.") if module != "tfdiag" else target == module
+                for module in allowed
+            ):
+                found.append(f"{name} imports {target}")
+    return found
+
+
+def test_imports_follow_the_picture():
+    assert violations(modules()) == []
+
+
+def test_every_module_is_in_the_picture():
+    missing = [name for name in modules() if name != "tfdiag" and unit(name) == "tfdiag"]
+    assert missing == [], "add a row to PICTURE"
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("tfdiag.rules.x", "import tensorflow as tf"),
+        ("tfdiag.storage.x", "def f():\n    from keras import ops"),
+        ("tfdiag.rules.x", "from tfdiag.storage import reader"),
+        ("tfdiag.rules.x", "from tfdiag import report"),
+        ("tfdiag.capture", "from tfdiag.explain import cam"),
+        ("tfdiag.report", "import tfdiag.cli"),
+        ("tfdiag.trace", "import tensorboard_plugin.plugin"),
+        ("tfdiag.recording", "from tfdiag.storage.reader import load"),
+    ],
+)
+def test_a_wrong_import_is_seen(name, source):
+    assert violations({name: source}) != []
+
+
+def loads_tensorflow(module: str) -> bool:
+    """Returns True if importing `module` in a new process brings TensorFlow or Keras with it."""
+    code = (
+        f"import sys, {module}\nsys.exit(17 if {{'tensorflow', 'keras'}} & set(sys.modules) else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode in (0, 17), done.stderr
+    return done.returncode == 17
+
+
+@pytest.mark.parametrize("module", WITHOUT_TENSORFLOW)
+def test_module_loads_without_tensorflow(module):
+    assert not loads_tensorflow(module)
+
+
+@pytest.mark.tensorflow
+def test_loading_tensorflow_is_seen():
+    assert loads_tensorflow("tfdiag.capture")
+
+
+def test_entry_point_loads_nothing_but_its_base():
+    (source,) = [source for name, source in modules().items() if name.endswith(".loader")]
+    top = [node for node in ast.parse(source).body if isinstance(node, ast.Import | ast.ImportFrom)]
+    assert list(imports(ast.unparse(top))) == ["tensorboard.plugins.base_plugin"]
