@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 import traces
 
-from tfdiag.errors import TfdiagError
-from tfdiag.rules import ALL_RULES, Report, check, resolve_thresholds, rule
+from tfdiag.rules import ALL_RULES, check, resolve_thresholds, rule
 from tfdiag.trace import Finding
 
 
@@ -197,60 +196,3 @@ def test_a_wrong_declaration_is_refused():
         made(lambda trace, *, word="x": [])
     with pytest.raises(TypeError, match="keyword-only"):
         made(lambda trace, patience=3: [])
-
-
-RUNS = [traces.trace(), traces.dying(), traces.not_finite(), traces.vanishing()]
-
-
-@pytest.mark.parametrize("run", RUNS)
-def test_json_keeps_everything(run):
-    report = check(run)
-    content = report.to_json()
-    again = Report.from_json(content)
-    assert again.to_json() == content
-    assert repr(again) == repr(report)
-
-
-def test_unknown_rules_and_fields_pass():
-    content = check(traces.dying()).to_json()
-    content["new"] = 1
-    content["outcomes"][4]["rule"] = "rule-of-tomorrow"
-    assert Report.from_json(content).findings[0].rule == "rule-of-tomorrow"
-
-
-def damaged():
-    def content():
-        return check(traces.dying()).to_json()
-
-    yield None
-    yield []
-    yield {}
-    for step in (None, "5", 1.5, -1, True, 2**70):
-        yield {**content(), "step": step}
-    for outcomes in (None, {}, [None], [{}], "x", [[1]]):
-        yield {**content(), "outcomes": outcomes}
-    yield {**content(), "facts": []}
-    yield {**content(), "facts": {"loss_first": {}}}
-    for name, value in [("rule", 3), ("outcome", "fine"), ("outcome", "healthy"), ("exempt", [])]:
-        bad = content()
-        bad["outcomes"][4][name] = value
-        yield bad
-    for name, value in [
-        ("severity", "fatal"),
-        ("severity", []),
-        ("step", -3),
-        ("message", None),
-        ("value", "1"),
-        ("value", 10**400),
-        ("layer", {}),
-        ("metric", 7),
-    ]:
-        bad = content()
-        bad["outcomes"][4]["findings"][0][name] = value
-        yield bad
-
-
-@pytest.mark.parametrize("content", list(damaged()))
-def test_hostile_json_is_refused(content):
-    with pytest.raises(TfdiagError, match="report is damaged"):
-        Report.from_json(content)

@@ -92,13 +92,13 @@ def test_what_cannot_be_told_is_said():
     assert "negative" in outcome(run_of(np.full(60, -1.0))).reason
     rising = traces.with_series(traces.stuck(), learning_rate=1e-5 * traces.trace().steps)
     assert "learning rate" in outcome(rising).reason
-    assert "too few" in outcome(traces.stuck(traces.trace(records=5))).reason
+    assert "too few" in outcome(traces.stuck(traces.trace(records=12))).reason
     assert "no finite" in outcome(traces.stuck(level=np.nan)).reason
 
 
 def test_the_boundary_of_patience():
-    assert outcome(traces.stuck(traces.trace(records=7))).outcome == "not-evaluated"
-    assert outcome(traces.stuck(traces.trace(records=8))).outcome == "found"  # steps 60 to 160
+    assert outcome(traces.stuck(traces.trace(records=15))).outcome == "not-evaluated"
+    assert outcome(traces.stuck(traces.trace(records=16))).outcome == "found"  # steps 220 to 320
 
 
 def test_a_second_fit_of_a_good_model_is_not_stuck():

@@ -25,7 +25,12 @@ from tfdiag.trace import Finding, Trace
     verdict="Loss stuck since step {step}",
 )
 def loss_not_decreasing(
-    trace: Trace, *, fall: float = 0.05, chance: float = 0.03, patience: int = 6, warm_up: int = 50
+    trace: Trace,
+    *,
+    fall: float = 0.03,
+    chance: float = 0.015,
+    patience: int = 6,
+    warm_up: int = 200,
 ) -> Iterator[Finding]:
     """Finds a loss that never fell, or fell and came back.
 
@@ -36,7 +41,7 @@ def loss_not_decreasing(
 
     Args:
         fall: share of its start by which the loss must fall to count as learning. Source:
-            TheDeepChecker, 0.05.
+            TheDeepChecker has 0.05, which hard but learnable tasks miss.
         chance: share within which the loss is that of a guess among equally likely classes.
             Source: heuristic, no source.
         patience: records of the loss that it takes; of the noisier batch loss, 10 or more.

@@ -55,7 +55,7 @@ class Progress:
 
 
 def progress(
-    trace: Trace, *, records: int = 6, warm_up: int = 50, fall: float = 0.05, chance: float = 0.03
+    trace: Trace, *, records: int = 6, warm_up: int = 200, fall: float = 0.03, chance: float = 0.015
 ) -> Progress:
     """Judges the loss of a run from its series.
 
@@ -85,6 +85,10 @@ def progress(
     unmeasured = not np.isfinite(trace.series.get("probe_loss", np.zeros(0))).any()
     if probe.state == _UNKNOWN and (training.state != _UNKNOWN or unmeasured):
         return training
+    overfits = training.state == _UNKNOWN and training.last < 0.95 * training.first
+    if probe.poor and overfits:
+        reason = "the probe loss does not fall, the noisy training loss may: it may overfit"
+        return replace(probe, state=_UNKNOWN, reason=reason)
     return probe
 
 
@@ -107,7 +111,9 @@ def _judge(
     head = values[: max(1, len(values) // 10)]
     first, noise = float(head.mean()), _noise(half)
     seen = Progress("", name, int(steps[0]), first, level, float(smooth.min()))
-    if max(values[-1], level) <= 0.5 * first or _solved(trace, level):
+    guess = _chance(trace.architecture) or math.inf
+    halved = max(values[-1], level) <= 0.5 * first and level < 0.9 * guess
+    if halved or _solved(trace, level, guess):
         return replace(seen, state="learned")
     if _rate_moves(trace):
         return replace(seen, state=_UNKNOWN, reason="the learning rate rises or is nearly 0")
@@ -119,8 +125,7 @@ def _judge(
         return replace(seen, state=_UNKNOWN, reason="the loss is too noisy to tell its trend")
     if falls:
         return replace(seen, state="improving")
-    chance = _chance(trace.architecture)
-    at_chance = chance is not None and abs(level - chance) < near * chance
+    at_chance = abs(level - guess) < near * guess < math.inf
     unproven = 2 * noise / math.sqrt(len(head))
     never = _from_start(trace) and first + unproven - level < fall * first
     since = _after(values > 1.02 * level + 3 * noise, steps)
@@ -169,11 +174,10 @@ def _rate_moves(trace: Trace) -> bool:
     return bool(rates[-1] > 1.001 * rates[len(rates) // 2] or rates[-1] < 0.01 * rates.max())
 
 
-def _solved(trace: Trace, level: float) -> bool:
+def _solved(trace: Trace, level: float, guess: float) -> bool:
     """Returns True if the model is good although its loss need not have fallen: fine-tuning."""
-    chance = _chance(trace.architecture)
-    if chance is not None:
-        return level < 0.5 * chance
+    if guess < math.inf:
+        return level < 0.5 * guess
     for name, values in trace.series.items():
         finite = values[np.isfinite(values)]
         if name.startswith("probe_") and "acc" in name and len(finite) and finite[-1] >= 0.9:
