@@ -18,6 +18,11 @@ def test_an_explosion_is_named():
     assert (finding.layer, finding.step, finding.severity) == ("dense_1", 300, "warn")
 
 
+def test_a_huge_gradient_does_not_overflow():
+    run = traces.changed(traces.exploding(300), "gradient_rms", 1e30, since=300)
+    assert found(run, exploding_gradient)[0].layer == "dense"
+
+
 def test_a_large_norm_that_was_always_there_is_no_explosion():
     run = traces.with_series(traces.trace(), gradient_norm=1e6)  # raw targets, a summed loss
     assert not found(run, exploding_gradient)

@@ -83,7 +83,8 @@ def _explosion(
 ) -> Finding:
     step = int(trace.steps[row])
     sizes = np.array([layer.parameters for layer in trace.architecture.layers], dtype=np.float64)
-    energy = trace.columns["gradient_rms"][row] ** 2 * np.maximum(sizes, 1)
+    rms = trace.columns["gradient_rms"][row].astype(np.float64)  # the square overflows float32
+    energy = rms**2 * np.maximum(sizes, 1)
     layer = trace.layers[int(np.nanargmax(energy))] if np.isfinite(energy).any() else None
     end = ", then NaN" if lost else ""
     return Finding(

@@ -105,7 +105,7 @@ def nonfinite_tensor(trace: Trace, *, skips: int = 3) -> Iterator[Finding]:
         if (starts == first).any()
     )
     step = int(trace.steps[first])
-    entries = int(trace.columns[metric][first, layer])
+    entries = max(1, int(trace.columns[metric][first, layer]))
     together = np.any([starts == first for starts in since.values()], axis=0).sum()
     ever = np.any([starts >= 0 for starts in since.values()], axis=0).sum()
     yield Finding(
@@ -137,6 +137,8 @@ def _message(layer: str, metric: str, entries: int, step: int, together: int, mo
     message = f"{layer} has {entries} non-finite {tensor[entries != 1]} at step {step}"
     if not more:
         return message + "; no other layer has any."
+    if not together:
+        return message + f"; {count(more, 'layer')} more later."
     if together == more:
         return message + f"; {count(more, 'layer')} more at the same record."
     return message + f"; {count(more, 'layer')} more, {together} of them at the same record."
