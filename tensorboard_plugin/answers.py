@@ -43,8 +43,10 @@ def run_summary(
         return summary
     summary["recorded"] = True
     summary["start_time"] = start_time
-    summary["last_time"] = stats.last_time
-    summary["last_step"] = stats.last_step
+    series = [tag for name, tag in tags.items() if name.startswith(schema.SERIES)]
+    latest = max((stats, *series), key=lambda tag: tag.last_time)
+    summary["last_time"] = latest.last_time
+    summary["last_step"] = latest.last_step
     try:
         schema.decode(stats.content)
         stored = decode_report(report)

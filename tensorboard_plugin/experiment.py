@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,31 +77,31 @@ class Experiment:
         }
         return {name: tags for name, tags in listed.items() if newest_stats(tags)}
 
-    def last_reports(self) -> dict[str, Tag]:
-        """Returns each run's newest report."""
-        found = self._read(schema.EVENTS_PLUGIN, None, [schema.REPORT], downsample=1)
+    def last_reports(self, run: str | None = None) -> dict[str, Tag]:
+        """Returns each run's newest report.
+
+        Args:
+            run: only this one.
+        """
+        found = self._read(schema.EVENTS_PLUGIN, run, [schema.REPORT], downsample=1)
         return {name: tags[schema.REPORT] for name, tags in found.items() if schema.REPORT in tags}
 
     def measurements(self, run: str) -> dict[str, Tag]:
-        """Returns the tags that `tfdiag.storage.decoder.decode` wants."""
-        wanted = (schema.STATS, schema.SERIES)
-        tags = self._tags(run, lambda tag: tag.startswith(wanted))
-        reports = self._read(schema.EVENTS_PLUGIN, run, [schema.REPORT], downsample=1)
-        return {**tags, **reports.get(run, {})}
+        """Returns the tags that `tfdiag.storage.decoder.decode` wants, without the report."""
+        return self._tags(run, (schema.STATS, schema.SERIES))
 
     def snapshots(self, run: str) -> dict[str, Tag]:
         """Returns the tags that `tfdiag.storage.snapshots.decode_cams` wants."""
-        wanted = (schema.CAMS, schema.PREDICTIONS, schema.IMAGES)
-        return self._tags(run, lambda tag: tag.startswith(wanted))
+        return self._tags(run, (schema.CAMS, schema.PREDICTIONS, schema.IMAGES))
 
     def histograms(self, run: str, layer: str) -> Tag | None:
         """Returns the gradient histograms of a layer; None if there are none."""
         tag = schema.GRADIENT_HISTOGRAMS + layer
         return self._read("histograms", run, [tag]).get(run, {}).get(tag)
 
-    def _tags(self, run: str, wanted: Callable[[str], bool]) -> dict[str, Tag]:
+    def _tags(self, run: str, prefixes: tuple[str, ...]) -> dict[str, Tag]:
         listed = self.listed(run).get(run, {})
-        names = [tag for tag in listed if wanted(tag)]
+        names = [tag for tag in listed if tag.startswith(prefixes)]
         found = self._read(schema.PLUGIN, run, names) if names else {}
         return {
             name: Tag(listed[name].content, tag.records) for name, tag in found.get(run, {}).items()

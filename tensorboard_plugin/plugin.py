@@ -16,7 +16,7 @@ from tensorboard_plugin.experiment import Experiment
 from tfdiag.errors import TfdiagError
 from tfdiag.metrics import METRIC_NAMES
 from tfdiag.storage import schema
-from tfdiag.storage.decoder import Recording, decode
+from tfdiag.storage.decoder import Recording, Tag, decode
 from tfdiag.storage.snapshots import Cams, decode_cams, decode_histograms
 
 _JSON = "application/json"
@@ -94,29 +94,30 @@ class HealthPlugin(base_plugin.TBPlugin):
         return _json({"runs": summaries})
 
     def _run(self, request: Request) -> tuple[str, str]:
-        run = _parameter(request, "run")
-        start = self._experiment(request).runs().get(run)
-        return _json(answers.run(run, start, self._recording(request)))
+        run, experiment = _parameter(request, "run"), self._experiment(request)
+        recording = _recording(experiment, run, experiment.last_reports(run).get(run))
+        return _json(answers.run(run, experiment.runs().get(run), recording))
 
     def _metric(self, request: Request) -> tuple[bytes, str]:
-        name = _parameter(request, "metric")
+        run, name = _parameter(request, "run"), _parameter(request, "metric")
         if name not in METRIC_NAMES:
             raise errors.InvalidArgumentError(
                 f"`metric` is {_shown(name)}, but must be one of {', '.join(METRIC_NAMES)}."
             )
-        recording = self._recording(request)
+        recording = _recording(self._experiment(request), run)
         if name not in recording.trace.columns:
             raise errors.NotFoundError(f"This recording has no {name}. Choose another metric.")
         return answers.metric(recording, name), _BINARY
 
     def _histograms(self, request: Request) -> tuple[str, str]:
         run, layer = _parameter(request, "run"), _parameter(request, "layer")
-        trace = self._recording(request).trace
+        experiment = self._experiment(request)
+        trace = _recording(experiment, run).trace
         if layer not in trace.layers:
             raise errors.InvalidArgumentError(
                 f"`layer` is {_shown(layer)}, but the model has no such layer; api/run lists them."
             )
-        tag = self._experiment(request).histograms(run, layer)
+        tag = experiment.histograms(run, layer)
         if tag is None:
             raise errors.NotFoundError(
                 f"No gradient histograms of {_shown(layer)} were recorded. Take a layer with "
@@ -134,9 +135,9 @@ class HealthPlugin(base_plugin.TBPlugin):
         return answers.cam_images(self._snapshots(request)), _BINARY
 
     def _snapshots(self, request: Request) -> Cams:
-        trace = self._recording(request).trace
-        tags = self._experiment(request).snapshots(_parameter(request, "run"))
-        found = decode_cams(tags, trace)
+        run, experiment = _parameter(request, "run"), self._experiment(request)
+        trace = _recording(experiment, run).trace
+        found = decode_cams(experiment.snapshots(run), trace)
         if found is None:
             raise errors.NotFoundError(
                 "No Grad-CAM snapshot was recorded in this run. Add the callback tfdiag.GradCAM."
@@ -146,20 +147,28 @@ class HealthPlugin(base_plugin.TBPlugin):
     def _experiment(self, request: Request) -> Experiment:
         return Experiment.of(self._provider, request.environ)
 
-    def _recording(self, request: Request) -> Recording:
-        run = _parameter(request, "run")
-        experiment = self._experiment(request)
-        if run not in experiment.runs():
-            raise errors.NotFoundError(
-                f"There is no run {_shown(run)} in this log folder. Take a name from api/runs."
-            )
-        tags = experiment.measurements(run)
-        if not any(name.startswith(schema.STATS) for name in tags):
-            raise errors.NotFoundError(
-                f"Nothing was recorded in run {_shown(run)}. Train with "
-                "callbacks=[tfdiag.HealthMonitor(log_dir)]."
-            )
-        return decode(tags)
+
+def _recording(experiment: Experiment, run: str, report: Tag | None = None) -> Recording:
+    """Returns the recording of `run`.
+
+    Args:
+        report: the newest report, where it is wanted.
+
+    Raises:
+        NotFoundError: if there is no such run, or nothing was recorded in it.
+        TfdiagError: if the recording is damaged, or of a newer schema.
+    """
+    tags = experiment.measurements(run)
+    if any(name.startswith(schema.STATS) for name in tags):
+        return decode({**tags, schema.REPORT: report} if report else tags)
+    if run in experiment.runs():
+        raise errors.NotFoundError(
+            f"Nothing was recorded in run {_shown(run)}. Train with "
+            "callbacks=[tfdiag.HealthMonitor(log_dir)]."
+        )
+    raise errors.NotFoundError(
+        f"There is no run {_shown(run)} in this log folder. Take a name from api/runs."
+    )
 
 
 def _route(answer: Callable[[Request], tuple[str | bytes, str]]) -> Callable:

@@ -1,0 +1,416 @@
+"""The Health tab's backend, asked over HTTP in a real TensorBoard, on both of its data servers."""
+
+import json
+import re
+import struct
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+import numpy as np
+import pytest
+import recordings
+from recordings import START, record, snapshot, stats
+from tensorboard.plugins import base_plugin
+
+from tensorboard_plugin import experiment, plugin
+from tensorboard_plugin.loader import SAMPLES, HealthLoader
+from tfdiag.metrics import METRIC_NAMES
+from tfdiag.storage import event, schema
+
+ROOT = Path(__file__).parent.parent
+HOSTILE = (
+    "<img src=x onerror=alert(1)>",
+    "ünï·コード 🩺",
+    "a&b=c?d#e%2f+\"'",
+    "/".join(["long" * 40] * 4),
+    "..%2f..%2fetc",
+)
+LONG = 2500
+
+#: TensorBoard as users start it, in a process that has no TensorFlow.
+TENSORBOARD = """
+import sys, types
+sys.modules["tensorflow"] = None
+sys.modules["tensorboard.compat.notf"] = types.ModuleType("notf")
+from tensorboard.main import run_main
+run_main()
+"""
+
+
+class Answer(NamedTuple):
+    """What came back."""
+
+    status: int
+    headers: Any
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        def refuse(constant: str) -> None:
+            raise AssertionError(f"{constant} is no JSON")
+
+        return json.loads(self.body, parse_constant=refuse)
+
+
+Get = Callable[..., Answer]
+
+
+@pytest.fixture(scope="session")
+def logdir(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("logs")
+    record(folder / "plain", cams=True)
+    record(folder / "nested" / "long", range(1, LONG + 1))
+    record(folder / "live", finished=False)
+    record(folder / "young", finished=None)
+    record(folder / "restarted", range(1, 11))
+    record(folder / "restarted", range(6, 9), start=START + 100, finished=None)
+    record(folder / "changed", range(1, 4))
+    record(folder / "changed", range(1, 3), layers=("a", "b"), start=START + 100)
+    for name in HOSTILE:
+        record(folder / name, range(1, 3))
+    write(folder / "other", event.Value("loss", "scalars", np.float32(1), kind=event.SCALAR))
+    content = schema.encode(recordings.manifest())
+    newer = content.replace(b'"schema":1', b'"schema":2')
+    write(folder / "newer", event.Value(schema.STATS + "0", schema.PLUGIN, stats(1), newer))
+    wrong = np.zeros((2, 2), np.float32)
+    write(folder / "damaged", event.Value(schema.STATS + "0", schema.PLUGIN, wrong, content))
+    return folder
+
+
+def write(folder: Path, value: event.Value) -> None:
+    folder.mkdir()
+    records = recordings.open_records(f"{folder}/events.out.tfevents.1.x.tfdiag")
+    records.write(event.header(START))
+    records.write(event.pack(1, START, [value]))
+    records.close()
+
+
+@pytest.fixture(scope="session", params=["rust", "python"])
+def get(request, logdir, tmp_path_factory) -> Iterator[Get]:
+    """Asks a TensorBoard with one of the two data servers; the Python one has a path prefix."""
+    rust = request.param == "rust"
+    log = tmp_path_factory.mktemp("tensorboard") / "log"
+    flags = ["--load_fast=true"] if rust else ["--load_fast=false", "--path_prefix=/some/where"]
+    command = [sys.executable, "-c", TENSORBOARD, "--logdir", str(logdir), "--port=0", *flags]
+    with log.open("w") as file:
+        server = subprocess.Popen([*command, "--host=127.0.0.1"], stdout=file, stderr=file)
+    try:
+        found = wait_for(lambda: re.search(r"http://127\.0\.0\.1:\d+\S*/", log.read_text()), log)
+        ask = asker(found.group())
+        wait_for(lambda: loaded(ask), log)
+        yield ask
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+def asker(url: str) -> Get:
+    def ask(path: str, *, method: str = "GET", **parameters: str) -> Answer:
+        ours = "" if path.startswith("/") else "/plugin/tfdiag/"
+        address = f"{url}data{ours}{path}?{urlencode(parameters)}"
+        try:
+            with urllib.request.urlopen(urllib.request.Request(address, method=method)) as answer:
+                return Answer(answer.status, answer.headers, answer.read())
+        except urllib.error.HTTPError as error:
+            with error:
+                return Answer(error.code, error.headers, error.read())
+
+    return ask
+
+
+def wait_for(condition: Callable[[], Any], log: Path) -> Any:
+    deadline = time.monotonic() + 30
+    while not (value := condition()):
+        assert time.monotonic() < deadline, log.read_text()[-5000:]
+        time.sleep(0.1)
+    return value
+
+
+def loaded(get: Get) -> bool:
+    answer = get("api/runs")
+    runs = answer.json["runs"] if answer.status == 200 else []
+    steps = {run["run"]: run["last_step"] for run in runs}
+    return len(runs) == 9 + len(HOSTILE) and steps["nested/long"] == LONG
+
+
+def same_keys(ours: Any, theirs: Any, path: str = "") -> None:
+    """Checks that two answers have the same keys, wherever both say more than null."""
+    free = ("series", "settings", "versions", "monitor", "exempt")
+    if isinstance(ours, dict) and isinstance(theirs, dict) and not path.endswith(free):
+        if ours and theirs:
+            assert set(ours) == set(theirs), path
+        for key in set(ours) & set(theirs):
+            same_keys(ours[key], theirs[key], f"{path}.{key}")
+    if isinstance(ours, list) and isinstance(theirs, list):
+        for mine in ours:
+            for yours in theirs:
+                same_keys(mine, yours, f"{path}[]")
+
+
+def contracts(address: str) -> list[Any]:
+    """Returns the answers that the documentation and the frontend's tests expect."""
+    document = (ROOT / "docs" / "http.md").read_text()
+    example = document.split(f"## `{address}`")[1].split("```json")[1].split("```")[0]
+    fixture = ROOT / "tests" / "data" / f"{address.removeprefix('api/')}.json"
+    return [json.loads(example), *([json.loads(fixture.read_text())] if fixture.exists() else [])]
+
+
+def test_runs_have_their_verdicts(get):
+    runs = {run["run"]: run for run in get("api/runs").json["runs"]}
+    plain = runs["plain"]
+    assert plain["recorded"] is True
+    assert plain["start_time"] == START
+    assert plain["last_time"] == START + 4
+    assert plain["last_step"] == 5
+    assert plain["finished"] is True
+    assert plain["verdict"]["severity"] == "critical"
+    assert plain["counts"]["critical"] == 1
+    assert runs["live"]["finished"] is False
+    assert runs["young"]["verdict"]["severity"] == "not-evaluated"
+    assert runs["young"]["finished"] is False
+    assert runs["restarted"]["finished"] is False
+    assert runs["changed"]["last_time"] == START + 101
+    assert "schema version 2" in runs["newer"]["error"]
+    assert runs["other"]["recorded"] is False
+    assert set(runs["other"].values()) == {"other", False, None}
+    for contract in contracts("api/runs"):
+        same_keys({"runs": list(runs.values())}, contract)
+
+
+def test_run_has_what_was_recorded(get):
+    run = get("api/run", run="plain").json
+    assert run["run"] == "plain"
+    assert re.fullmatch("[0-9a-f]{8}", run["recording"])
+    assert run["steps"] == [1, 2, 3, 4, 5]
+    assert run["wall_times"] == [START + i for i in range(5)]
+    assert run["series"]["gradient_norm"] == [1, 2, 3, 4, 5]
+    assert run["series"]["loss"] == [
+        1,
+        None,
+        float(np.float32(1 / 3)),
+        0.25,
+        float(np.float32(0.2)),
+    ]
+    assert [layer["name"] for layer in run["model"]["layers"]] == list(recordings.LAYERS)
+    assert run["model"]["layers"][0]["shape"] == [None, 8]
+    assert run["model"]["settings"] == {"learning_rate": 0.001, "batch_size": 32}
+    assert run["cost"] == {"seconds": 1.5, "share": 0.02}
+    (finding,) = run["findings"]
+    assert finding["layer"] == "dense"
+    assert finding["title"] != finding["rule"] == "dead-relu"
+    assert finding["limit"] is None
+    for contract in contracts("api/run"):
+        same_keys(run, contract)
+
+
+def test_metrics_have_the_limits_of_the_run(get):
+    metrics = {metric["name"]: metric for metric in get("api/run", run="plain").json["metrics"]}
+    assert tuple(metrics) == METRIC_NAMES
+    limits = {limit["severity"]: limit for limit in metrics["dead_fraction"]["limits"]}
+    assert limits["critical"]["value"] == 0.9  # the run's own, not the default
+    assert limits["critical"]["rule"] == "dead-relu"
+    assert metrics["saturated_fraction"]["not_measured"] == "no tanh or sigmoid"
+    assert metrics["dead_fraction"]["not_measured"] is None
+
+
+@pytest.mark.parametrize("row", [0, 5, len(METRIC_NAMES) - 1])
+def test_metric_comes_back_bit_for_bit(get, row):
+    answer = get("api/metric", run="plain", metric=METRIC_NAMES[row])
+    assert answer.headers["Content-Type"] == "application/octet-stream"
+    assert struct.unpack_from("<2I", answer.body) == (5, 3)
+    assert np.frombuffer(answer.body, "<f8", 5, 8).tolist() == [1, 2, 3, 4, 5]
+    expected = np.stack([stats(step)[row] for step in range(1, 6)])
+    assert answer.body[8 + 5 * 8 :] == expected.tobytes()
+
+
+def test_as_many_steps_are_kept_as_the_flag_says(get):
+    answer = get("api/metric", run="nested/long", metric="gradient_rms")
+    count, layers = struct.unpack_from("<2I", answer.body)
+    assert (count, layers) == (SAMPLES, 3)
+    steps = np.frombuffer(answer.body, "<f8", count, 8).astype(int)
+    assert (np.diff(steps) > 0).all()
+    assert steps[-1] == LONG
+    values = np.frombuffer(answer.body, "<f4", offset=8 + 8 * count).reshape(count, layers)
+    expected = np.stack([stats(step)[0] for step in steps])
+    assert values.tobytes() == expected.tobytes()
+    run = get("api/run", run="nested/long").json
+    assert run["steps"] == steps.tolist()
+    assert run["series"]["gradient_norm"] == steps.tolist()
+
+
+def test_restart_replaces_what_came_after_it(get):
+    run = get("api/run", run="restarted").json
+    assert run["steps"] == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert run["wall_times"][4:6] == [START + 4, START + 100]
+    assert run["finished"] is False
+    answer = get("api/metric", run="restarted", metric="gradient_rms")
+    assert struct.unpack_from("<2I", answer.body) == (8, 3)
+    steps = get("api/histograms", run="restarted", layer="conv").json["steps"]
+    assert steps == [1, 2, 3, 4, 5, 6, 7, 8]
+
+
+def test_newest_model_counts(get):
+    run = get("api/run", run="changed").json
+    assert [layer["name"] for layer in run["model"]["layers"]] == ["a", "b"]
+    assert run["steps"] == [1, 2]
+
+
+def test_histograms_come_back_exactly(get):
+    answer = get("api/histograms", run="plain", layer="conv").json
+    assert answer["steps"] == [1, 2, 3, 4, 5]
+    assert answer["buckets"] == [recordings.histogram(step).tolist() for step in range(1, 6)]
+    for contract in contracts("api/histograms"):
+        same_keys(answer, contract)
+
+
+def test_cams_come_back_exactly(get):
+    answer = get("api/cams", run="plain").json
+    assert answer["steps"] == [1, 2, 3, 4, 5]
+    assert answer["predicted"] == [[3, 1], [None, 1], [3, 1], [3, 1], [3, 1]]
+    assert answer["confidence"][:2] == [[0.5, 0.75], [None, 0.75]]
+    assert answer["true_confidence"][0] == [0.25, 0.75]
+    assert answer["map_size"] == [4, 3]
+    assert answer["image_size"] == [8, 6, 1]
+    for contract in contracts("api/cams"):
+        same_keys(answer, contract)
+    maps = get("api/cams/maps", run="plain").body
+    assert struct.unpack_from("<6I", maps) == (5, 2, 2, 4, 3, 0)
+    expected = np.stack([snapshot(step)["maps"] for step in range(1, 6)])
+    assert maps[24:] == expected.astype("<f4").tobytes()
+    images = get("api/cams/images", run="plain").body
+    assert struct.unpack_from("<4I", images) == (2, 8, 6, 1)
+    assert images[16:] == snapshot(1)["images"].tobytes()
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_names_are_only_names(get, name):
+    assert name in [run["run"] for run in get("api/runs").json["runs"]]
+    run = get("api/run", run=name).json
+    assert run["run"] == name
+    assert get("api/metric", run=name, metric="gradient_rms").status == 200
+
+
+@pytest.mark.parametrize(
+    ("status", "path", "parameters", "words"),
+    [
+        (400, "api/run", {}, "`run` is missing"),
+        (400, "api/metric", {"run": "plain"}, "`metric` is missing"),
+        (400, "api/metric", {"run": "plain", "metric": "speed"}, "gradient_rms"),
+        (400, "api/histograms", {"run": "plain", "layer": "conv_9"}, "no such layer"),
+        (404, "api/histograms", {"run": "plain", "layer": "dense"}, "No gradient histograms"),
+        (404, "api/run", {"run": "missing"}, "api/runs"),
+        (404, "api/run", {"run": ""}, "api/runs"),
+        (404, "api/run", {"run": "../plain"}, "api/runs"),
+        (404, "api/run", {"run": "x" * 5000}, "…"),
+        (404, "api/metric", {"run": "other", "metric": "gradient_rms"}, "HealthMonitor"),
+        (404, "api/cams", {"run": "live"}, "GradCAM"),
+        (404, "api/cams/maps", {"run": "live"}, "GradCAM"),
+        (422, "api/run", {"run": "newer"}, "schema version 2"),
+        (422, "api/run", {"run": "damaged"}, "damaged"),
+        (404, "static/../plugin.py", {}, ""),
+        (404, "static/%2e%2e/plugin.py", {}, ""),
+        (404, "api/nothing", {}, ""),
+    ],
+)
+def test_errors_say_what_is_wrong(get, status, path, parameters, words):
+    answer = get(path, **parameters)
+    assert answer.status == status
+    assert words in answer.body.decode()
+    assert len(answer.body) < 1000
+    assert answer.headers["Content-Type"].startswith("text/plain")
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "HEAD"])
+@pytest.mark.parametrize("path", ["api/runs", "static/index.js"])
+def test_only_get_is_allowed(get, method, path):
+    answer = get(path, method=method)
+    assert answer.status == 405
+    assert answer.headers["Allow"] == "GET"
+
+
+@pytest.mark.parametrize(
+    ("path", "content_type"),
+    [("static/index.js", "text/javascript; charset=utf-8"), ("api/runs", "application/json")],
+)
+def test_types_are_not_guessed(get, path, content_type):
+    answer = get(path)
+    assert answer.status == 200
+    assert answer.headers["Content-Type"] == content_type
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+def test_tab_is_there(get):
+    answer = get("/plugins_listing").json["tfdiag"]
+    assert answer["enabled"]
+    assert answer["tab_name"] == "Health"
+    assert answer["loading_mechanism"]["module_path"].endswith("/tfdiag/static/index.js")
+    assert b"render" in get("static/index.js").body
+
+
+def test_stock_tabs_have_our_values(get):
+    scalars = get("/plugin/scalars/scalars", run="plain", tag="tfdiag/gradient_norm").json
+    assert [value for _, _, value in scalars] == [1, 2, 3, 4, 5]
+    assert "tfdiag/gradcam/0" in get("/plugin/images/tags").json["plain"]
+    assert "tfdiag/gradients/conv" in get("/plugin/histograms/tags").json["plain"]
+
+
+class Flags:
+    """What TensorBoard parsed."""
+
+    def __init__(self, tfdiag_samples: int = SAMPLES, **samples_per_plugin: int):
+        self.tfdiag_samples = tfdiag_samples
+        self.samples_per_plugin = samples_per_plugin
+
+
+def test_flags_of_the_user_win():
+    flags = Flags()
+    HealthLoader().fix_flags(flags)
+    assert flags.samples_per_plugin == {"tfdiag": 2000, "tfdiag_events": 0}
+    flags = Flags(50, tfdiag=7)
+    HealthLoader().fix_flags(flags)
+    assert flags.samples_per_plugin == {"tfdiag": 7, "tfdiag_events": 0}
+    with pytest.raises(base_plugin.FlagsError, match="at least 0"):
+        HealthLoader().fix_flags(Flags(-1))
+
+
+class Provider:
+    """Counts the reads of `api/runs` over many runs."""
+
+    def __init__(self, runs: int):
+        self.names = [f"run{i}" for i in range(runs)]
+        self.reads: list[Any] = []
+
+    def list_runs(self, context, *, experiment_id):
+        return [experiment.provider.Run(name, name, START) for name in self.names]
+
+    def list_tensors(self, context, *, experiment_id, plugin_name, run_tag_filter):
+        content = schema.encode(recordings.manifest())
+        series = experiment.provider.TensorTimeSeries(
+            max_step=9, max_wall_time=START, plugin_content=content, description="", display_name=""
+        )
+        return {name: {schema.STATS + "0": series} for name in self.names}
+
+    def read_tensors(self, context, *, experiment_id, plugin_name, run_tag_filter, downsample):
+        self.reads.append((plugin_name, run_tag_filter.tags, downsample))
+        return {}
+
+
+def test_list_of_runs_reads_one_report_of_each_and_nothing_else():
+    provider = Provider(200)
+    context = base_plugin.TBContext(data_provider=provider)
+    tab = plugin.HealthPlugin(context)
+    assert tab.is_active() is False
+    assert tab.data_plugin_names() == ("tfdiag", "tfdiag_events")
+    application = tab.get_plugin_apps()["/api/runs"]
+    environ = {"REQUEST_METHOD": "GET", "wsgi.url_scheme": "http", "HTTP_HOST": "x"}
+    body = b"".join(application(environ, lambda status, headers: None))
+    assert len(json.loads(body)["runs"]) == 200
+    assert provider.reads == [("tfdiag_events", frozenset([schema.REPORT]), 1)]
