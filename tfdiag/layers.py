@@ -222,6 +222,8 @@ def _settings(model: keras.Model, optimizer: Any) -> dict[str, Any]:
     }
     if optimizer is not None:
         for key, value in optimizer.get_config().items():
-            if isinstance(value, str | int | float | bool) and key != "name":
+            if isinstance(value, str | int | bool) and key != "name":
                 settings[key] = value
+            elif isinstance(value, float):
+                settings[key] = float(f"{value:.6g}")  # 0.001, not 0.0010000000474974513
     return settings

@@ -7,6 +7,8 @@ layer over all of its calls.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 #: Columns of the sums that are taken of each weight on a sampled step.
@@ -66,8 +68,8 @@ def gradient_measures(sums: np.ndarray, owners: np.ndarray, layers: int) -> dict
 
     count = total("count")
     largest = np.full(layers, -np.inf)
-    np.maximum.at(largest, owners, column["max"])
     with np.errstate(all="ignore"):
+        np.maximum.at(largest, owners, column["max"])
         gradient = {
             "gradient_rms": np.sqrt(total("squares") / count),
             "gradient_max": largest,
@@ -121,6 +123,34 @@ def output_measures(sums: np.ndarray) -> dict[str, np.ndarray]:
     measures = {name: np.where(nonfinite > 0, np.nan, value) for name, value in finite.items()}
     measures["output_nonfinite"] = nonfinite
     return {name: _measured(value, count) for name, value in measures.items()}
+
+
+def probe_measures(
+    sums: np.ndarray,
+    unit_max: Sequence[np.ndarray | None],
+    saturated: Sequence[np.ndarray | None],
+) -> dict[str, np.ndarray]:
+    """Returns all measures of one pass over the probe set, per layer.
+
+    Args:
+        sums: `float[L, 5]`, as for `output_measures`.
+        unit_max: `L` entries, as for `dead_fraction`; None where no unit can die.
+        saturated: `L` entries, as for `saturated_fraction`; None where none can saturate.
+
+    Returns:
+        Measure's name to `float32[L]`; nan as in `output_measures`.
+    """
+    measures = output_measures(sums)
+    finite = measures["output_nonfinite"] == 0  # nan where the layer did not run
+    dead = np.full(len(sums), np.nan, np.float32)
+    flat = np.full(len(sums), np.nan, np.float32)
+    for layer in np.flatnonzero(finite):
+        largest, often = unit_max[layer], saturated[layer]
+        if largest is not None:
+            dead[layer] = dead_fraction(largest)
+        if often is not None:
+            flat[layer] = saturated_fraction(often, sums[layer][0] / len(often))
+    return {**measures, "dead_fraction": dead, "saturated_fraction": flat}
 
 
 def dead_fraction(unit_max: np.ndarray) -> float:

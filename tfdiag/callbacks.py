@@ -1,0 +1,279 @@
+"""What users pass to `model.fit`: one callback for everything, or one for each part."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from tfdiag.errors import TfdiagError
+from tfdiag.metrics import METRICS, PROBE
+from tfdiag.probe import probe_set
+from tfdiag.recording import Recording, Request
+from tfdiag.rules import resolve_thresholds
+
+_ALL = frozenset(metric.name for metric in METRICS)
+_OUTPUTS = frozenset(metric.name for metric in METRICS if metric.source == PROBE)
+_GRADIENTS = _ALL - _OUTPUTS
+
+
+class _Part(keras.callbacks.Callback):
+    """A callback that asks the recording of its folder for something."""
+
+    def __init__(self, log_dir: str | os.PathLike[str], request: Request):
+        super().__init__()
+        _check_backend()
+        self.log_dir = _checked_log_dir(log_dir)
+        self._request = request
+        self._recording: Recording | None = None
+
+    def set_model(self, model: keras.Model) -> None:
+        super().set_model(model)
+        self._recording = Recording.of(self.log_dir)
+        self._recording.join(self, self._request, model)
+
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        self._recording.begin(self)
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        self._recording.epoch_begin(self, epoch)
+
+    def on_train_batch_begin(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        self._recording.batch_begin(self)
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        self._recording.batch_end(self, batch, logs or {})
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        self._recording.epoch_end(self, logs or {})
+
+    def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
+        self._recording.end(self)
+
+
+class HealthMonitor(_Part):
+    """Records the health of a training run and says what is wrong while it trains.
+
+    Gradients and updates come from the real training step, on sampled steps; outputs, dead
+    units and Grad-CAM from a held-out probe set. Nothing of the training changes: weights are
+    bit for bit those of a run without it.
+
+    Args:
+        log_dir: folder of this run, below the one that TensorBoard is started on.
+        probe: held-out samples (x, y): arrays, dicts of arrays, or a `tf.data.Dataset` of
+            batches. Without it everything about outputs is "not measured".
+        every: training steps between two samples of gradients and updates.
+        probe_every: training steps between two looks at the probe set; by default five
+            times `every`.
+        probe_samples: at most this many samples of the probe set are used.
+        gradcam: number of probe images with Grad-CAM at each look; 0 for none.
+        gradcam_layer: name of the layer it looks at; by default the last spatial one.
+        thresholds: a rule's id to the thresholds to change, such as
+            `{"dead-relu": {"watch": 0.2}}`.
+        announce: whether findings are printed while training.
+
+    Raises:
+        ValueError: if an argument is wrong; if the probe set does not fit the model,
+            before the first step.
+        TfdiagError: if Keras does not run on TensorFlow.
+    """
+
+    def __init__(
+        self,
+        log_dir: str | os.PathLike[str],
+        probe: Any = None,
+        *,
+        every: int = 20,
+        probe_every: int | None = None,
+        probe_samples: int = 256,
+        gradcam: int = 8,
+        gradcam_layer: str | None = None,
+        thresholds: Mapping[str, Mapping[str, float]] | None = None,
+        announce: bool = True,
+    ):
+        self.every = _checked_cadence("every", every)
+        if probe_every is None:
+            probe_every = 5 * self.every
+        self.probe_every = _checked_cadence("probe_every", probe_every)
+        resolve_thresholds(thresholds)
+        super().__init__(
+            log_dir,
+            Request(
+                metrics=_ALL,
+                every=self.every,
+                probe_every=self.probe_every if probe is not None else 0,
+                probe=None if probe is None else probe_set(probe, probe_samples),
+                histograms=True,
+                images=_checked_images("gradcam", gradcam),
+                layer=gradcam_layer,
+                thresholds=thresholds or {},
+                announce=announce,
+            ),
+        )
+
+
+class GradientHistograms(_Part):
+    """Records gradients only: per layer histogram, size, zeros, and how far weights move.
+
+    Args:
+        log_dir: folder of this run.
+        every: training steps between two samples.
+
+    Raises:
+        ValueError: if an argument is wrong.
+    """
+
+    def __init__(self, log_dir: str | os.PathLike[str], *, every: int = 20):
+        self.every = _checked_cadence("every", every)
+        super().__init__(log_dir, Request(metrics=_GRADIENTS, every=self.every, histograms=True))
+
+
+class LayerOutputs(_Part):
+    """Records the magnitudes of the layers' outputs on a probe set only.
+
+    Args:
+        log_dir: folder of this run.
+        probe: held-out samples, as for `HealthMonitor`.
+        every: training steps between two looks at the probe set.
+        probe_samples: at most this many samples are used.
+
+    Raises:
+        ValueError: if an argument is wrong; if the probe set does not fit the model, before
+            the first step.
+    """
+
+    def __init__(
+        self,
+        log_dir: str | os.PathLike[str],
+        probe: Any,
+        *,
+        every: int = 100,
+        probe_samples: int = 256,
+    ):
+        self.every = _checked_cadence("every", every)
+        super().__init__(
+            log_dir,
+            Request(
+                metrics=_OUTPUTS - {"dead_fraction"},
+                probe_every=self.every,
+                probe=probe_set(probe, probe_samples),
+            ),
+        )
+
+
+class DeadReLU(_Part):
+    """Records the share of dead units of each layer with a ReLU only.
+
+    A unit is dead if it is not above zero anywhere on the whole probe set.
+
+    Args:
+        log_dir: folder of this run.
+        probe: held-out samples, as for `HealthMonitor`.
+        every: training steps between two looks at the probe set.
+        probe_samples: at most this many samples are used.
+
+    Raises:
+        ValueError: if an argument is wrong; if the probe set does not fit the model, before
+            the first step.
+    """
+
+    def __init__(
+        self,
+        log_dir: str | os.PathLike[str],
+        probe: Any,
+        *,
+        every: int = 100,
+        probe_samples: int = 256,
+    ):
+        self.every = _checked_cadence("every", every)
+        super().__init__(
+            log_dir,
+            Request(
+                metrics=frozenset({"dead_fraction", "output_zeros", "output_nonfinite"}),
+                probe_every=self.every,
+                probe=probe_set(probe, probe_samples),
+            ),
+        )
+
+
+class GradCAM(_Part):
+    """Records Grad-CAM of some probe images only.
+
+    Args:
+        log_dir: folder of this run.
+        probe: held-out images and their classes, as for `HealthMonitor`.
+        every: training steps between two snapshots.
+        images: number of images, one of each class first.
+        layer: name of the layer to look at; by default the last spatial one.
+        probe_samples: the images are chosen among this many samples.
+
+    Raises:
+        ValueError: if an argument is wrong; if the probe set does not fit the model or it has no
+            such layer, before the first step.
+    """
+
+    def __init__(
+        self,
+        log_dir: str | os.PathLike[str],
+        probe: Any,
+        *,
+        every: int = 100,
+        images: int = 8,
+        layer: str | None = None,
+        probe_samples: int = 256,
+    ):
+        self.every = _checked_cadence("every", every)
+        super().__init__(
+            log_dir,
+            Request(
+                metrics=frozenset(),
+                probe_every=self.every,
+                probe=probe_set(probe, probe_samples),
+                images=_checked_images("images", images),
+                layer=layer,
+            ),
+        )
+
+
+def _check_backend() -> None:
+    backend = keras.backend.backend()
+    if backend != "tensorflow":
+        raise TfdiagError(
+            f"tfdiag measures Keras models that run on TensorFlow, but Keras runs on {backend!r}. "
+            "Set KERAS_BACKEND=tensorflow before Keras is imported."
+        )
+
+
+def _checked_log_dir(log_dir: Any) -> str:
+    if not isinstance(log_dir, str | os.PathLike) or not os.fspath(log_dir):
+        raise ValueError(
+            f"`log_dir` is the folder that this run is recorded in, but got {log_dir!r}. "
+            'Use one folder per run, such as log_dir="logs/run1".'
+        )
+    if os.path.isfile(log_dir):
+        raise ValueError(
+            f"`log_dir` must be a folder, but {os.fspath(log_dir)!r} is a file. "
+            'Use one folder per run, such as log_dir="logs/run1".'
+        )
+    return os.fspath(log_dir)
+
+
+def _checked_cadence(name: str, steps: Any) -> int:
+    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
+        raise ValueError(
+            f"`{name}` is the number of steps between two recordings, so it must be an integer "
+            f"of at least 1, but got {steps!r}. Use {name}=1 to record each step, or "
+            f"{name}=100 to keep the cost low."
+        )
+    return steps
+
+
+def _checked_images(name: str, images: Any) -> int:
+    if isinstance(images, bool) or not isinstance(images, int) or images < 0:
+        raise ValueError(
+            f"`{name}` is the number of probe images with Grad-CAM, so it must be an integer of "
+            f"at least 0, but got {images!r}. Use {name}=8, or {name}=0 for none."
+        )
+    return images
