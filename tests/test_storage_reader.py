@@ -320,3 +320,32 @@ def test_value_without_a_tensor(tmp_path):
     write_event(tmp_path, [manifest_value()], strip)
     with pytest.raises(TfdiagError, match="damaged"):
         load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "maps"),
+    [
+        ({"layer": 1}, np.zeros((1, 2, 4, 4))),
+        ({"samples": None}, np.zeros((1, 2, 4, 4))),
+        ({"samples": [{"name": "0"}]}, np.zeros((1, 2, 4, 4))),
+        ({"samples": [{"name": "0", "true": "7"}]}, np.zeros((1, 2, 4, 4))),
+        ({}, np.zeros((2, 2, 4, 4))),
+        ({}, np.zeros((1, 3, 4, 4))),
+        ({}, np.zeros((1, 2, 4, 4, 4))),
+        ({}, np.zeros(())),
+    ],
+    ids=str,
+)
+def test_damaged_snapshot(tmp_path, content, maps):
+    good = {"layer": "conv", "method": "gradcam", "samples": [{"name": "0", "true": 7}]}
+    arrays = {
+        "maps": maps.astype(np.float16),
+        "predictions": np.zeros((1, 3), np.float32),
+        "images": np.zeros((1, 8, 8, 1), np.uint8),
+    }
+    run = RunWriter(tmp_path, open_records)
+    run.step(1, manifest=recordings.manifest(), stats=stats(1), series={})
+    run.cams(1, content={**good, **content}, **arrays)
+    run.close()
+    with pytest.raises(TfdiagError, match="damaged"):
+        decode_cams(read_tags(tmp_path), load(tmp_path))

@@ -56,14 +56,15 @@ def decode_cams(tags: Mapping[str, Tag], trace: Trace) -> Cams | None:
     steps = [step for step in maps if step in predictions]
     if not steps:
         return None
-    count, size = len(content["samples"]), maps[steps[0]].array.shape[2:]
+    count = len(content["samples"])
+    first = array_of(maps[steps[0]], np.float16, (count, 2, None, None))
     images = tags[schema.IMAGES].records[-1]
     return Cams(
         steps=np.array(steps, np.int64),
         layer=content["layer"],
         method=content["method"],
         samples=content["samples"],
-        maps=np.stack([array_of(maps[step], np.float16, (count, 2, *size)) for step in steps]),
+        maps=np.stack([array_of(maps[step], np.float16, first.shape) for step in steps]),
         predictions=np.stack(
             [array_of(predictions[step], np.float32, (count, 3)) for step in steps]
         ),
