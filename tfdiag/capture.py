@@ -174,29 +174,29 @@ class TrainingTap:
 
         def apply(grads: Any, trainable_variables: Any = None) -> Any:
             taken = getattr(self._sink, "taken", None)
-            if taken is None:
+            if taken is None or self.failure is not None:
                 return original(grads, trainable_variables)
             grads = list(grads)
-            known = trainable_variables is not None
-            variables = list(trainable_variables if known else optimizer._trainable_variables)
-            pairs = [(g, v) for g, v in zip(grads, variables, strict=True) if g is not None]
-            before = [tf.identity(v.value) for _, v in pairs]
-            if known and not optimizer.built:
-                optimizer.build(variables)  # a loss scale does not exist before
-            scale = _loss_scale(optimizer)
-            result = original(grads, variables if known else None)
-            try:
+            if trainable_variables is not None:
+                trainable_variables = list(trainable_variables)
+            update = self._ours(lambda: _Update(optimizer, grads, trainable_variables))
+            result = original(grads, trainable_variables)
+            sums = update and self._ours(update.sums)
+            if sums is not None:
                 order = f"{len(taken):03d}"
-                gradients = [_unscaled(g, scale) for g, _ in pairs]
-                after = [tf.convert_to_tensor(v.value) for _, v in pairs]
-                taken[f"sums{order}"] = _weight_sums(gradients, before, after)
-                taken[f"bins{order}"] = _histograms(gradients)
-                self._sink.variables.extend(v for _, v in pairs)
-            except Exception as error:  # ours alone: the user's update has been made
-                self._give_up(error)
+                taken[f"sums{order}"], taken[f"bins{order}"] = sums
+                self._sink.variables.extend(update.variables)
             return result
 
         return apply
+
+    def _ours(self, work: Callable[[], Any]) -> Any:
+        """Returns what `work` returns, or None if it fails: the user's update goes on."""
+        try:
+            return work()
+        except Exception as error:
+            self._give_up(error)
+            return None
 
     def _tap_loss(self) -> Callable:
         original = self._model.compute_loss
@@ -246,11 +246,34 @@ def _replaced(owner: Any, name: str, value: Callable) -> Iterator[None]:
             vars(owner)[name] = previous
 
 
+class _Update:
+    """One call of an optimizer's `apply`, seen from before and from after it."""
+
+    def __init__(self, optimizer: Any, grads: list[Any], variables: list[Any] | None):
+        if variables is None:
+            variables = list(optimizer._trainable_variables)
+        elif not optimizer.built:
+            optimizer.build(variables)  # a loss scale does not exist before
+        scale = _loss_scale(optimizer)  # the update may change it
+        pairs = [(g, v) for g, v in zip(grads, variables, strict=True) if g is not None]
+        self.variables = [v for _, v in pairs]
+        self._gradients = [_unscaled(g, scale) for g, _ in pairs]
+        self._before = [tf.identity(v.value) for v in self.variables]
+
+    def sums(self) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns `float32[W, 9]` sums and `int32[W, BINS]` histograms; call after `apply`."""
+        after = [tf.convert_to_tensor(v.value) for v in self.variables]
+        return (
+            _weight_sums(self._gradients, self._before, after),
+            _histograms(self._gradients),
+        )
+
+
 def _loss_scale(optimizer: Any) -> Any:
     """Returns what the loss was multiplied by, so that gradients can be divided by it."""
     dynamic = getattr(optimizer, "dynamic_scale", None)
     if dynamic is not None:
-        return tf.identity(dynamic.value)  # before the update, which may change it
+        return tf.identity(dynamic.value)
     return getattr(optimizer, "loss_scale_factor", None)
 
 
