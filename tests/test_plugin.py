@@ -15,12 +15,12 @@ from urllib.parse import urlencode
 
 import numpy as np
 import pytest
-import recordings
-from recordings import START, record, snapshot, stats
 from tensorboard.plugins import base_plugin
 
 from tensorboard_plugin import experiment, plugin
 from tensorboard_plugin.loader import SAMPLES, HealthLoader
+from tests import recordings
+from tests.recordings import START, record, snapshot, stats
 from tfdiag.metrics import METRIC_NAMES
 from tfdiag.storage import event, schema
 

@@ -3,9 +3,9 @@ import os
 
 import numpy as np
 import pytest
-import recordings
-from recordings import LAYERS, START, open_records, record, snapshot, stats
 
+from tests import recordings
+from tests.recordings import LAYERS, START, open_records, record, snapshot, stats
 from tfdiag.errors import TfdiagError
 from tfdiag.metrics import METRIC_NAMES
 from tfdiag.storage import event, schema

@@ -5,12 +5,13 @@ import re
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
-import recordings
-from recordings import manifest, open_records, stats
 
+from tests import recordings
+from tests.recordings import manifest, open_records, stats
 from tfdiag.storage import schema, writer
 from tfdiag.storage.reader import open_recording, read_tags
 from tfdiag.storage.writer import RunWriter
@@ -151,6 +152,27 @@ def test_full_disk_stops_recording_and_nothing_else(tmp_path, caplog):
     run.close()
 
 
+def test_record_that_cannot_be_packed_leaves_the_earlier_ones(tmp_path, caplog):
+    run = RunWriter(tmp_path, open_records)
+    add_step(run, 1)
+    add_step(run, 2, stats="no matrix")
+    wait_until(lambda: run.error)
+    wait_until(lambda: open_recording(tmp_path).trace.steps.tolist() == [1])
+    run.close()
+    assert "no matrix" in caplog.text
+
+
+def test_thread_that_cannot_be_started(tmp_path, monkeypatch):
+    def refuse(thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("threading.Thread.start", refuse)
+    run = RunWriter(tmp_path, open_records)
+    add_step(run, 1)
+    run.close()
+    assert "can't start new thread" in run.error
+
+
 def test_folder_that_cannot_be_made(tmp_path, caplog):
     (tmp_path / "file").write_text("")
     run = RunWriter(tmp_path / "file" / "run", open_records)
@@ -203,9 +225,9 @@ def test_address_of_a_bucket_is_passed_on():
 
 @pytest.mark.parametrize("end", ["raise KeyboardInterrupt", "raise ValueError", "pass"])
 def test_nothing_is_lost_when_the_process_ends(tmp_path, end):
-    code = f"import recordings, test_storage_writer as t\nrun = t.start({str(tmp_path)!r})\n{end}\n"
-    here = os.path.dirname(__file__)
-    subprocess.run([sys.executable, "-c", code], cwd=here, capture_output=True, timeout=60)
+    code = f"from tests import test_storage_writer as t\nt.start({str(tmp_path)!r})\n{end}\n"
+    root = Path(__file__).parent.parent
+    subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, timeout=60)
     assert len(open_recording(tmp_path).trace.steps) == 200
 
 

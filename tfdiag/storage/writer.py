@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import itertools
 import logging
 import os
@@ -187,14 +188,16 @@ class RunWriter:
     def _submit(self, job: Job) -> None:
         if self._closed or self.error:
             return
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="tfdiag-writer", daemon=True)
-            self._thread.start()
-            atexit.register(self.close)
         try:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="tfdiag-writer", daemon=True)
+                self._thread.start()
+                atexit.register(self.close)
             self._queue.put(job, timeout=PATIENCE_SECONDS)
         except queue.Full:
             self._fail(_TOO_SLOW)
+        except RuntimeError as error:  # no thread can be started any more: Python is ending
+            self._fail(error)
 
     def _run(self) -> None:
         """Does the jobs of the queue; the rest of the class below runs in this thread only."""
@@ -208,8 +211,7 @@ class RunWriter:
             self._attempt(job)
             if self._until_flush() == 0:
                 self._attempt(self._flush)
-        if self._records is not None:
-            self._attempt(self._records.close)
+        self._attempt(self._close_records)
 
     def _attempt(self, job: Job) -> None:
         if self.error:
@@ -218,6 +220,8 @@ class RunWriter:
             job()
         except Exception as error:  # whatever it is, training must go on
             self._fail(error)
+            with contextlib.suppress(Exception):
+                self._close_records()  # what was recorded before stays
 
     def _fail(self, error: Exception) -> None:
         if self.error:
@@ -256,6 +260,11 @@ class RunWriter:
         if self._records is not None and self._unflushed_since is not None:
             self._records.flush()
             self._unflushed_since = None
+
+    def _close_records(self) -> None:
+        records, self._records = self._records, None
+        if records is not None:
+            records.close()
 
     def _encode(self, manifest: Mapping[str, Any]) -> bytes:
         if manifest is not self._manifest[0]:
