@@ -1,0 +1,136 @@
+import { expect, test } from "vitest";
+import type { Measurements } from "../api";
+import {
+  BLANK,
+  BROKEN,
+  cellAt,
+  cellsOf,
+  columns,
+  layerContents,
+  neighbour,
+  rowPixels,
+  runEnd,
+  stepTicks,
+  typicalGap,
+} from "./cells";
+import type { ColourScale } from "./scale";
+
+function measured(steps: number[], rows: number[][]): Measurements {
+  return {
+    steps: Float64Array.from(steps),
+    layers: rows[0]?.length ?? 0,
+    values: Float32Array.from(rows.flat()),
+  };
+}
+
+const share: ColourScale = {
+  kind: "share",
+  ramp: "sequential",
+  lo: 0,
+  hi: 1,
+  ticks: [],
+  limits: [],
+  position: (v) => v,
+  along: (v) => v,
+};
+
+test("a probe measure lasts until the next step at which it was taken", () => {
+  const cells = cellsOf(measured([10, 20, 30, 40, 50], [[0.5], [NaN], [NaN], [0.75], [NaN]]), null);
+  expect(cells.steps).toEqual([10, 40]);
+  expect(cells.end).toBe(60); // no further than the run itself
+  expect(cellAt(cells, 39)).toBe(0);
+  expect(cellAt(cells, 40)).toBe(1);
+  expect(cellAt(cells, 9)).toBe(-1);
+  expect(cellAt(cells, 61)).toBe(-1);
+  const spans = columns(cells, 60, 6);
+  expect([...rowPixels(cells, 0, spans, share)]).toEqual([BLANK, 0.5, 0.5, 0.5, 0.75, 0.75]);
+});
+
+test("a record in which all is NaN was taken if the counts say so", () => {
+  const cells = cellsOf(measured([1, 2], [[0.5], [NaN]]), measured([1, 2], [[0], [7]]));
+  expect(cells.steps).toEqual([1, 2]);
+  expect(cells.broken(1, 0)).toBe(true);
+  expect([...rowPixels(cells, 0, columns(cells, 3, 3), share)]).toEqual([BLANK, 0.5, BROKEN]);
+});
+
+test("in a crowded pixel NaN wins, then what is furthest from neutral", () => {
+  const values = measured(
+    [0, 1, 2, 3],
+    [
+      [0.25, 0.25],
+      [1, NaN],
+      [0.5, 0.5],
+      [0.25, 0.125],
+    ],
+  );
+  const counts = measured(
+    [0, 1, 2, 3],
+    [
+      [0, 0],
+      [0, 3],
+      [0, 0],
+      [0, 0],
+    ],
+  );
+  const cells = cellsOf(values, counts);
+  expect([...rowPixels(cells, 0, columns(cells, 4, 1), share)]).toEqual([1]);
+  expect([...rowPixels(cells, 1, columns(cells, 4, 1), share)]).toEqual([BROKEN]);
+  const diverging = { ...share, ramp: "diverging" as const };
+  expect(
+    [...rowPixels(cellsOf(measured([0, 1], [[0.4], [0.9]]), null), 0, [[0, 1]], diverging)][0],
+  ).toBeCloseTo(0.9);
+});
+
+test("null is a gap: a layer that was skipped at a measured step stays blank there", () => {
+  const cells = cellsOf(
+    measured(
+      [0, 1, 2],
+      [
+        [0.5, 0.5],
+        [NaN, 0.5],
+        [0.5, 0.5],
+      ],
+    ),
+    null,
+  );
+  expect([...rowPixels(cells, 0, columns(cells, 3, 3), share)]).toEqual([0.5, BLANK, 0.5]);
+  expect(layerContents(cellsOf(measured([0], [[NaN, 1]]), null))).toEqual(["nothing", "values"]);
+  const counts = measured([0], [[5, 0]]);
+  expect(layerContents(cellsOf(measured([0], [[NaN, 1]]), counts))).toEqual(["broken", "values"]);
+});
+
+test("columns agree with looking up each pixel's middle", () => {
+  const steps = [3, 4, 9, 20, 21, 50];
+  const cells = cellsOf(
+    measured(
+      steps,
+      steps.map((s) => [s]),
+    ),
+    null,
+  );
+  columns(cells, 90, 450).forEach(([first, last], p) => {
+    const cell = cellAt(cells, ((p + 0.5) / 450) * 90);
+    expect(cell < 0 ? first < 0 || first === 0 || last === 5 : first <= cell && cell <= last).toBe(
+      true,
+    );
+  });
+});
+
+test("a short or empty recording has an axis too", () => {
+  expect(typicalGap([1, 21, 41, 100])).toBe(20);
+  expect(runEnd([])).toBe(1);
+  expect(runEnd([40])).toBe(44);
+  expect(columns(cellsOf(measured([], []), null), 10, 2)).toEqual([
+    [-1, -1],
+    [-1, -1],
+  ]);
+});
+
+test("arrow keys and ticks", () => {
+  expect(neighbour([1, 20, 40], 20, 1)).toBe(40);
+  expect(neighbour([1, 20, 40], 20, -1)).toBe(1);
+  expect(neighbour([1, 20, 40], 40, 1)).toBe(40);
+  expect(neighbour([], 7, -1)).toBe(7);
+  expect(stepTicks(560, 4)).toEqual([0, 200, 400]);
+  expect(stepTicks(3, 6)).toEqual([0, 1, 2, 3]);
+});

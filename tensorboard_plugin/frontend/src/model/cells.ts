@@ -1,0 +1,138 @@
+/** The horizontal axis: from recorded steps to cells, from cells to columns of pixels. */
+
+import type { Measurements } from "../api";
+import type { ColourScale } from "./scale";
+
+/** A measure of one run, reduced to the records in which it was taken. */
+export interface Cells {
+  layers: number;
+  /** The step at which each cell begins; it ends where the next begins, the last at `end`. */
+  steps: number[];
+  end: number;
+  /** `[cells, layers]`, NaN where not measured or not finite. */
+  value(cell: number, layer: number): number;
+  /** Whether the tensor held NaN or Inf there, so that `value` is undefined. */
+  broken(cell: number, layer: number): boolean;
+}
+
+/** What a pixel shows: a position on the ramp, or one of these. */
+export const BLANK = -1;
+export const BROKEN = -2;
+
+/** The usual distance between two steps. */
+export function typicalGap(steps: ArrayLike<number>): number {
+  const gaps: number[] = [];
+  for (let i = 1; i < steps.length; i++) gaps.push(steps[i]! - steps[i - 1]!);
+  gaps.sort((a, b) => a - b);
+  return gaps[Math.floor(gaps.length / 2)] ?? Math.max(1, (steps[0] ?? 1) / 10);
+}
+
+/** Where a run's last cell ends. */
+export function runEnd(steps: ArrayLike<number>): number {
+  return steps.length ? steps[steps.length - 1]! + typicalGap(steps) : 1;
+}
+
+export function cellsOf(measured: Measurements, counts: Measurements | null): Cells {
+  const L = measured.layers;
+  const count = counts?.values.length === measured.values.length ? counts.values : null;
+  const records: number[] = [];
+  for (let s = 0; s < measured.steps.length; s++) {
+    if (wasTaken(measured.values, count, s * L, L)) records.push(s);
+  }
+  const steps = records.map((s) => measured.steps[s]!);
+  const end = Math.min(runEnd(measured.steps), runEnd(steps));
+  return {
+    layers: L,
+    steps,
+    end: steps.length ? Math.max(end, steps.at(-1)! + 1e-9) : 0,
+    value: (cell, layer) => measured.values[records[cell]! * L + layer] ?? NaN,
+    broken: (cell, layer) => (count?.[records[cell]! * L + layer] ?? 0) > 0,
+  };
+}
+
+function wasTaken(
+  values: Float32Array,
+  counts: Float32Array | null,
+  from: number,
+  L: number,
+): boolean {
+  for (let i = from; i < from + L; i++) {
+    if (!Number.isNaN(values[i]!) || (counts?.[i] ?? 0) > 0) return true;
+  }
+  return false;
+}
+
+/** The cell in which a step lies, -1 before the first and after the end. */
+export function cellAt(cells: Cells, step: number): number {
+  return step > cells.end ? -1 : cells.steps.findLastIndex((start) => start <= step);
+}
+
+/** What each layer has at least once: a value, nothing but NaN or Inf, or nothing. */
+export function layerContents(cells: Cells): ("values" | "broken" | "nothing")[] {
+  return Array.from({ length: cells.layers }, (_, layer) => {
+    if (cells.steps.some((_, c) => !Number.isNaN(cells.value(c, layer)))) return "values";
+    return cells.steps.some((_, c) => cells.broken(c, layer)) ? "broken" : "nothing";
+  });
+}
+
+/** For each column of pixels the first and last cell that it touches; -1 for none. */
+export function columns(cells: Cells, axisEnd: number, width: number): [number, number][] {
+  const { steps, end } = cells;
+  const last = steps.length - 1;
+  let first = 0;
+  return Array.from({ length: width }, (_, p) => {
+    const from = (p / width) * axisEnd;
+    const to = ((p + 1) / width) * axisEnd;
+    if (last < 0 || to <= steps[0]! || from >= end) return [-1, -1];
+    while (first < last && steps[first + 1]! <= from) first++;
+    let until = first;
+    while (until < last && steps[until + 1]! < to) until++;
+    return [first, until];
+  });
+}
+
+/**
+ * What one row shows in each column of pixels. Where several cells share a column the most
+ * telling one wins: NaN before numbers, then the number furthest from neutral.
+ */
+export function rowPixels(
+  cells: Cells,
+  layer: number,
+  spans: [number, number][],
+  scale: ColourScale,
+): Float32Array {
+  const neutral = scale.ramp === "diverging" ? 0.5 : 0;
+  const known = Array.from({ length: cells.steps.length }, (_, c) =>
+    cellColour(cells, c, layer, scale),
+  );
+  return Float32Array.from(spans, ([first, last]) => {
+    let shown = BLANK;
+    for (let c = first; c >= 0 && c <= last; c++) {
+      const colour = known[c]!;
+      if (colour === BROKEN) return BROKEN;
+      const further = Math.abs(colour - neutral) > Math.abs(shown - neutral);
+      if (colour !== BLANK && (shown === BLANK || further)) shown = colour;
+    }
+    return shown;
+  });
+}
+
+function cellColour(cells: Cells, cell: number, layer: number, scale: ColourScale): number {
+  if (cells.broken(cell, layer)) return BROKEN;
+  const value = cells.value(cell, layer);
+  return Number.isNaN(value) ? BLANK : scale.position(value);
+}
+
+/** The recorded step before or after a step, for the arrow keys. */
+export function neighbour(steps: readonly number[], step: number, direction: 1 | -1): number {
+  const found = direction > 0 ? steps.find((s) => s > step) : steps.findLast((s) => s < step);
+  return found ?? (direction > 0 ? steps.at(-1) : steps[0]) ?? step;
+}
+
+/** About `most` round steps from 0 to the end of the axis. */
+export function stepTicks(end: number, most: number): number[] {
+  const rough = end / Math.max(1, most);
+  const power = 10 ** Math.floor(Math.log10(Math.max(1, rough)));
+  const every = Math.max(1, [1, 2, 5, 10].map((f) => f * power).find((s) => s >= rough) ?? rough);
+  return Array.from({ length: Math.floor(end / every) + 1 }, (_, i) => i * every);
+}

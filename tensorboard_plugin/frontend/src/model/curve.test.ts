@@ -1,0 +1,50 @@
+import { expect, test } from "vitest";
+import { curveAxis, curvePath, indexAt, pieces } from "./curve";
+
+test("an axis over several decades is logarithmic", () => {
+  const axis = curveAxis([
+    [2.3, 0.5],
+    [0.02, null],
+  ]);
+  expect(axis.log).toBe(true);
+  expect(axis.ticks).toEqual([0.1, 1]);
+  expect(axis.at(2.3)).toBeGreaterThan(axis.at(0.02));
+});
+
+test("otherwise it is linear and holds zero", () => {
+  const axis = curveAxis([[2.3, 1.2]]);
+  expect([axis.log, axis.lo, axis.hi]).toEqual([false, 0, 5]);
+  expect(curveAxis([[-0.4, 30]]).log).toBe(false);
+  expect(curveAxis([[null]]).at(3)).toBe(1);
+  expect(curveAxis([[0.5]], [0, 1]).at(0.25)).toBe(0.25);
+});
+
+test("null is a gap, never a zero", () => {
+  expect(pieces([2, 1, null, 1, 2])).toEqual([
+    [0, 1],
+    [3, 4],
+  ]);
+  expect(
+    curvePath(
+      [2, 1, null, 1],
+      (i) => i,
+      (v) => v,
+    ),
+  ).toBe("M0.0 2.0L1.0 1.0M3.0 1.0h1.5");
+});
+
+test("a series that is measured less often is joined", () => {
+  expect(pieces([1, null, null, 1, null, null, 1])).toEqual([[0, 3, 6]]);
+  expect(pieces([1, null, 1, null, null, null, 1, null, 1])).toEqual([
+    [0, 2],
+    [6, 8],
+  ]);
+});
+
+test("a value is in effect until the next is due", () => {
+  expect(indexAt([1, 20, 40], [3, 2, 1], 39)).toBe(1);
+  expect(indexAt([1, 20, 40], [3, 2, 1], 99)).toBe(2);
+  expect(indexAt([1, 20, 40, 60], [null, 3, 2, 1], 10)).toBe(-1);
+  expect(indexAt([1, 20, 40, 60], [3, 2, null, null], 60)).toBe(-1);
+  expect(indexAt([1, 2, 3, 4, 5, 6], [9, null, 8, null, 7, null], 6)).toBe(4);
+});

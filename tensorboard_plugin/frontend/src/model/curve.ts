@@ -1,0 +1,101 @@
+/** Curves over steps: one axis for all runs, gaps where nothing was measured. */
+
+import { roundUp } from "./scale";
+
+export type Series = readonly (number | null)[];
+
+export interface CurveAxis {
+  log: boolean;
+  lo: number;
+  hi: number;
+  ticks: number[];
+  /** Height of a value, 0 at the bottom and 1 at the top. */
+  at(value: number): number;
+}
+
+/** A logarithmic axis if all values are positive and span more than a factor of ten. */
+export function curveAxis(all: readonly Series[], bounds?: [number, number]): CurveAxis {
+  const values = all.flat().filter((v): v is number => v !== null && Number.isFinite(v));
+  if (bounds) return linearAxis(...bounds);
+  const lo = values.reduce((a, b) => Math.min(a, b), Infinity);
+  const hi = values.reduce((a, b) => Math.max(a, b), -Infinity);
+  if (values.length === 0) return linearAxis(0, 1);
+  if (lo > 0 && hi / lo > 10) return logAxis(lo, hi);
+  return linearAxis(Math.min(0, lo), hi > 0 ? roundUp(hi) : Math.max(0, hi));
+}
+
+function linearAxis(lo: number, hi: number): CurveAxis {
+  const span = hi - lo || 1;
+  return {
+    log: false,
+    lo,
+    hi,
+    ticks: lo < 0 && hi > 0 ? [lo, 0, hi] : [lo, lo + span / 2, hi],
+    at: (v) => unit((v - lo) / span),
+  };
+}
+
+function logAxis(lo: number, hi: number): CurveAxis {
+  const [a, b] = [Math.log10(lo), Math.log10(hi)];
+  const pad = (b - a) * 0.06;
+  const first = Math.ceil(a - pad);
+  const count = Math.floor(b + pad) - first + 1;
+  const every = Math.max(1, Math.ceil(count / 4));
+  const ticks = Array.from({ length: Math.max(0, count) }, (_, i) => Number(`1e${first + i}`));
+  return {
+    log: true,
+    lo,
+    hi,
+    ticks: ticks.filter((_, i) => i % every === 0),
+    at: (v) => unit((Math.log10(v) - a + pad) / (b - a + 2 * pad)),
+  };
+}
+
+const unit = (x: number) => Math.min(1, Math.max(0, Number.isNaN(x) ? 0 : x));
+
+/**
+ * Runs of points that belong together: indices into the series. A series that is measured at
+ * every n-th record is joined over the records between; a longer silence is a gap.
+ */
+export function pieces(series: Series): number[][] {
+  const measured = measuredIndices(series);
+  const reach = usualGap(measured) * 1.5;
+  const joined: number[][] = [];
+  measured.forEach((index, k) => {
+    if (k > 0 && index - measured[k - 1]! <= reach) joined.at(-1)!.push(index);
+    else joined.push([index]);
+  });
+  return joined;
+}
+
+const measuredIndices = (series: Series) => series.flatMap((v, i) => (v === null ? [] : [i]));
+
+function usualGap(measured: number[]): number {
+  const gaps = measured
+    .slice(1)
+    .map((i, k) => i - measured[k]!)
+    .sort((a, b) => a - b);
+  return gaps[Math.floor((gaps.length - 1) / 2)] ?? 1;
+}
+
+/** The SVG path of a series; a single point between two gaps becomes a short dash. */
+export function curvePath(
+  series: Series,
+  x: (index: number) => number,
+  y: (value: number) => number,
+): string {
+  return pieces(series)
+    .map((piece) => {
+      const points = piece.map((i) => `${x(i).toFixed(1)} ${y(series[i]!).toFixed(1)}`);
+      return `M${points.join("L")}${points.length === 1 ? "h1.5" : ""}`;
+    })
+    .join("");
+}
+
+/** The index whose value is in effect at a step; -1 in a gap and before the first. */
+export function indexAt(steps: readonly number[], series: Series, step: number): number {
+  const record = steps.findLastIndex((s) => s <= step);
+  const measured = measuredIndices(series);
+  const index = measured.findLast((i) => i <= record) ?? -1;
+  return index >= 0 && record - index <= usualGap(measured) * 1.5 ? index : -1;
+}

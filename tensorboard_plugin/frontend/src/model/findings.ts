@@ -1,0 +1,114 @@
+/** Findings as a reader meets them: one number per problem, however many layers it is in. */
+
+import type { Finding, Rule, Severity } from "../api";
+
+export interface Problem {
+  /** Its number in this run, from 1; it marks the problem's place in the heat maps. */
+  number: number;
+  rule: string;
+  title: string;
+  severity: Severity;
+  /** The first recorded step of the first of them. */
+  step: number;
+  /** The worst comes first, as the server ordered them. */
+  findings: [Finding, ...Finding[]];
+}
+
+/** Puts the findings of one rule together; the order of the worst of each is kept. */
+export function problems(findings: readonly Finding[]): Problem[] {
+  const byRule = new Map<string, Problem>();
+  for (const finding of findings) {
+    const known = byRule.get(finding.rule);
+    if (known) {
+      known.findings.push(finding);
+      known.step = Math.min(known.step, finding.step);
+      continue;
+    }
+    byRule.set(finding.rule, {
+      number: byRule.size + 1,
+      rule: finding.rule,
+      title: finding.title,
+      severity: finding.severity,
+      step: finding.step,
+      findings: [finding],
+    });
+  }
+  return [...byRule.values()];
+}
+
+/** "dense", "9 layers" or nothing, for the whole model. */
+export function place(problem: Problem): string {
+  const layers = new Set(problem.findings.map((f) => f.layer).filter((l) => l !== null));
+  if (layers.size > 1) return `${layers.size} layers`;
+  return [...layers][0] ?? "";
+}
+
+export interface Mark {
+  number: number;
+  severity: Severity;
+  title: string;
+  layer: string | null;
+  step: number;
+  /** The worst finding of its problem carries the number, the others a dot. */
+  main: boolean;
+}
+
+export function marks(found: readonly Problem[]): Mark[] {
+  return found.flatMap(({ number, title, findings }) =>
+    findings.map(({ severity, layer, step }, i) => ({
+      number,
+      severity,
+      title,
+      layer,
+      step,
+      main: i === 0,
+    })),
+  );
+}
+
+/** Moves marks of one row apart, so that each number can be read. Positions in pixels. */
+export function spread(positions: number[], least: number, width: number): number[] {
+  const order = positions.map((_, i) => i).sort((a, b) => positions[a]! - positions[b]!);
+  const placed = [...positions];
+  let next = least / 2;
+  for (const i of order) {
+    placed[i] = Math.max(next, positions[i]!);
+    next = placed[i]! + least;
+  }
+  let most = width - least / 2;
+  for (const i of order.reverse()) {
+    placed[i] = Math.max(least / 2, Math.min(most, placed[i]!));
+    most = placed[i]! - least;
+  }
+  return placed;
+}
+
+export const SEVERITIES: readonly Severity[] = ["critical", "warn", "watch"];
+
+/** The worst severity of the findings about one layer. */
+export function worstOf(findings: readonly Finding[], layer: string): Severity | null {
+  const here = findings.filter((f) => f.layer === layer).map((f) => f.severity);
+  return SEVERITIES.find((severity) => here.includes(severity)) ?? null;
+}
+
+/** "no ReLU: conv_1, pool" for each reason for which a rule leaves layers out. */
+export function exemptions(rule: Rule): { reason: string; layers: string[] }[] {
+  const byReason = new Map<string, string[]>();
+  for (const [layer, reason] of Object.entries(rule.exempt)) {
+    byReason.set(reason, [...(byReason.get(reason) ?? []), layer]);
+  }
+  return [...byReason].map(([reason, layers]) => ({ reason, layers }));
+}
+
+/** "2 more · 5 passed, 1 with exempt layers, 1 not evaluated" */
+export function tally(hidden: number, rules: readonly Rule[]): string {
+  const passed = rules.filter((rule) => rule.outcome === "healthy");
+  const exempt = rules.filter((rule) => Object.keys(rule.exempt).length > 0).length;
+  const silent = rules.filter((rule) => rule.outcome === "not-evaluated").length;
+  const rest = [
+    `${passed.length} passed`,
+    exempt && `${exempt} with exempt layers`,
+    silent && `${silent} not evaluated`,
+  ].filter(Boolean);
+  return (hidden ? `${hidden} more · ` : "") + rest.join(", ");
+}

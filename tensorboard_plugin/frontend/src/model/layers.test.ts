@@ -1,0 +1,92 @@
+import { expect, test } from "vitest";
+import type { Layer, Metric, Run } from "../api";
+import { absence, alignLayers, describeLayer, rowAt, rowLayout, skips } from "./layers";
+
+const layer = (name: string, more: Partial<Layer> = {}): Layer => ({
+  name,
+  type: "Dense",
+  shape: [8],
+  parameters: 72,
+  trainable: true,
+  activation: "relu",
+  role: "hidden",
+  inputs: [],
+  ...more,
+});
+
+test("the same layers stay as they are", () => {
+  expect(
+    alignLayers([
+      ["a", "b"],
+      ["a", "b"],
+    ]),
+  ).toEqual(["a", "b"]);
+  expect(alignLayers([])).toEqual([]);
+});
+
+test("layers of one run alone keep their neighbours", () => {
+  expect(
+    alignLayers([
+      ["a", "b", "c"],
+      ["a", "x", "b", "c", "z"],
+    ]),
+  ).toEqual(["a", "x", "b", "c", "z"]);
+  expect(alignLayers([["b"], ["a", "b"]])).toEqual(["a", "b"]);
+  expect(
+    alignLayers([
+      ["a", "b"],
+      ["p", "q"],
+    ]),
+  ).toEqual(["p", "q", "a", "b"]);
+});
+
+test("contradicting orders lose no layer and double none", () => {
+  expect(
+    alignLayers([
+      ["a", "b"],
+      ["b", "a", "c"],
+    ]),
+  ).toEqual(["a", "b", "c"]);
+});
+
+test("an empty row says why", () => {
+  const metric = {
+    source: "training step",
+    limits: [{ rule: "dead", severity: "warn", value: 1, above: true }],
+  } as Metric;
+  const run = { rules: [{ id: "dead", exempt: { d: "no ReLU" } }] } as unknown as Run;
+  expect(absence(run, metric, undefined)).toBe("not in this model");
+  expect(absence(run, metric, layer("d"))).toBe("no ReLU");
+  expect(absence(run, metric, layer("pool", { parameters: 0 }))).toBe("no weights");
+  expect(absence(run, metric, layer("e", { trainable: false }))).toBe("frozen");
+  expect(absence(run, metric, layer("e"))).toBeNull();
+  expect(
+    absence(run, { ...metric, source: "probe set" }, layer("pool", { parameters: 0 })),
+  ).toBeNull();
+});
+
+test("a layer is described by type, shape and activation", () => {
+  expect(describeLayer(layer("c", { type: "Conv2D", shape: [8, null, 16] }))).toBe(
+    "Conv2D 8×?×16 relu",
+  );
+  expect(describeLayer(layer("f", { shape: [], activation: null }))).toBe("Dense");
+});
+
+test("only connections over a row are skips", () => {
+  const layers = [
+    layer("a"),
+    layer("b", { inputs: ["a"] }),
+    layer("add", { inputs: ["b", "a", "gone"] }),
+  ];
+  expect(skips(["a", "b", "add"], layers)).toEqual([[0, 2]]);
+});
+
+test("rows lie one under the other and are found again", () => {
+  const layout = rowLayout([true, false, true]);
+  expect(layout.tops).toEqual([0, 19, 34]);
+  expect(layout.total).toBe(53);
+  expect([rowAt(layout, -4), rowAt(layout, 18), rowAt(layout, 19), rowAt(layout, 999)]).toEqual([
+    0, 0, 1, 2,
+  ]);
+  expect(rowLayout(Array(200).fill(true)).total).toBe(2400);
+});

@@ -1,0 +1,75 @@
+/** The vertical axis: which layers stand in which row, and why a row may be empty. */
+
+import type { Layer, Metric, Run } from "../api";
+
+/** Merges the layers of several runs into one order that agrees with each, as far as it can. */
+export function alignLayers(lists: readonly (readonly string[])[]): string[] {
+  const merged: string[] = [];
+  for (const list of lists) {
+    let place = 0;
+    for (const name of list) {
+      const found = merged.indexOf(name);
+      if (found < 0) merged.splice(place++, 0, name);
+      else place = Math.max(place, found + 1);
+    }
+  }
+  return merged;
+}
+
+/** Why a layer has no value of a measure; null where the layer simply may have one. */
+export function absence(run: Run, metric: Metric, layer: Layer | undefined): string | null {
+  if (!layer) return "not in this model";
+  const exempt = exemption(run, metric, layer.name);
+  if (exempt) return exempt;
+  if (metric.source !== "training step") return null;
+  if (layer.parameters === 0) return "no weights";
+  return layer.trainable ? null : "frozen";
+}
+
+/** What the rules with a limit on this measure say of a layer that they leave out. */
+export function exemption(run: Run, metric: Metric, layer: string): string | null {
+  for (const limit of metric.limits) {
+    const reason = run.rules.find((rule) => rule.id === limit.rule)?.exempt[layer];
+    if (reason) return reason;
+  }
+  return null;
+}
+
+/** "Conv2D 8×8×16 relu" */
+export function describeLayer(layer: Layer): string {
+  const shape = layer.shape.map((n) => n ?? "?").join("×");
+  return [layer.type, shape, layer.activation].filter(Boolean).join(" ");
+}
+
+/** Connections that are not simply to the row above: pairs of rows, from and to. */
+export function skips(rows: readonly string[], layers: readonly Layer[]): [number, number][] {
+  const pairs: [number, number][] = [];
+  for (const layer of layers) {
+    const to = rows.indexOf(layer.name);
+    for (const input of layer.inputs) {
+      const from = rows.indexOf(input);
+      if (from >= 0 && to > from + 1) pairs.push([from, to]);
+    }
+  }
+  return pairs;
+}
+
+export interface RowLayout {
+  tops: number[];
+  heights: number[];
+  total: number;
+}
+
+/** Rows without any value are lower; many rows are lower still, but a name always fits. */
+export function rowLayout(filled: readonly boolean[]): RowLayout {
+  const full = filled.length > 60 ? 12 : filled.length > 30 ? 15 : 19;
+  const heights = filled.map((has) => (has ? full : Math.min(full, 15)));
+  let total = 0;
+  const tops = heights.map((height) => (total += height) - height);
+  return { tops, heights, total };
+}
+
+export function rowAt(layout: RowLayout, y: number): number {
+  const row = layout.tops.findLastIndex((top) => top <= y);
+  return Math.max(0, row);
+}

@@ -1,0 +1,102 @@
+/** All that the heat maps of the shown runs have in common: rows, axis, colours. */
+
+import type { Finding, Measurements, Metric, Run } from "../api";
+import { type Cells, cellsOf, layerContents, runEnd } from "./cells";
+import { SEVERITIES } from "./findings";
+import { absence, alignLayers, rowLayout, type RowLayout } from "./layers";
+import { limitsOf, metricsOf } from "./metrics";
+import { colourScale, type ColourScale, sample } from "./scale";
+
+/** One run's part: what of it is there yet. */
+export interface PlotSource {
+  name: string;
+  run: Run | undefined;
+  measured: Measurements | undefined;
+  counts: Measurements | undefined;
+}
+
+export interface PlotColumn {
+  name: string;
+  run: Run | undefined;
+  metric: Metric | undefined;
+  cells: Cells | null;
+  /** Each row's place among this run's layers, -1 if the model does not have it. */
+  rows: number[];
+  /** Each row: is there anything to draw? */
+  filled: boolean[];
+}
+
+export interface Plot {
+  metric: Metric | undefined;
+  layers: string[];
+  layout: RowLayout;
+  /** The last step of the axis. */
+  end: number;
+  scale: ColourScale | null;
+  columns: PlotColumn[];
+  /** Every step at which some run was measured. */
+  steps: number[];
+}
+
+const SAMPLE = 4000;
+
+export function buildPlot(sources: readonly PlotSource[], metricName: string | null): Plot {
+  const runs = sources.flatMap((source) => source.run ?? []);
+  const layers = alignLayers(runs.map((run) => run.model.layers.map((layer) => layer.name)));
+  const columns = sources.map((source) => column(source, layers, metricName));
+  const metric = metricsOf(runs).find((m) => m.name === metricName);
+  const drawn = columns.some((c) => c.cells);
+  const filled = layers.map((_, row) => !drawn || columns.some((c) => c.filled[row]));
+  return {
+    metric,
+    layers,
+    layout: rowLayout(filled),
+    end: Math.max(1, ...runs.map((run) => runEnd(run.steps))),
+    scale: metric ? scaleOf(metric, sources, runs) : null,
+    columns,
+    steps: [...new Set(columns.flatMap((c) => c.cells?.steps ?? []))].sort((a, b) => a - b),
+  };
+}
+
+function column(source: PlotSource, layers: string[], metricName: string | null): PlotColumn {
+  const { name, run, measured, counts } = source;
+  const names = run?.model.layers.map((layer) => layer.name) ?? [];
+  const rows = layers.map((layer) => names.indexOf(layer));
+  const cells =
+    measured && measured.layers === names.length ? cellsOf(measured, counts ?? null) : null;
+  const metric = run?.metrics.find((m) => m.name === metricName);
+  const contents = cells ? layerContents(cells) : [];
+  // NaN in the output of a layer that has no such measure is shown where it is measured.
+  const isFilled = (layer: number) =>
+    contents[layer] === "values" ||
+    (contents[layer] === "broken" && absence(run!, metric!, run!.model.layers[layer]) === null);
+  return { name, run, metric, cells, rows, filled: rows.map(isFilled) };
+}
+
+function scaleOf(
+  metric: Metric,
+  sources: readonly PlotSource[],
+  runs: readonly Run[],
+): ColourScale {
+  const values = (wanted: readonly PlotSource[]) =>
+    wanted.flatMap((source) => sample(source.measured?.values ?? [], SAMPLE));
+  const healthy = sources.filter((source) => source.run?.verdict.severity === "ok");
+  return colourScale(metric, limitsOf(runs, metric.name), values(sources), values(healthy));
+}
+
+function worst(findings: readonly Finding[]): Finding | undefined {
+  const severity = SEVERITIES.find((s) => findings.some((f) => f.severity === s));
+  return findings.find((f) => f.severity === severity);
+}
+
+/** Where the cursor is when nobody put it anywhere: at the end, in the layer most talked of. */
+export function restingPoint(plot: Plot): { step: number; layer: string | null } {
+  const last = plot.columns.map((c) => c.run?.last_step ?? 0);
+  const found = plot.columns
+    .flatMap((c) => c.run?.findings ?? [])
+    .filter((f) => f.layer !== null && plot.layers.includes(f.layer));
+  const about = found.filter((f) => f.metric === plot.metric?.name);
+  const here = worst(about) ?? worst(found);
+  const firstFilled = plot.layers.find((_, row) => plot.columns.some((c) => c.filled[row]));
+  return { step: Math.max(0, ...last), layer: here?.layer ?? firstFilled ?? null };
+}

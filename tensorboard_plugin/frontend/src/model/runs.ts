@@ -1,0 +1,113 @@
+/** Which runs there are, in which order, how old, and which of them stand side by side. */
+
+import type { RunSummary } from "../api";
+import { formatAge, formatCount } from "./number";
+
+export const MOST_SHOWN = 4;
+export const KEYS = ["A", "B", "C", "D"] as const;
+
+const DEFAULT_SHOWN = 3;
+/** A run that says nothing for so long is not called live any more. */
+const STALE_AFTER = 120;
+
+const RANK = ["critical", "warn", "watch", "ok", "not-evaluated"];
+
+function rank(run: RunSummary): number {
+  if (!run.recorded && run.error === null) return RANK.length + 1;
+  return run.verdict ? RANK.indexOf(run.verdict.severity) : RANK.length;
+}
+
+export function isShowable(run: RunSummary): boolean {
+  return run.recorded || run.error !== null;
+}
+
+export function worstFirst(runs: readonly RunSummary[]): RunSummary[] {
+  return [...runs].sort(
+    (a, b) =>
+      rank(a) - rank(b) || (b.last_time ?? 0) - (a.last_time ?? 0) || a.run.localeCompare(b.run),
+  );
+}
+
+/** The runs to begin with: the worst few, in the order in which they were started. */
+export function defaultShown(runs: readonly RunSummary[]): string[] {
+  const worst = worstFirst(runs.filter(isShowable)).slice(0, DEFAULT_SHOWN);
+  return worst.sort((a, b) => (a.start_time ?? 0) - (b.start_time ?? 0)).map((run) => run.run);
+}
+
+/** What was picked, as far as it exists. */
+export function keepShown(picked: readonly string[], runs: readonly RunSummary[]): string[] {
+  const there = new Set(runs.filter(isShowable).map((run) => run.run));
+  return picked.filter((run) => there.has(run)).slice(0, MOST_SHOWN);
+}
+
+/** While nobody picked: what is shown keeps its column, new runs fill the free ones. */
+export function growShown(shown: readonly string[], runs: readonly RunSummary[]): string[] {
+  const kept = keepShown(shown, runs);
+  if (kept.length === 0) return defaultShown(runs);
+  const others = worstFirst(runs.filter((run) => isShowable(run) && !kept.includes(run.run)));
+  return [...kept, ...others.map((run) => run.run)].slice(0, Math.max(kept.length, DEFAULT_SHOWN));
+}
+
+/** Runs whose name matches; `null` when the pattern is not a regular expression. */
+export function filterRuns(runs: readonly RunSummary[], pattern: string): RunSummary[] | null {
+  try {
+    const expression = new RegExp(pattern, "i");
+    return runs.filter((run) => expression.test(run.run));
+  } catch {
+    return null;
+  }
+}
+
+export type Life = "live" | "stale" | "finished" | "none";
+
+export function life(run: RunSummary, now: number): Life {
+  if (run.last_time === null || run.finished === null) return "none";
+  if (run.finished) return "finished";
+  return now - run.last_time > STALE_AFTER ? "stale" : "live";
+}
+
+/** "live", "12 min" or "no data", for the rail; a hollow dot beside it says "stale". */
+export function shortAge(run: RunSummary, now: number): string {
+  if (run.error !== null) return "unreadable";
+  const state = life(run, now);
+  if (state === "none") return run.recorded ? "no steps yet" : "no data";
+  const age = formatAge(now - run.last_time!);
+  return state === "live" ? "live" : age;
+}
+
+/** "12 min ago · step 1,200", for the head of a column. */
+export function longAge(run: RunSummary, now: number): string {
+  const state = life(run, now);
+  if (state === "none" || run.last_time === null) return "";
+  const step = `step ${formatCount(run.last_step ?? 0)}`;
+  const age = formatAge(now - run.last_time);
+  if (state === "live") return `live · ${step}`;
+  if (state === "stale") return `stale, ${age} ago · ${step}`;
+  return `${age} ago · ${step}`;
+}
+
+/** The state of the whole page, for the pill in the bar. */
+export function pulse(runs: readonly RunSummary[], now: number): { life: Life; words: string } {
+  const of = (wanted: Life) =>
+    runs.filter((run) => life(run, now) === wanted).map((run) => now - run.last_time!);
+  const [live, stale, finished] = [of("live"), of("stale"), of("finished")];
+  if (live.length)
+    return { life: "live", words: `Live · updated ${formatAge(Math.min(...live))} ago` };
+  if (stale.length)
+    return { life: "stale", words: `Stale · nothing new for ${formatAge(Math.min(...stale))}` };
+  if (finished.length)
+    return { life: "finished", words: `Finished ${formatAge(Math.min(...finished))} ago` };
+  return { life: "none", words: "Waiting for data" };
+}
+
+/** Changes whenever something of the run may have to be fetched again. */
+export function version(run: RunSummary): string {
+  return JSON.stringify([
+    run.start_time,
+    run.last_step,
+    run.last_time,
+    run.finished,
+    run.verdict,
+    run.error,
+  ]);
+}

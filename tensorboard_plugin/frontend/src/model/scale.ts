@@ -1,0 +1,141 @@
+/** From a measured value to a place on a colour ramp, the same for all runs that are shown. */
+
+import type { Limit, Metric } from "../api";
+
+export interface ColourScale {
+  kind: Metric["scale"];
+  ramp: "sequential" | "diverging";
+  /** The ends of the legend, in the unit of the values. */
+  lo: number;
+  hi: number;
+  ticks: number[];
+  limits: Limit[];
+  /** Where a value lies on the ramp, from 0 to 1. */
+  position(value: number): number;
+  /** Where a value lies along the legend, from 0 to 1. */
+  along(value: number): number;
+}
+
+/**
+ * @param values some of the finite values that are shown.
+ * @param healthy those of healthy runs; colours are neutral around their median.
+ */
+export function colourScale(
+  metric: Metric,
+  limits: Limit[],
+  values: number[],
+  healthy: number[],
+): ColourScale {
+  if (metric.scale === "log") return logScale(limits, values, healthy);
+  if (metric.scale === "linear") return linearScale(limits, values);
+  return {
+    kind: metric.scale,
+    ramp: "sequential",
+    lo: 0,
+    hi: 1,
+    ticks: metric.scale === "share" ? [0, 0.5, 1] : [],
+    limits: metric.scale === "share" ? limits : [],
+    position: (value) => (metric.scale === "share" ? clamp(value) : 0),
+    along: clamp,
+  };
+}
+
+const clamp = (x: number) => Math.min(1, Math.max(0, x));
+
+const LEAST_REACH = 2.5; // decades from neutral to full colour, where no limit says better
+const MOST_DECADES = 8; // beyond neutral; overflow on its way to NaN would stretch the legend
+
+function logScale(limits: Limit[], values: number[], healthy: number[]): ColourScale {
+  const logs = logarithms(values);
+  const usual = limits.filter((limit) => limit.value > 0);
+  const below = Math.max(...usual.filter((l) => !l.above).map((l) => Math.log10(l.value)));
+  const above = Math.min(...usual.filter((l) => l.above).map((l) => Math.log10(l.value)));
+  const neutral =
+    Number.isFinite(below) && Number.isFinite(above)
+      ? (below + above) / 2
+      : median(healthy.length ? logarithms(healthy) : logs);
+  const ends = usual.map((limit) => Math.log10(limit.value));
+  const lo = Math.max(neutral - MOST_DECADES, Math.floor(Math.min(...ends, logs[0] ?? -1)));
+  const hi = Math.min(neutral + MOST_DECADES, Math.ceil(Math.max(...ends, logs.at(-1) ?? 1)));
+  const anchors: [number, number][] = [
+    [Math.min(lo, (Number.isFinite(below) ? below : neutral) - LEAST_REACH), 0],
+    ...(Number.isFinite(below) && below < neutral ? [[below, 0.2] as [number, number]] : []),
+    [neutral, 0.5],
+    ...(Number.isFinite(above) && above > neutral ? [[above, 0.8] as [number, number]] : []),
+    [Math.max(hi, (Number.isFinite(above) ? above : neutral) + LEAST_REACH), 1],
+  ];
+  return {
+    kind: "log",
+    ramp: "diverging",
+    lo: 10 ** lo,
+    hi: 10 ** hi,
+    ticks: decades(lo, hi),
+    limits: usual,
+    position: (value) => interpolate(anchors, value > 0 ? Math.log10(value) : -Infinity),
+    along: (value) => clamp((Math.log10(value) - lo) / (hi - lo || 1)),
+  };
+}
+
+function logarithms(values: number[]): number[] {
+  return values
+    .filter((v) => v > 0)
+    .map(Math.log10)
+    .sort((a, b) => a - b);
+}
+
+function median(sorted: number[]): number {
+  return sorted[Math.floor(sorted.length / 2)] ?? 0;
+}
+
+/** Whole decades, thinned out to what a legend can label. */
+function decades(lo: number, hi: number): number[] {
+  const every = Math.max(1, Math.ceil((hi - lo) / 5));
+  const first = Math.ceil(lo / every) * every;
+  const count = Math.max(0, Math.floor((hi - first) / every) + 1);
+  return Array.from({ length: count }, (_, i) => Number(`1e${first + i * every}`));
+}
+
+export function interpolate(anchors: [number, number][], x: number): number {
+  if (x <= anchors[0]![0]) return anchors[0]![1];
+  for (let i = 1; i < anchors.length; i++) {
+    const [x0, y0] = anchors[i - 1]!;
+    const [x1, y1] = anchors[i]!;
+    if (x <= x1) return y0 + ((y1 - y0) * (x - x0)) / (x1 - x0 || 1);
+  }
+  return anchors.at(-1)![1];
+}
+
+function linearScale(limits: Limit[], values: number[]): ColourScale {
+  const sizes = [...values, ...limits.map((l) => l.value)].map(Math.abs).sort((a, b) => a - b);
+  const reach = roundUp(sizes[Math.floor(sizes.length * 0.99)] ?? 1);
+  const along = (value: number) => clamp(0.5 + value / (2 * reach));
+  return {
+    kind: "linear",
+    ramp: "diverging",
+    lo: -reach,
+    hi: reach,
+    ticks: [-reach, 0, reach],
+    limits,
+    position: along,
+    along,
+  };
+}
+
+/** The next 1, 2 or 5 times a power of ten. */
+export function roundUp(value: number): number {
+  if (!(value > 0) || !Number.isFinite(value)) return 1;
+  const power = Math.floor(Math.log10(value));
+  const factor = [1, 2, 5, 10].find((f) => f * 10 ** power >= value * 0.9999) ?? 10;
+  return Number(`${factor}e${power}`);
+}
+
+/** At most `most` finite values, taken evenly. */
+export function sample(values: ArrayLike<number>, most: number): number[] {
+  const every = Math.max(1, Math.ceil(values.length / most));
+  const taken: number[] = [];
+  for (let i = 0; i < values.length; i += every) {
+    const value = values[i]!;
+    if (Number.isFinite(value)) taken.push(value);
+  }
+  return taken;
+}
