@@ -1,0 +1,46 @@
+import { expect, test } from "vitest";
+import { fromAddress, initialState, Store, toAddress } from "./state";
+
+test("a link carries what is shown, and back", () => {
+  const state = {
+    ...initialState({}),
+    shown: ["a/b, c", "ü"],
+    picked: true,
+    metric: "dead",
+    step: 40,
+    layer: "x",
+    sample: 2,
+  };
+  expect(fromAddress(toAddress(state))).toEqual({
+    shown: ["a/b, c", "ü"],
+    picked: true,
+    metric: "dead",
+    step: 40,
+    layer: "x",
+    sample: 2,
+  });
+});
+
+test("a mangled link is an empty one", () => {
+  expect(fromAddress({ runs: "[", step: "-3", sample: "x" })).toEqual({
+    shown: [],
+    picked: false,
+    metric: null,
+    step: null,
+    layer: null,
+    sample: 0,
+  });
+});
+
+test("listeners hear only of what changed", () => {
+  const store = new Store(initialState({}));
+  const heard: string[][] = [];
+  store.listen((_, changed) => heard.push([...changed]));
+  store.set({ metric: "a", step: null });
+  store.set({ metric: "a" });
+  store.toggle("x");
+  expect(heard).toEqual([["metric"], ["open"]]);
+  expect(store.get().open.has("x")).toBe(true);
+  store.toggle("x");
+  expect(store.get().open.has("x")).toBe(false);
+});
