@@ -1,0 +1,236 @@
+/** Loss and accuracy under the heat maps, on the same axis of steps. */
+
+import type { Run } from "../api";
+import { stepTicks } from "../model/cells";
+import { curveAxis, type CurveAxis, curvePath, indexAt, type Series } from "../model/curve";
+import { marks, problems } from "../model/findings";
+import { formatCount, formatMagnitude, formatShare, formatTick } from "../model/number";
+import type { Plot } from "../model/plot";
+import type { Point } from "../state";
+import { h, refill, svg } from "./element";
+import { type Panel, place } from "./panel";
+
+/** One row of curves: which series it draws, and how its numbers are told. */
+interface Row {
+  title: string;
+  about: string;
+  series: { name: string; label: string }[];
+  format(value: number): string;
+  bounds?: [number, number];
+  height: number;
+  marked: boolean;
+}
+
+export function curves(plot: Plot, start: (at: Point | null, pin: boolean) => void): Panel {
+  const runs = plot.columns.flatMap((column) => column.run ?? []);
+  const rows = curveRows(runs).map((row) => curveRow(row, plot, start));
+  const element = h(
+    "section.section.curves",
+    { "aria-label": "Loss" },
+    rows.map((row) => [row.side, row.cells]),
+    h("div.side"),
+    plot.columns.map(() => stepAxis(plot.end)),
+  );
+  return {
+    element,
+    paint: () => {},
+    point: (at) => rows.forEach((row) => row.point(at)),
+  };
+}
+
+function curveRows(runs: Run[]): Row[] {
+  const names = new Set(runs.flatMap((run) => Object.keys(run.series)));
+  const loss = [
+    { name: "loss", label: "" },
+    { name: "probe_loss", label: "probe" },
+  ].filter((series) => names.has(series.name));
+  const accuracy = [...names].filter((name) => /^probe_.*accuracy$/.test(name)).slice(0, 1);
+  const rows: Row[] = [];
+  if (loss.length) {
+    rows.push({
+      title: "Loss",
+      about: "",
+      series: loss,
+      format: formatMagnitude,
+      height: 64,
+      marked: true,
+    });
+  }
+  for (const name of accuracy) {
+    rows.push({
+      title: "Accuracy",
+      about: "probe set",
+      series: [{ name, label: "" }],
+      format: formatShare,
+      bounds: [0, 1],
+      height: 44,
+      marked: false,
+    });
+  }
+  return rows;
+}
+
+function curveRow(row: Row, plot: Plot, start: (at: Point | null, pin: boolean) => void) {
+  const all = plot.columns.flatMap((c) => row.series.map(({ name }) => c.run?.series[name] ?? []));
+  const axis = curveAxis(all, row.bounds);
+  const cells = plot.columns.map((column) => curveCell(row, column.run, plot, axis, start));
+  const about = [row.about, axis.log && "log scale"].filter(Boolean).join(", ");
+  return {
+    side: h(
+      "div.side.curve-side",
+      { style: `height:${row.height + 20}px` },
+      h("h2", null, row.title),
+      h("p.quiet", null, about),
+      axis.ticks.map((tick) =>
+        h(
+          "span.y-tick",
+          { style: `bottom:${axis.at(tick) * row.height}px` },
+          row.bounds ? formatShare(tick) : formatTick(tick, "linear"),
+        ),
+      ),
+    ),
+    cells: cells.map((cell) => cell.element),
+    point: (at: Point) => cells.forEach((cell) => cell.point(at)),
+  };
+}
+
+function curveCell(
+  row: Row,
+  run: Run | undefined,
+  plot: Plot,
+  axis: CurveAxis,
+  start: (at: Point | null, pin: boolean) => void,
+) {
+  const line = h("div.cursor-step");
+  const readout = h("p.curve-readout");
+  const steps = run?.steps ?? [];
+  const drawn = row.series.flatMap(({ name, label }, i) => {
+    const series = run?.series[name];
+    return series ? [{ series, label, second: i > 0 }] : [];
+  });
+  const x = (i: number) => (steps[i]! / plot.end) * 1000;
+  const y = (v: number) => (1 - axis.at(v)) * 100;
+  const area = h(
+    "div.curve",
+    { style: `height:${row.height}px` },
+    svg(
+      "svg",
+      { viewBox: "0 0 1000 100", preserveAspectRatio: "none", "aria-hidden": "true" },
+      axis.ticks.map((tick) => svg("path", { class: "grid", d: `M0 ${y(tick)}H1000` })),
+      drawn.map(({ series, second }) =>
+        svg("path", { class: second ? "line second" : "line", d: curvePath(series, x, y) }),
+      ),
+    ),
+    run && brokenSpans(run, row, plot.end),
+    run && row.marked && modelMarks(run, plot.end),
+    drawn.map(({ series }) => endDot(series, steps, plot.end, axis)),
+    line,
+  );
+  const at = (event: MouseEvent): Point => {
+    const box = area.getBoundingClientRect();
+    const step = ((event.clientX - box.left) / box.width) * plot.end;
+    return { step: steps.findLast((s) => s <= step) ?? steps[0] ?? 0, layer: null };
+  };
+  area.addEventListener("pointermove", (event) => start(at(event), false));
+  area.addEventListener("pointerleave", () => start(null, false));
+  area.addEventListener("click", (event) => start(at(event), true));
+  return {
+    element: h("div.plot.curve-plot", null, readout, area),
+    point(point: Point) {
+      place(line, point, plot.end);
+      refill(readout, ...values(row, run, drawn, point.step));
+    },
+  };
+}
+
+interface Drawn {
+  series: Series;
+  label: string;
+  second: boolean;
+}
+
+/** The values in effect at the cursor; at rest those are the last ones. */
+function values(row: Row, run: Run | undefined, drawn: Drawn[], step: number): Node[] {
+  if (!run) return [];
+  if (drawn.length === 0) return [h("span.quiet", null, "not recorded")];
+  return drawn.map(({ series, label, second }) => {
+    const i = indexAt(run.steps, series, step);
+    const text = i < 0 ? "–" : row.format(series[i]!);
+    const lost = brokenAt(run, row, step) && !second;
+    return h(
+      "span",
+      null,
+      label && h("span.quiet", null, h("i.dash"), `${label} `),
+      h(second ? "span.second" : "b", null, lost ? "NaN" : text),
+    );
+  });
+}
+
+function brokenSeries(run: Run, row: Row): Series | undefined {
+  return run.series[`${row.series[0]!.name}_nonfinite`];
+}
+
+function brokenAt(run: Run, row: Row, step: number): boolean {
+  const index = run.steps.findLastIndex((s) => s <= step);
+  return (brokenSeries(run, row)?.[index] ?? 0) > 0;
+}
+
+/** Where the loss was NaN or infinite: a hatch, as in the heat maps. */
+function brokenSpans(run: Run, row: Row, end: number): HTMLElement[] {
+  const broken = brokenSeries(run, row);
+  const spans: HTMLElement[] = [];
+  run.steps.forEach((from, i) => {
+    if (!((broken?.[i] ?? 0) > 0) || (broken?.[i - 1] ?? 0) > 0) return;
+    const next = run.steps.findIndex((_, k) => k > i && !((broken?.[k] ?? 0) > 0));
+    const to = next < 0 ? Math.max(run.last_step, from + end / 100) : run.steps[next]!;
+    spans.push(
+      h(
+        "div.hatch",
+        { style: `left:${share(from, end)};width:${share(to - from, end)}` },
+        h("span", null, "NaN"),
+      ),
+    );
+  });
+  return spans;
+}
+
+/** Findings about the whole model have no layer; their numbers stand on the loss. */
+function modelMarks(run: Run, end: number): HTMLElement[] {
+  return marks(problems(run.findings))
+    .filter((mark) => mark.layer === null && mark.main)
+    .map((mark) =>
+      h(
+        "b.number.mark",
+        {
+          style: `left:clamp(8px,${share(mark.step, end)},calc(100% - 8px));top:9px`,
+          title: `${mark.number}: ${mark.title}`,
+        },
+        String(mark.number),
+      ),
+    );
+}
+
+function endDot(series: Series, steps: number[], end: number, axis: CurveAxis): HTMLElement | null {
+  const i = series.findLastIndex((value) => value !== null);
+  if (i < 0) return null;
+  return h("i.end-dot", {
+    style: `left:${share(steps[i]!, end)};bottom:${axis.at(series[i]!) * 100}%`,
+  });
+}
+
+const share = (part: number, whole: number) => `${((part / whole) * 100).toFixed(3)}%`;
+
+function stepAxis(end: number): HTMLElement {
+  const ticks = stepTicks(end, 4);
+  return h(
+    "div.plot.axis",
+    { "aria-hidden": "true" },
+    ticks.map((step, i) =>
+      h(
+        i === 0 ? "span.first" : "span",
+        { style: `left:${share(step, end)}` },
+        i === 0 ? "step 0" : formatCount(step),
+      ),
+    ),
+  );
+}

@@ -1,0 +1,62 @@
+/** Elements in one expression. Text is always text: nothing here parses markup. */
+
+export type Child = Node | string | null | undefined | false | Child[];
+
+type Value = string | number | boolean | null | undefined | ((event: never) => void);
+
+/** @param tag name and classes, "div.card.wide"; `on...` properties are listeners. */
+export function h<K extends keyof HTMLElementTagNameMap>(
+  tag: K | `${K}.${string}`,
+  properties?: Record<string, Value> | null,
+  ...children: Child[]
+): HTMLElementTagNameMap[K] {
+  const [name, ...classes] = tag.split(".");
+  const element = document.createElement(name!) as HTMLElementTagNameMap[K];
+  if (classes.length) element.className = classes.join(" ");
+  return finish(element, properties, children);
+}
+
+export function svg(
+  tag: string,
+  properties?: Record<string, Value> | null,
+  ...children: Child[]
+): SVGElement {
+  return finish(document.createElementNS("http://www.w3.org/2000/svg", tag), properties, children);
+}
+
+function finish<E extends Element>(
+  element: E,
+  properties: Record<string, Value> | null | undefined,
+  children: Child[],
+): E {
+  for (const [key, value] of Object.entries(properties ?? {})) {
+    if (value === null || value === undefined || value === false) continue;
+    if (typeof value === "function") element.addEventListener(key.slice(2), value as EventListener);
+    else element.setAttribute(key, value === true ? "" : String(value));
+  }
+  append(element, children);
+  return element;
+}
+
+function append(parent: Element, children: Child[]): void {
+  for (const child of children) {
+    if (Array.isArray(child)) append(parent, child);
+    else if (child || child === "") parent.append(child);
+  }
+}
+
+/** Puts new content into a place that stays; what had the focus has it again, if it has a key. */
+export function refill(place: Element, ...children: Child[]): void {
+  const active = document.activeElement;
+  const key = active && place.contains(active) ? active.getAttribute("data-key") : null;
+  place.replaceChildren();
+  append(place, children);
+  if (key === null) return;
+  const again = place.querySelector<HTMLElement>(`[data-key="${CSS.escape(key)}"]`);
+  again?.focus({ preventScroll: true });
+}
+
+/** Text in which `code` stands between backticks, as in Python's messages. */
+export function prose(text: string): Child[] {
+  return text.split("`").map((part, i) => (i % 2 ? h("code", null, part) : part));
+}

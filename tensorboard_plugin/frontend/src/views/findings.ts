@@ -1,0 +1,184 @@
+/** The table of findings of one run: worst first, each unfolds in place. */
+
+import type { Finding, Rule, Run } from "../api";
+import { exemptions, place, type Problem, problems, tally } from "../model/findings";
+import { formatCount, plural } from "../model/number";
+import type { State, Store } from "../state";
+import { type Child, h, prose } from "./element";
+import { glyph } from "./glyph";
+
+const FEW = 3;
+const MANY_LAYERS = 8;
+
+export function findingsTable(run: Run, state: State, store: Store): HTMLElement {
+  const found = problems(run.findings);
+  const restName = `${run.run}\nrest`;
+  const all = state.open.has(restName);
+  const hidden = all ? 0 : Math.max(0, found.length - FEW);
+  return h(
+    found.length || all ? "div.findings" : "div.findings.none",
+    null,
+    found.length > 0 && tableHead(),
+    found.slice(0, found.length - hidden).map((problem) => row(run, problem, state, store)),
+    all &&
+      h(
+        "div.rest",
+        null,
+        run.rules
+          .filter((r) => r.outcome !== "found")
+          .sort(silentFirst)
+          .map(ruleLine),
+      ),
+    h(
+      "button.link.more",
+      { "data-key": restName, "aria-expanded": String(all), onclick: () => store.toggle(restName) },
+      all ? "Show less" : tally(hidden, run.rules),
+    ),
+  );
+}
+
+const tableHead = () =>
+  h(
+    "div.finding-head",
+    { "aria-hidden": "true" },
+    h("span.what", null, "Finding"),
+    h("span.evidence-title", null, "Evidence"),
+    h("span", null, "Since"),
+  );
+
+function row(run: Run, problem: Problem, state: State, store: Store): HTMLElement {
+  const name = `${run.run}\n${problem.rule}`;
+  const open = state.open.has(name);
+  const worst = problem.findings[0];
+  return h(
+    open ? "div.finding.open" : "div.finding",
+    null,
+    h(
+      "button.finding-row",
+      { "data-key": name, "aria-expanded": String(open), onclick: () => store.toggle(name) },
+      h("b.number", { title: `Marked ${problem.number} in the heat maps` }, String(problem.number)),
+      glyph(problem.severity),
+      h(
+        "span.what",
+        null,
+        problem.title,
+        " ",
+        h(problem.findings.length > 1 ? "span.place" : "code", null, place(problem)),
+      ),
+      h("span.evidence", { title: worst.evidence }, worst.evidence),
+      h(
+        "span.since",
+        { title: `Since step ${formatCount(problem.step)}` },
+        formatCount(problem.step),
+      ),
+    ),
+    open && detail(problem, state, store),
+  );
+}
+
+function detail(problem: Problem, state: State, store: Store): HTMLElement {
+  const [worst] = problem.findings;
+  const more = problem.findings.length - MANY_LAYERS;
+  return h(
+    "div.detail",
+    null,
+    h(
+      "ul.evidences",
+      null,
+      problem.findings.slice(0, MANY_LAYERS).map((f) => evidence(f, state, store)),
+    ),
+    more > 0 && h("p.quiet", null, `and ${plural(more, "more layer")}`),
+    worst.why && part("Why it matters", h("p", null, prose(worst.why))),
+    worst.advice.length > 0 &&
+      part(
+        "What to do",
+        h(
+          "ol",
+          null,
+          worst.advice.map((advice) => h("li", null, prose(advice))),
+        ),
+      ),
+    worst.source && part("Source", h("p.quiet", null, linked(worst.source))),
+  );
+}
+
+const part = (title: string, content: HTMLElement) =>
+  h("section", null, h("h4", null, title), content);
+
+function evidence(finding: Finding, state: State, store: Store): HTMLElement {
+  return h(
+    "li",
+    null,
+    h("p", null, prose(finding.message)),
+    h(
+      "p.where",
+      null,
+      h(
+        "button.link",
+        {
+          "data-key": `go ${finding.rule} ${finding.layer} ${finding.step}`,
+          onclick: () => show(finding, state, store),
+        },
+        "Show in heat map",
+      ),
+      h(
+        "span.quiet",
+        null,
+        finding.layer === null ? "whole model" : h("code", null, finding.layer),
+        ` · since step ${formatCount(finding.step)}`,
+      ),
+    ),
+  );
+}
+
+function show(finding: Finding, state: State, store: Store): void {
+  const drawn = [...state.loaded.values()].some((entry) =>
+    entry.run.value?.metrics.some((metric) => metric.name === finding.metric),
+  );
+  store.set({
+    metric: drawn ? finding.metric : state.metric,
+    layer: finding.layer ?? state.layer,
+    step: finding.step,
+    hover: null,
+  });
+  document.getElementById("layers")?.scrollIntoView({ block: "start", behavior: "smooth" });
+}
+
+const ORDER = ["not-evaluated", "healthy"];
+const silentFirst = (a: Rule, b: Rule) => ORDER.indexOf(a.outcome) - ORDER.indexOf(b.outcome);
+
+function ruleLine(rule: Rule): HTMLElement {
+  const silent = rule.outcome === "not-evaluated";
+  return h(
+    "div.rule",
+    null,
+    glyph(silent ? "not-evaluated" : "ok", 12),
+    h(
+      "div",
+      null,
+      h(
+        "p",
+        null,
+        rule.title,
+        " ",
+        h(
+          "span.quiet",
+          null,
+          silent ? ["not evaluated: ", ...prose(rule.reason ?? "no reason given")] : "passed",
+        ),
+      ),
+      exemptions(rule).map(({ reason, layers }) =>
+        h("p.quiet", null, `exempt, ${reason}: `, h("code", null, layers.join(", "))),
+      ),
+    ),
+  );
+}
+
+/** The text with its https addresses as links; they leave TensorBoard's frame. */
+function linked(text: string): Child[] {
+  return text
+    .split(/(https:\/\/[^\s,;)]+[^\s,;.)])/)
+    .map((piece, i) =>
+      i % 2 ? h("a", { href: piece, target: "_blank", rel: "noopener noreferrer" }, piece) : piece,
+    );
+}

@@ -1,0 +1,44 @@
+/** The head of each run's column, which stays on top while the page scrolls. */
+
+import { type RunSummary, serverNow } from "../api";
+import { runColour } from "../host";
+import { KEYS, life, longAge } from "../model/runs";
+import type { State } from "../state";
+import { h } from "./element";
+import { glyph } from "./glyph";
+
+export function heads(state: State): HTMLElement {
+  return h(
+    "div.section.heads",
+    null,
+    h("div.side"),
+    state.shown.map((name, i) => head(state, name, i)),
+  );
+}
+
+function head(state: State, name: string, column: number): HTMLElement {
+  const run = state.runs?.find((r) => r.run === name);
+  const sign = run?.verdict?.severity;
+  return h(
+    "div.head",
+    null,
+    key(column),
+    sign && h("span.when-stuck", null, glyph(sign)),
+    h("i.swatch", { style: `background:${runColour(state.names, name, state.dark)}` }),
+    h("span.name", { title: name }, name),
+    h("span.age", { "data-run": name }, run ? age(run) : null),
+  );
+}
+
+export function age(run: RunSummary): (Node | string)[] {
+  const now = serverNow();
+  const state = life(run, now);
+  return state === "live" || state === "stale"
+    ? [h(`i.dot.${state}`), longAge(run, now)]
+    : [longAge(run, now)];
+}
+
+/** The letter by which a column is called everywhere. */
+export function key(column: number): HTMLElement {
+  return h("span.key", null, KEYS[column] ?? "?");
+}

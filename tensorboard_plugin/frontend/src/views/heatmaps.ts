@@ -1,0 +1,141 @@
+/** Layers × steps: one heat map per run, the same rows, axis and colours for all. */
+
+import { cellAt } from "../model/cells";
+import { describeLayer, rowAt } from "../model/layers";
+import { metricsOf } from "../model/metrics";
+import type { Plot, PlotColumn } from "../model/plot";
+import type { Point, State, Store } from "../state";
+import { h, refill } from "./element";
+import { gutter, layerOf, weights } from "./gutter";
+import { key } from "./heads";
+import { paintHeat } from "./heat";
+import { legend } from "./legend";
+import { markElements, signs } from "./marks";
+import { metricChoice } from "./metricchoice";
+import { problem } from "./notices";
+import { type Panel, place } from "./panel";
+import { emptyRows, ending, reading } from "./reading";
+
+export function heatmaps(state: State, store: Store, plot: Plot, retry: () => void): Panel {
+  const runs = plot.columns.flatMap((column) => column.run ?? []);
+  const gutterHead = h("div.side.layer-facts");
+  const names = gutter(plot, store);
+  const parts = plot.columns.map((column, i) => heatmap(column, i, plot, state, store, retry));
+  const element = h(
+    "section.section.layers",
+    { id: "layers", "aria-label": "Layers by steps" },
+    h("div.side", null, h("h2", null, "Layers × steps")),
+    h(
+      "div.full.tools",
+      null,
+      metricChoice(metricsOf(runs), runs, state.metric, store),
+      h(
+        "div.about",
+        null,
+        h("p.quiet", null, plot.metric?.about ?? ""),
+        plot.scale && legend(plot.scale, state.dark),
+      ),
+    ),
+    gutterHead,
+    parts.map((part) => part.readout),
+    names,
+    parts.map((part) => part.plot),
+  );
+  return {
+    element,
+    paint: () => parts.forEach((part) => part.paint()),
+    point(at) {
+      const layer = layerOf(plot, at.layer);
+      refill(
+        gutterHead,
+        layer ? [h("p", null, describeLayer(layer)), h("p", null, weights(layer))] : null,
+      );
+      for (const name of names.querySelectorAll("[data-layer]")) {
+        name.classList.toggle("on", name.getAttribute("data-layer") === at.layer);
+      }
+      parts.forEach((part) => part.point(at));
+    },
+  };
+}
+
+function heatmap(
+  column: PlotColumn,
+  index: number,
+  plot: Plot,
+  state: State,
+  store: Store,
+  retry: () => void,
+) {
+  const canvas = h("canvas", { style: `height:${plot.layout.total}px` });
+  const numbers = h("div.marks");
+  const stepLine = h("div.cursor-step");
+  const rowBand = h("div.cursor-row");
+  const readout = h("div.readout", { "aria-live": "polite", id: `readout-${index}` });
+  const area = h(
+    "div.area",
+    {
+      role: "img",
+      tabindex: 0,
+      "data-key": `heat ${column.name}`,
+      "aria-label": `${plot.metric?.title ?? "Measure"} of ${column.name}, ${plot.layers.length} layers. Arrow keys move the step, j and k the layer.`,
+      "aria-describedby": readout.id,
+    },
+    canvas,
+    emptyRows(column, index, plot),
+    ending(column, plot),
+    rowBand,
+    stepLine,
+    numbers,
+  );
+  listen(area, column, plot, store);
+  const failure = slotFailure(state, column);
+  const element = h(
+    "div.plot",
+    { style: `height:${plot.layout.total}px` },
+    area,
+    signs(column, plot),
+    failure && h("div.over", null, problem("Not fetched", failure, retry)),
+  );
+  return {
+    readout,
+    plot: element,
+    paint() {
+      paintHeat(canvas, column, plot, state.dark);
+      refill(numbers, ...markElements(column, plot, area.clientWidth));
+    },
+    point(at: Point) {
+      place(stepLine, at, plot.end);
+      const row = plot.layers.indexOf(at.layer ?? "");
+      rowBand.hidden = row < 0;
+      rowBand.style.transform = `translateY(${plot.layout.tops[row] ?? 0}px)`;
+      rowBand.style.height = `${(plot.layout.heights[row] ?? 1) - 1}px`;
+      refill(readout, key(index), ...reading(column, plot, at));
+    },
+  };
+}
+
+function slotFailure(state: State, column: PlotColumn): string | undefined {
+  const slot = state.loaded.get(column.name)?.metrics[state.metric ?? ""];
+  return slot?.value ? undefined : slot?.failure;
+}
+
+function listen(area: HTMLElement, column: PlotColumn, plot: Plot, store: Store): void {
+  const at = (event: MouseEvent): Point => {
+    const box = area.getBoundingClientRect();
+    const step = ((event.clientX - box.left) / box.width) * plot.end;
+    const layer = plot.layers[rowAt(plot.layout, event.clientY - box.top)] ?? null;
+    return { step: snap(column, step), layer };
+  };
+  area.addEventListener("pointermove", (event) => store.set({ hover: at(event) }));
+  area.addEventListener("pointerleave", () => store.set({ hover: null }));
+  area.addEventListener("click", (event) => {
+    const { step, layer } = at(event);
+    store.set({ step, layer });
+  });
+}
+
+/** The step at which the cell under the pointer was measured. */
+function snap(column: PlotColumn, step: number): number {
+  const cell = column.cells ? cellAt(column.cells, step) : -1;
+  return column.cells?.steps[cell] ?? Math.max(0, Math.round(step));
+}

@@ -1,0 +1,87 @@
+/** One card per run: the verdict, what to try first, what was found. */
+
+import type { Run, Verdict } from "../api";
+import type { State, Store } from "../state";
+import { copyButton } from "./copy";
+import { type Child, h, prose } from "./element";
+import { findingsTable } from "./findings";
+import { glyph, WORDS } from "./glyph";
+import { problem } from "./notices";
+
+export function verdicts(state: State, store: Store, retry: () => void): HTMLElement {
+  return h(
+    "section.section.cards",
+    { "aria-label": "Diagnosis" },
+    h(
+      "div.side",
+      null,
+      h("h2", null, "Verdict"),
+      h(
+        "p",
+        null,
+        "One likely cause per run. A ",
+        h("b.number", null, "1"),
+        " marks its place below.",
+      ),
+    ),
+    state.shown.map((name) => card(state, store, name, retry)),
+  );
+}
+
+function card(state: State, store: Store, name: string, retry: () => void): HTMLElement {
+  const summary = state.runs?.find((run) => run.run === name);
+  const slot = state.loaded.get(name)?.run ?? {};
+  const verdict = slot.value?.verdict ?? summary?.verdict;
+  return h(
+    "article.card",
+    { "aria-label": name },
+    summary?.error
+      ? problem("This recording cannot be read", summary.error)
+      : verdict
+        ? title(verdict)
+        : waiting(),
+    verdict && h("p.summary", null, prose(verdict.summary)),
+    verdict?.try_first ? tryFirst(verdict.try_first, name) : h("div"),
+    slot.failure && !slot.value
+      ? problem("This run could not be fetched", slot.failure, retry)
+      : slot.value
+        ? findingsTable(slot.value, state, store)
+        : h("div"),
+    slot.value ? recorded(slot.value) : h("div"),
+  );
+}
+
+const waiting = () => h("p.quiet", { role: "status" }, "Loading the diagnosis …");
+
+function title(verdict: Verdict): HTMLElement {
+  return h(
+    "h3.verdict",
+    null,
+    glyph(verdict.severity, 20),
+    h("span", null, prose(verdict.title)),
+    h("span.sr", null, `, ${WORDS[verdict.severity]}`),
+  );
+}
+
+function tryFirst(advice: { text: string; code: string | null }, run: string): HTMLElement {
+  return h(
+    "div.try",
+    null,
+    h("p", null, h("span.quiet", null, "Try first: "), h("b", null, prose(advice.text))),
+    advice.code !== null && [copyButton(advice.code, run), h("code", null, breakable(advice.code))],
+  );
+}
+
+/** Long code breaks after a dot, comma or parenthesis rather than within a name. */
+function breakable(code: string): Child[] {
+  return code.split(/(?<=[.,(])/).map((piece) => [piece, h("wbr")]);
+}
+
+/** How the run was made and watched: what one looks up, not what one reads. */
+function recorded(run: Run): HTMLElement {
+  const settings = Object.entries(run.model.settings)
+    .filter(([, value]) => value !== null)
+    .map(([name, value]) => `${name.replaceAll("_", " ")} ${value}`);
+  const made = [run.model.optimizer, ...settings, run.model.loss].filter(Boolean).join(" · ");
+  return h("p.recorded", { title: made }, made);
+}
