@@ -4,8 +4,8 @@ import sys
 from types import SimpleNamespace
 
 import pytest
-import traces
 
+from tests import traces
 from tfdiag import cli
 from tfdiag.errors import TfdiagError
 

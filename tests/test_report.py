@@ -2,8 +2,8 @@ import json
 from dataclasses import replace
 
 import pytest
-import traces
 
+from tests import traces
 from tfdiag import report
 from tfdiag.rules import Report, check
 from tfdiag.trace import Finding

@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import traces
 
+from tests import traces
 from tfdiag.rules import check
 from tfdiag.rules.activations import dead_relu, saturated_activation
 

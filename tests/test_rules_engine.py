@@ -3,8 +3,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import traces
 
+from tests import traces
 from tfdiag.rules import ALL_RULES, check, resolve_thresholds, rule
 from tfdiag.trace import Finding
 

@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import traces
 
+from tests import traces
 from tfdiag.rules import check
 from tfdiag.rules.gradients import exploding_gradient, vanishing_gradient
 from tfdiag.rules.updates import update_ratio

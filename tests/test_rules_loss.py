@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import traces
 
+from tests import traces
 from tfdiag.rules import check
 from tfdiag.rules.loss import loss_not_decreasing
 from tfdiag.rules.progress import progress

@@ -1,8 +1,8 @@
 from dataclasses import replace
 
 import numpy as np
-import traces
 
+from tests import traces
 from tfdiag.rules import check
 from tfdiag.rules.numerics import nonfinite_loss, nonfinite_tensor
 

@@ -1,6 +1,6 @@
 import pytest
-import traces
 
+from tests import traces
 from tfdiag.errors import TfdiagError
 from tfdiag.rules import Report, check
 
