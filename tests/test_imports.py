@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 
 #: Module or package: what of ours it may import. From the record in the middle outwards.
 PICTURE = {
-    "tfdiag": "",
+    "tfdiag": "errors",
     "tfdiag.errors": "",
     "tfdiag.architecture": "",
     "tfdiag.metrics": "",
