@@ -51,7 +51,7 @@ def probe_set(probe: Any, samples: int) -> ProbeSet:
     Raises:
         ValueError: if it is empty, has no labels, or is not made of numbers.
     """
-    if samples < 1 or isinstance(samples, bool) or not isinstance(samples, int):
+    if isinstance(samples, bool) or not isinstance(samples, int) or samples < 1:
         raise ValueError(
             f"`probe_samples` must be an integer of at least 1, but got {samples!r}. "
             "256 is enough to see a unit that fires on 1 % of the data with probability 92 %."
@@ -143,10 +143,9 @@ def _from_dataset(dataset: Any, samples: int) -> tuple[Any, Any]:
         )
     parts: list[tuple[Any, Any]] = []
     seen = 0
-    for element in dataset.as_numpy_iterator():
-        x, y = element[0], element[1]
+    for x, y, *_ in dataset.as_numpy_iterator():
         parts.append((x, y))
-        seen += len(next(_arrays(x)))
+        seen += len(np.atleast_1d(next(_arrays(x))))
         if seen >= samples:
             break
     if not parts:

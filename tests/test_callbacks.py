@@ -1,0 +1,324 @@
+"""The callbacks in real training: nothing changes, nothing breaks, everything is recorded."""
+
+import logging
+import os
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.tensorflow
+
+keras = pytest.importorskip("keras")
+tf = pytest.importorskip("tensorflow")
+
+import tfdiag  # noqa: E402
+from tests import keras_models  # noqa: E402
+from tfdiag.storage.reader import open_recording  # noqa: E402
+
+
+def fit(model, callbacks, *, epochs=2, samples=160, **options):
+    x, y = keras_models.images(samples)
+    return model.fit(x, y, batch_size=16, epochs=epochs, verbose=0, callbacks=callbacks, **options)
+
+
+def held_out():
+    return keras_models.images(64, seed=9)
+
+
+def monitor(path, **options):
+    return tfdiag.HealthMonitor(path, probe=held_out(), **{"every": 3, "probe_every": 5, **options})
+
+
+def assert_same_state(one, other):
+    for name in ("weights", "optimizer"):
+        left, right = (
+            model.weights if name == "weights" else model.optimizer.variables
+            for model in (one, other)
+        )
+        for a, b in zip(left, right, strict=True):
+            np.testing.assert_array_equal(a.numpy(), b.numpy(), err_msg=f"{name} {a.path}")
+
+
+@pytest.mark.parametrize("kind", keras_models.KINDS)
+@pytest.mark.parametrize("jit", [False, True])
+def test_training_is_bit_for_bit_that_without_a_monitor(kind, jit, tmp_path):
+    options = {"optimizer": keras.optimizers.Adam(0.01), "jit_compile": jit}
+    bare = keras_models.compiled(kind, **options)
+    history = fit(bare, [], validation_data=held_out())
+    options["optimizer"] = keras.optimizers.Adam(0.01)
+    watched = keras_models.compiled(kind, **options)
+    seen = fit(watched, [monitor(tmp_path, every=1, probe_every=1)], validation_data=held_out())
+    assert_same_state(bare, watched)
+    assert history.history == seen.history
+    trace = tfdiag.load(tmp_path)  # and that was not because nothing was measured
+    assert np.isfinite(trace.columns["gradient_rms"]).any(axis=1).sum() == 20
+    assert np.isfinite(trace.columns["output_rms"]).any(axis=1).sum() == 21
+
+
+def test_everything_is_recorded_at_its_cadence(tmp_path):
+    fit(keras_models.compiled(), [monitor(tmp_path)], validation_data=held_out())
+    trace = tfdiag.load(tmp_path)
+    layers = list(trace.layers)
+    gradients = trace.columns["gradient_rms"][:, layers.index("dense")]
+    outputs = trace.columns["output_rms"][:, layers.index("dense")]
+    assert trace.steps[np.isfinite(gradients)].tolist() == [1, 3, 6, 9, 12, 15, 18]
+    assert trace.steps[np.isfinite(outputs)].tolist() == [0, 5, 10, 15, 20]
+    assert trace.steps[np.isfinite(trace.series["epoch"])].tolist() == [10, 20]
+    assert np.isfinite(trace.series["val_loss"]).sum() == 2
+    for name in ("loss", "gradient_norm", "learning_rate", "probe_loss", "probe_accuracy"):
+        assert np.isfinite(trace.series[name]).any(), name
+    assert trace.probe_samples == 64
+    assert np.isnan(trace.columns["gradient_rms"][:, layers.index("flatten")]).all()
+
+
+def test_a_recording_reads_like_what_the_rules_saw(tmp_path):
+    callback = monitor(tmp_path)
+    fit(keras_models.compiled(), [callback])
+    recording = open_recording(tmp_path)
+    assert recording.finished
+    report = tfdiag.check(recording.trace, thresholds=recording.thresholds)
+    assert recording.report_json == report.to_json()
+    assert 0 < recording.cost["share"] < 1
+
+
+def test_stock_tabs_show_histograms_images_and_scalars(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    fit(keras_models.compiled(), [monitor(tmp_path)])
+    events = EventAccumulator(str(tmp_path), size_guidance={"tensors": 0})
+    events.Reload()
+    plugins = {
+        tag: events.SummaryMetadata(tag).plugin_data.plugin_name for tag in events.Tags()["tensors"]
+    }
+    assert plugins["tfdiag/gradients/conv_1"] == "histograms"
+    assert sum(plugin == "images" for plugin in plugins.values()) == 8
+    assert plugins["tfdiag/loss"] == "scalars"
+    histogram = tf.make_ndarray(events.Tensors("tfdiag/gradients/dense")[0].tensor_proto)
+    weights = 8 * 4 * 4 * 4 + 8
+    assert histogram.shape[1] == 3 and histogram[:, 2].sum() == weights
+
+
+def test_parts_share_one_recording(tmp_path):
+    probe = held_out()
+    parts = [
+        tfdiag.GradientHistograms(tmp_path, every=4),
+        tfdiag.LayerOutputs(tmp_path, probe, every=6),
+        tfdiag.DeadReLU(tmp_path, probe, every=10),
+        tfdiag.GradCAM(tmp_path, probe, every=10, images=3),
+    ]
+    fit(keras_models.compiled(), parts)
+    assert len(os.listdir(tmp_path)) == 1, "one file"
+    trace = tfdiag.load(tmp_path)
+    dense = list(trace.layers).index("dense")
+    at = {
+        name: trace.steps[np.isfinite(values[:, dense])].tolist()
+        for name, values in trace.columns.items()
+    }
+    assert at["gradient_rms"] == [1, 4, 8, 12, 16, 20]
+    assert {6, 10, 12, 18, 20} <= set(at["output_rms"])
+    assert at["dead_fraction"] == at["output_rms"]
+
+
+@pytest.mark.parametrize(
+    ("part", "measured"),
+    [
+        (lambda path: tfdiag.GradientHistograms(path, every=2), "gradient_rms"),
+        (lambda path: tfdiag.LayerOutputs(path, held_out(), every=5), "output_rms"),
+        (lambda path: tfdiag.DeadReLU(path, held_out(), every=5), "dead_fraction"),
+    ],
+)
+def test_a_part_alone_records_its_own_and_says_what_it_leaves_out(part, measured, tmp_path):
+    fit(keras_models.compiled(), [part(tmp_path)])
+    trace = tfdiag.load(tmp_path)
+    assert np.isfinite(trace.columns[measured]).any()
+    for name in {"gradient_rms", "output_rms", "dead_fraction"} - {measured}:
+        assert not np.isfinite(trace.columns[name]).any()
+        assert trace.not_measured[name]
+
+
+def test_different_probe_sets_in_one_folder_are_refused(tmp_path):
+    parts = [
+        tfdiag.LayerOutputs(tmp_path, held_out()),
+        tfdiag.DeadReLU(tmp_path, keras_models.images(32, seed=1)),
+    ]
+    with pytest.raises(ValueError, match="share one probe set"):
+        fit(keras_models.compiled(), parts)
+
+
+def test_a_second_fit_goes_on(tmp_path):
+    model, callback = keras_models.compiled(), monitor(tmp_path)
+    fit(model, [callback])
+    fit(model, [callback])
+    trace = tfdiag.load(tmp_path)
+    assert trace.steps[-1] == 40
+    assert (np.diff(trace.steps) > 0).all()
+    gradients = np.isfinite(trace.columns["gradient_rms"]).any(axis=1)
+    assert {3, 18, 21, 39} <= set(trace.steps[gradients])
+
+
+def test_a_new_monitor_in_the_same_folder_starts_anew(tmp_path):
+    first = monitor(tmp_path)
+    fit(keras_models.compiled(), [first])
+    fit(keras_models.compiled(), [monitor(tmp_path)], epochs=1)
+    assert tfdiag.load(tmp_path).steps[-1] == 10
+
+
+def test_a_nan_loss_is_recorded_at_once_and_named(tmp_path, capsys):
+    model = keras_models.compiled("functional", optimizer=keras.optimizers.SGD(0.05))
+
+    class Poison(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            if batch == 6:
+                kernel = self.model.get_layer("conv_1").kernel
+                kernel.assign(np.full(kernel.shape, np.nan))
+
+    fit(model, [monitor(tmp_path, every=50, probe_every=50), Poison()], epochs=1)
+    printed = capsys.readouterr().out
+    assert printed.count("nonfinite-loss") == 1
+    recording = open_recording(tmp_path)
+    assert np.nanmax(recording.trace.series["loss_nonfinite"]) == 1
+    findings = tfdiag.check(recording.trace).findings
+    tensor = next(f for f in findings if f.rule == "nonfinite-tensor")
+    assert (tensor.layer, tensor.step, tensor.severity) == ("conv_1", 7, "critical")
+
+
+def test_a_probe_set_that_does_not_fit_fails_before_the_first_step(tmp_path):
+    x, y = held_out()
+    for probe, words in [
+        ((x[:, :4], y), r"shape \(4, 8, 1\).*expects \(8, 8, 1\)"),
+        ((x, np.eye(10)[y]), "cannot be tested on the probe set"),
+    ]:
+        model = keras_models.compiled()
+        before = model.get_weights()
+        with pytest.raises(ValueError, match=words):
+            fit(model, [tfdiag.HealthMonitor(tmp_path, probe=probe)])
+        for one, other in zip(before, model.get_weights(), strict=True):
+            np.testing.assert_array_equal(one, other)
+        fit(model, [])  # and the model trains as if we had not been there
+
+
+def test_an_unknown_layer_fails_before_the_first_step(tmp_path):
+    with pytest.raises(ValueError, match="'conv_9'.*conv_1"):
+        fit(keras_models.compiled(), [monitor(tmp_path, gradcam_layer="conv_9")])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"every": 0}, "`every` is the number of steps.*got 0"),
+        ({"every": 2.5}, "`every` is the number of steps.*got 2.5"),
+        ({"probe_every": -1}, "`probe_every`.*got -1"),
+        ({"gradcam": -1}, "`gradcam`.*got -1"),
+        ({"log_dir": ""}, "`log_dir` is the folder"),
+        ({"log_dir": 3}, "`log_dir` is the folder.*got 3"),
+        ({"thresholds": {"dead-rellu": {}}}, "dead-rellu.*dead-relu"),
+        ({"thresholds": {"dead-relu": {"wacth": 1}}}, "wacth"),
+        ({"probe_samples": 0}, "`probe_samples`"),
+    ],
+)
+def test_bad_arguments_fail_in_the_constructor(arguments, words, tmp_path):
+    log_dir = arguments.pop("log_dir", tmp_path)
+    with pytest.raises(ValueError, match=words):
+        tfdiag.HealthMonitor(log_dir, probe=held_out(), **arguments)
+    assert not os.listdir(tmp_path), "nothing is written before training"
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path):
+    (tmp_path / "log").write_text("")
+    with pytest.raises(ValueError, match="is a file"):
+        tfdiag.HealthMonitor(tmp_path / "log")
+
+
+def test_without_a_probe_set_gradients_are_still_recorded(tmp_path):
+    fit(keras_models.compiled(), [tfdiag.HealthMonitor(tmp_path, every=2)])
+    trace = tfdiag.load(tmp_path)
+    assert np.isfinite(trace.columns["gradient_rms"]).any()
+    assert "no probe set was given" in trace.not_measured["dead_fraction"]
+    outcomes = {o.rule: o for o in tfdiag.check(trace).outcomes}
+    assert outcomes["dead-relu"].outcome == "not-evaluated"
+    assert "no probe set" in outcomes["dead-relu"].reason
+
+
+def test_a_model_without_images_has_no_gradcam_and_says_why(tmp_path):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [keras.Input((4,)), keras.layers.Dense(3, "relu"), keras.layers.Dense(1)]
+    )
+    model.compile("sgd", "mse")
+    x = np.random.default_rng(0).normal(size=(64, 4)).astype("float32")
+    callback = tfdiag.HealthMonitor(tmp_path, probe=(x, x[:, :1]), every=2)
+    model.fit(x, x[:, :1], verbose=0, callbacks=[callback])
+    trace = tfdiag.load(tmp_path)
+    assert "no layer has a spatial output" in trace.not_measured["gradcam"]
+    assert np.isfinite(trace.columns["output_rms"]).any()
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "tfdiag.instruments.statistics.gradient_measures",
+        "tfdiag.recording.check",
+        "tfdiag.gallery.picture.overlay",
+        "tfdiag.storage.writer.RunWriter.step",
+        "tfdiag.forward._merge",
+    ],
+)
+def test_a_fault_of_ours_never_reaches_the_users_training(broken, tmp_path, monkeypatch, caplog):
+    bare = keras_models.compiled()
+    fit(bare, [])
+    model, callback = keras_models.compiled(), monitor(tmp_path, every=1, probe_every=2)
+
+    def arm(batch, logs):
+        if batch == 3:
+            monkeypatch.setattr(broken, explode)
+
+    def explode(*args, **kwargs):
+        raise RuntimeError("a fault of ours")
+
+    with caplog.at_level(logging.WARNING, "tfdiag"):
+        fit(model, [keras.callbacks.LambdaCallback(on_train_batch_begin=arm), callback])
+    assert_same_state(bare, model)
+    assert caplog.text.count("a fault of ours") >= 1
+    assert sum("stopped recording" in r.message for r in caplog.records) == 1, "said once"
+    assert len(tfdiag.load(tmp_path).steps) >= 2, "what was recorded before is there"
+
+
+def test_a_folder_that_cannot_be_written_stops_nothing(tmp_path, caplog):
+    (tmp_path / "file").write_text("")
+    with caplog.at_level(logging.ERROR):
+        fit(keras_models.compiled(), [monitor(tmp_path / "file" / "run")])
+    assert "training goes on without it" in caplog.text
+
+
+def test_an_exception_out_of_fit_loses_nothing(tmp_path):
+    def stop(batch, logs):
+        if batch == 7:
+            raise KeyboardInterrupt
+
+    callback = monitor(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        stopper = keras.callbacks.LambdaCallback(on_train_batch_end=stop)
+        fit(keras_models.compiled(), [callback, stopper])
+    callback._recording._writer.close()  # what happens at the end of the process
+    recording = open_recording(tmp_path)
+    assert recording.trace.steps[-1] >= 6
+    assert not recording.finished
+    again = keras_models.compiled()
+    fit(again, [callback])
+    assert open_recording(tmp_path).finished
+
+
+def test_it_works_beside_early_stopping_and_evaluate(tmp_path):
+    model, callback = keras_models.compiled(), monitor(tmp_path)
+    stopping = keras.callbacks.EarlyStopping("val_loss", patience=0, min_delta=10.0)
+    fit(model, [callback, stopping], epochs=5, validation_data=held_out())
+    assert open_recording(tmp_path).finished
+    assert tfdiag.load(tmp_path).steps[-1] == 20
+    model.evaluate(*held_out(), verbose=0, callbacks=[callback])
+    model.predict(held_out()[0], verbose=0, callbacks=[callback])
+
+
+def test_another_backend_is_refused(monkeypatch, tmp_path):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(tfdiag.TfdiagError, match="runs on 'jax'.*KERAS_BACKEND=tensorflow"):
+        tfdiag.HealthMonitor(tmp_path)

@@ -1,0 +1,229 @@
+"""All that is attached to one model while it trains, and what it measures there."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+
+from tfdiag import statistics
+from tfdiag.architecture import Architecture
+from tfdiag.capture import StepSums, TrainingTap
+from tfdiag.errors import TfdiagError
+from tfdiag.forward import ForwardTap, ProbeSums
+from tfdiag.gallery import Gallery
+from tfdiag.layers import describe, recorded_layers
+from tfdiag.metrics import METRICS, TRAINING
+from tfdiag.probe import ProbeSet, check_fits
+
+_NO_PROBE = "no probe set was given: HealthMonitor(log_dir, probe=(x, y))"
+_NOT_ASKED = "no callback of this recording asks for it"
+
+
+@dataclass(frozen=True, eq=False)
+class Measurement:
+    """What was measured at one step.
+
+    Attributes:
+        columns: measure's name to `float32[L]`.
+        series: name to a number for the whole model.
+        histograms: layer's name to `float64[K, 3]`, its gradient's buckets.
+    """
+
+    columns: dict[str, np.ndarray] = field(default_factory=dict)
+    series: dict[str, float] = field(default_factory=dict)
+    histograms: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+class Instruments:
+    """The taps on one model: its training step, its test step and its images.
+
+    Args:
+        model: a compiled Keras model; an unbuilt one is built by its first pass.
+        probe: the probe set, or None.
+        gradients: whether the training step is to be sampled.
+        images: number of probe images with Grad-CAM; 0 for none.
+        layer: name of the layer that Grad-CAM looks at; None for the last spatial one.
+
+    Attributes:
+        not_measured: measure's name to the reason why there is none of it.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        probe: ProbeSet | None,
+        *,
+        gradients: bool,
+        images: int = 0,
+        layer: str | None = None,
+    ):
+        self.not_measured: dict[str, str] = {}
+        self._model = model
+        self._probe = probe
+        self._images, self._layer = images, layer
+        self._training = TrainingTap(model) if gradients else None
+        self._gallery: Gallery | None = None
+        self._find_layers()
+        for metric in METRICS:
+            if metric.source == TRAINING and not gradients:
+                self.not_measured[metric.name] = _NOT_ASKED
+            if metric.source != TRAINING and probe is None:
+                self.not_measured[metric.name] = _NO_PROBE
+        if probe is None:
+            self.not_measured["probe_loss"] = _NO_PROBE
+
+    @property
+    def architecture(self) -> Architecture:
+        """The model's layers; known once it has been built."""
+        if self._architecture is None:
+            self._find_new_layers()
+            self._architecture = describe(self._model, self._layers)
+        return self._architecture
+
+    @property
+    def step(self) -> int:
+        """The number of steps that the optimizer has made."""
+        optimizer = getattr(self._model, "optimizer", None)
+        return 0 if optimizer is None else int(optimizer.iterations)
+
+    @property
+    def ahead(self) -> int:
+        """The number of steps that the model makes in its next execution."""
+        return int(getattr(self._model, "steps_per_execution", 1) or 1)
+
+    def attach(self) -> ProbeSums | None:
+        """Attaches everything and looks at the probe set for the first time.
+
+        Raises:
+            ValueError: if the probe set does not fit the model, or it has no such layer as
+                Grad-CAM is to look at.
+        """
+        sums = self._first_look() if self._probe is not None else None
+        self._gallery = self._make_gallery()
+        if self._training is not None:
+            self._training.attach()
+        return sums
+
+    def detach(self) -> None:
+        """Leaves the model as it was."""
+        if self._training is not None:
+            self._training.detach()
+
+    def arm(self) -> bool:
+        """Lets the next execution be a sampled one; returns whether it will be."""
+        if self._training is None or self._training.failure:
+            return False
+        self._training.arm()
+        return True
+
+    def take(self) -> StepSums | None:
+        """Returns what a sampled step added up; None if there was none."""
+        if self._training is None:
+            return None
+        taken = self._training.take()
+        if self._training.failure:
+            names = [metric.name for metric in METRICS if metric.source == TRAINING]
+            self.not_measured.update(dict.fromkeys(names, self._training.failure))
+        return taken
+
+    def look(self) -> ProbeSums | None:
+        """Returns what a pass over the probe set added up; None if there is no probe set."""
+        return None if self._probe is None else self._forward.run(self._probe)
+
+    def measure(
+        self, taken: StepSums | None, sums: ProbeSums | None, logs: Mapping[str, Any]
+    ) -> Measurement:
+        """Returns the measures of a step.
+
+        Args:
+            taken: from `take`.
+            sums: from `look`.
+            logs: Keras' logs of the step; their loss counts where `taken` has none.
+        """
+        found = Measurement(series={"learning_rate": self._learning_rate()})
+        loss = logs.get("loss")
+        if taken is not None:
+            self._add_gradients(found, taken)
+            loss = loss if taken.loss is None else taken.loss
+        if isinstance(loss, float):
+            found.series.update(loss=loss, loss_nonfinite=float(not math.isfinite(loss)))
+        if sums is not None:
+            found.columns.update(
+                statistics.probe_measures(sums.sums, sums.unit_max, sums.saturated)
+            )
+            found.series.update({f"probe_{name}": value for name, value in sums.logs.items()})
+        return found
+
+    def gallery(self) -> Gallery | None:
+        """Returns the images with Grad-CAM; None if there are none."""
+        return self._gallery
+
+    def _find_layers(self) -> None:
+        self._layers = recorded_layers(self._model)
+        self._forward = ForwardTap(self._model, self._layers)
+        self._architecture: Architecture | None = None
+        self._owners: dict[int, int] = {}
+
+    def _find_new_layers(self) -> bool:
+        """Returns whether building the model has made more layers."""
+        if list(recorded_layers(self._model)) == list(self._layers):
+            return False
+        self._find_layers()
+        return True
+
+    def _first_look(self) -> ProbeSums:
+        check_fits(self._probe, self._model)
+        try:
+            sums = self._forward.run(self._probe)
+            return self._forward.run(self._probe) if self._find_new_layers() else sums
+        except Exception as error:
+            raise ValueError(
+                f"The model cannot be tested on the probe set: {error}\nPrepare `probe` exactly as "
+                "the data for `model.fit`: same shapes, dtypes, and labels of the same kind."
+            ) from error
+
+    def _make_gallery(self) -> Gallery | None:
+        if self._probe is None or not self._images:
+            self.not_measured["gradcam"] = _NO_PROBE if self._probe is None else _NOT_ASKED
+            return None
+        try:
+            return Gallery(
+                self._model,
+                self._layers,
+                self.architecture,
+                self._probe,
+                images=self._images,
+                layer=self._layer,
+            )
+        except TfdiagError as error:
+            self.not_measured["gradcam"] = str(error)
+            return None
+
+    def _add_gradients(self, found: Measurement, taken: StepSums) -> None:
+        names = self.architecture.names
+        owned = [(row, self._owner(v)) for row, v in enumerate(taken.variables)]
+        rows = [row for row, owner in owned if owner is not None]
+        owners = np.array([owner for _, owner in owned if owner is not None], int)
+        found.columns.update(statistics.gradient_measures(taken.sums[rows], owners, len(names)))
+        found.series["gradient_norm"] = statistics.global_norm(taken.sums)
+        for layer in np.unique(owners):
+            counts = taken.histograms[rows][owners == layer].sum(axis=0)
+            found.histograms[names[layer]] = statistics.histogram_buckets(counts)
+
+    def _owner(self, variable: Any) -> int | None:
+        if not self._owners:
+            self._owners = {
+                id(weight): index
+                for index, layer in enumerate(self._layers.values())
+                for weight in layer.weights
+            }
+        return self._owners.get(id(variable))
+
+    def _learning_rate(self) -> float:
+        rate = getattr(getattr(self._model, "optimizer", None), "learning_rate", None)
+        return math.nan if rate is None else float(rate)
