@@ -37,6 +37,13 @@ def test_what_was_not_measured_neither_breaks_nor_counts():
     assert streak_start(condition, measured, 3).tolist() == [-1]
 
 
+def test_waiting_delays_the_judgement_and_not_the_date():
+    condition = np.array([[True, False], [True, True], [True, True], [True, True]])
+    counted = np.array([False, False, True, True])
+    assert streak_start(condition, condition | True, 2, counted).tolist() == [0, 1]
+    assert streak_start(condition, condition | True, 3, counted).tolist() == [-1, -1]
+
+
 def test_last_measured_skips_gaps():
     values = np.array([[1.0, np.nan], [2.0, np.nan], [np.nan, np.nan]])
     np.testing.assert_array_equal(last_measured(values), [2.0, np.nan])

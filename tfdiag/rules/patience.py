@@ -5,7 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 
-def streak_start(condition: np.ndarray, measured: np.ndarray, patience: int) -> np.ndarray:
+def streak_start(
+    condition: np.ndarray,
+    measured: np.ndarray,
+    patience: int,
+    counted: np.ndarray | None = None,
+) -> np.ndarray:
     """Returns the row at which each layer's current streak began.
 
     A streak is a run of measured rows, all True, up to the layer's last measured row. Rows
@@ -16,6 +21,9 @@ def streak_start(condition: np.ndarray, measured: np.ndarray, patience: int) -> 
         condition: `bool[S, L]`, True where the trouble is seen.
         measured: `bool[S, L]`, True where `condition` can be trusted.
         patience: measured rows that make a streak, at least 1.
+        counted: `bool[S]`, rows after the warm-up; None for all. Only they count towards
+            `patience`, but a streak may begin before them: waiting delays what is said, not
+            the date.
 
     Returns:
         `int64[L]`, the streak's first measured row; -1 where there is no streak.
@@ -28,7 +36,8 @@ def streak_start(condition: np.ndarray, measured: np.ndarray, patience: int) -> 
     rows = np.arange(len(condition))[:, np.newaxis]
     broken = np.where(measured & ~condition, rows, -1).max(axis=0, initial=-1)
     streak = measured & (rows > broken)
-    long = streak.sum(axis=0) >= patience
+    late = streak if counted is None else streak & counted[:, np.newaxis]
+    long = late.sum(axis=0) >= patience
     start = np.where(streak, rows, len(condition)).min(axis=0, initial=len(condition))
     return np.where(long, start, -1).astype(np.int64)
 
