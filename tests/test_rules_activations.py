@@ -125,6 +125,21 @@ def test_a_sure_classifier_is_not_saturated():
     assert report.outcomes[0].exempt["output"] == "output: saturation is confidence"
 
 
+def test_trouble_is_dated_back_into_the_warm_up():
+    assert found(traces.dying(0))[0].step == 0
+    assert "from the start" in found(traces.dying(0))[0].message
+    assert found(traces.saturated(0), saturated_activation)[0].step == 0
+    assert not found(traces.dying(0), warm_up=560)  # two records after it
+
+
+def test_a_layer_is_exempt_by_its_activation_even_if_nothing_was_ever_finite():
+    run = traces.not_finite(0, "dense")
+    outcomes = {o.rule: o for o in check(run, [dead_relu, saturated_activation]).outcomes}
+    assert outcomes["saturated-activation"].reason == "every layer is exempt: no tanh or sigmoid"
+    assert outcomes["dead-relu"].exempt["output"] == "no ReLU"
+    assert outcomes["dead-relu"].exempt["dense"] != "no ReLU"
+
+
 def test_healthy_tanh_is_healthy():
     run = traces.trace(traces.architecture(activation="tanh"))
     assert check(run, [saturated_activation]).outcomes[0].outcome == "healthy"

@@ -10,8 +10,8 @@ from tfdiag.rules import wording
 from tfdiag.rules.patience import last_measured, streak_start
 from tfdiag.rules.progress import Progress, progress
 from tfdiag.rules.rates import tenth
-from tfdiag.rules.roles import cuts, gated, gated_or_output
-from tfdiag.rules.rule import Limit, rule
+from tfdiag.rules.roles import cuts, no_flat_ends, no_relu
+from tfdiag.rules.rule import Case, Limit, rule
 from tfdiag.trace import Finding, Trace
 
 
@@ -29,8 +29,20 @@ from tfdiag.trace import Finding, Trace
     source="Lu et al. (2019), Dying ReLU and Initialization, https://arxiv.org/abs/1903.06733",
     verdict="{layer} died at step {step}",
     code=tenth,
-    exempt=gated,
-    absent="no ReLU",
+    cases=(
+        Case(
+            lambda finding: finding.step == 0,
+            "{layer} dead from the start",
+            (
+                "Start its biases at 0 and its weights with kernel_initializer='he_normal'.",
+                "Scale the inputs to mean 0 and deviation 1.",
+                "Use LeakyReLU or GELU, which keep a gradient below zero.",
+                "Put BatchNormalization before the activation.",
+            ),
+            'kernel_initializer="he_normal", bias_initializer="zeros"',
+        ),
+    ),
+    exempt=no_relu,
     limits=(
         Limit("dead_fraction", "watch", "watch"),
         Limit("dead_fraction", "warn", "warn"),
@@ -61,7 +73,7 @@ def dead_relu(
         warn: share of units. Source: SageMaker Debugger, DeadRelu, threshold_layer.
         critical: share of units. Source: heuristic, no source.
         patience: probe records in a row, up to the last one.
-        warm_up: optimizer steps before the first that counts.
+        warm_up: optimizer steps before the first record that counts towards `patience`.
     """
     dead = trace.columns["dead_fraction"].copy()
     output = [layer.role == "output" for layer in trace.architecture.layers]
@@ -75,8 +87,8 @@ def dead_relu(
         else:
             judged = _gate(severity, loss)
         message = (
-            f"{wording.share(value)} of the units in {name} are not above 0 for any probe sample "
-            f"since step {start} (limit {wording.share(limit)}); {loss.text}."
+            f"{wording.share(value)} of the units in {name} are not above 0 for any probe sample, "
+            f"{wording.since(start)} (limit {wording.share(limit)}); {loss.text}."
         )
         yield Finding(
             severity=judged,
@@ -103,16 +115,29 @@ def _bound(samples: int) -> str:
     title="Saturated activation",
     needs=("saturated_fraction",),
     advice=(
+        "Lower the learning rate: large steps push units into the flat ends.",
         "Scale the inputs to mean 0 and deviation 1.",
-        "Lower the learning rate.",
-        "Initialise with kernel_initializer='glorot_uniform', or use ReLU in hidden layers.",
+        "Use ReLU in hidden layers.",
         "Put BatchNormalization before the activation.",
     ),
     why="The flat ends of tanh and sigmoid have no slope, so layers below get no gradient.",
     source="Glorot & Bengio (2010), https://proceedings.mlr.press/v9/glorot10a.html",
     verdict="{layer} saturated, step {step}",
-    exempt=gated_or_output,
-    absent="no tanh or sigmoid",
+    code=tenth,
+    cases=(
+        Case(
+            lambda finding: finding.step == 0,
+            "{layer} starts saturated",
+            (
+                "Scale the inputs to mean 0 and deviation 1.",
+                "Initialise with kernel_initializer='glorot_uniform' and biases at 0.",
+                "Use ReLU in hidden layers.",
+                "Put BatchNormalization before the activation.",
+            ),
+            "x = (x - x_train.mean(axis=0)) / x_train.std(axis=0)",
+        ),
+    ),
+    exempt=no_flat_ends,
     limits=(
         Limit("saturated_fraction", "share", "warn"),
         Limit("saturated_fraction", "critical", "critical"),
@@ -136,7 +161,7 @@ def saturated_activation(
         share: share of units. Source: SageMaker Debugger, SaturatedActivation.
         critical: share of units. Source: heuristic, no source.
         patience: probe records in a row, up to the last one.
-        warm_up: optimizer steps before the first that counts.
+        warm_up: optimizer steps before the first record that counts towards `patience`.
     """
     saturated = trace.columns["saturated_fraction"]
     limits = {"critical": critical, "warn": share}
@@ -147,7 +172,7 @@ def saturated_activation(
             severity=_gate(severity, loss),
             step=start,
             message=f"{wording.share(value)} of the units in {trace.layers[i]} are at the flat end "
-            f"for 95 % of the probe set or more, since step {start} (limit "
+            f"for 95 % of the probe set or more, {wording.since(start)} (limit "
             f"{wording.share(limit)}); {loss.text}.",
             evidence=f"{wording.share(value)} ≥ {wording.share(limit)}",
             layer=trace.layers[i],
@@ -166,10 +191,10 @@ def _judged(
         values: `float[S, L]`, shares; nan where not measured.
         limits: severity to share, the worst first.
     """
-    late = np.isfinite(values) & (trace.steps > warm_up)[:, np.newaxis]
+    measured, late = np.isfinite(values), trace.steps > warm_up
     last = last_measured(values)
     starts = {
-        severity: streak_start(values >= limit, late, patience)
+        severity: streak_start(values >= limit, measured, patience, late)
         for severity, limit in limits.items()
     }
     for i in range(len(trace.layers)):

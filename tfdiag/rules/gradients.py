@@ -9,7 +9,7 @@ import numpy as np
 from tfdiag.rules.patience import last_measured, streak_start
 from tfdiag.rules.progress import progress
 from tfdiag.rules.roles import no_kernel, untrained
-from tfdiag.rules.rule import Limit, rule
+from tfdiag.rules.rule import Case, Limit, rule
 from tfdiag.rules.wording import number
 from tfdiag.trace import Finding, Trace
 
@@ -53,10 +53,10 @@ def exploding_gradient(
         growth: times the median of the first records. Source: heuristic, no source.
         extreme: global L2 norm that needs no growth. Source: heuristic, no source.
         patience: records in a row, up to the last one.
-        warm_up: optimizer steps before the first that counts.
+        warm_up: optimizer steps before the first record that counts towards `patience`.
     """
     total = trace.series["gradient_norm"].astype(np.float64)
-    measured = np.isfinite(total) & (trace.steps > warm_up)
+    measured, late = np.isfinite(total), trace.steps > warm_up
     if not measured.any():
         return
     start_level = float(np.median(total[measured][:patience]))
@@ -66,7 +66,8 @@ def exploding_gradient(
     for condition, limit in ((grown, max(norm, growth * start_level)), (total > extreme, extreme)):
         if condition is not grown and not loss.poor:
             continue
-        row = streak_start(condition[:, None], measured[:, None], 1 if lost else patience)[0]
+        wanted = 1 if lost else patience
+        row = streak_start(condition[:, None], measured[:, None], wanted, late)[0]
         if row >= 0:
             yield _explosion(trace, int(row), total[measured][-1], limit, loss.poor or lost, lost)
             return
@@ -114,6 +115,17 @@ def _explosion(
     source="Glorot & Bengio (2010), https://proceedings.mlr.press/v9/glorot10a.html; "
     "AUTOTRAINER, https://doi.org/10.1109/ICSE43902.2021.00043",
     verdict="{layer} starves, step {step}",
+    cases=(
+        Case(
+            lambda finding: finding.value == 0,
+            "{layer} gets no gradient",
+            (
+                "Look above this layer, towards the loss: dead units, a stopped gradient or a "
+                "missing connection let nothing through.",
+                "Check that the loss depends on this layer: tf.stop_gradient, argmax, rounding.",
+            ),
+        ),
+    ),
     exempt=no_kernel,
     absent="no gradient",
     limits=(Limit("gradient_rms", "floor", "warn", above=False),),
@@ -143,18 +155,18 @@ def vanishing_gradient(
         small: gradient RMS that `ratio` also needs. Source: AUTOTRAINER, 1e-4.
         update: update ratio per step that still counts as moving. Source: torchmortem, 1e-5.
         patience: records in a row, up to the last one.
-        warm_up: optimizer steps before the first that counts.
+        warm_up: optimizer steps before the first record that counts towards `patience`.
     """
     loss = progress(trace)
     if loss.state in ("improving", "learned"):
         return
     rms = trace.columns["gradient_rms"]
     ratios = trace.columns.get("update_ratio", np.full_like(rms, np.nan))
-    late = np.isfinite(rms) & (trace.steps > warm_up)[:, np.newaxis]
+    measured, late = np.isfinite(rms), trace.steps > warm_up
     frozen = (rms < floor) & ~(ratios >= update)
     last = _reference(trace, rms)
     starved = (rms < ratio * last[:, np.newaxis]) & (rms < small) & loss.poor
-    start = streak_start(frozen | starved, late, patience)
+    start = streak_start(frozen | starved, measured, patience, late)
     now, moves, reference = last_measured(rms), last_measured(ratios), last[np.isfinite(last)]
     for i in np.flatnonzero(start >= 0):
         absolute = now[i] < floor and not moves[i] >= update

@@ -12,14 +12,15 @@ def for_ratio(rate: float, ratio: float) -> float | None:
     """Returns the learning rate that would make the update ratio 1e-3.
 
     Returns:
-        None if a number is not known, or if the answer is above 1: then it is not the rate.
+        None if a number is not known, if the answer is above 1: then it is not the rate, or
+        if the ratio is: such a run has left the region where one follows from the other.
 
     Source: CS231n, https://cs231n.github.io/neural-networks-3/#ratio
 
     >>> for_ratio(0.1, 0.5)
     0.0002
     """
-    if not (rate > 0 and ratio > 0 and rate * 1e-3 <= ratio):
+    if not (rate > 0 and 0 < ratio <= 1 and rate * 1e-3 <= ratio):
         return None
     return float(f"{rate * 1e-3 / ratio:.1g}")
 
@@ -27,13 +28,20 @@ def for_ratio(rate: float, ratio: float) -> float | None:
 def tenth(finding: Finding, facts: Mapping[str, Any]) -> str | None:
     """Returns code that divides the learning rate by ten; None if the rate is not known."""
     rate = facts.get("learning_rate")
-    return assignment(rate / 10) if isinstance(rate, float) and rate > 0 else None
+    return setting(rate / 10, facts) if isinstance(rate, float) and rate > 0 else None
 
 
-def assignment(rate: float) -> str:
+def setting(rate: float, facts: Mapping[str, Any]) -> str:
     """Returns the code that sets a learning rate.
 
-    >>> assignment(0.001)
+    Keras refuses to assign a rate that follows a schedule, and a callback would overwrite it:
+    a rate that moved is set where the optimizer is made.
+
+    >>> setting(0.001, {"learning_rate_first": 0.1, "learning_rate": 0.1})
     'model.optimizer.learning_rate = 0.001'
+    >>> setting(0.1, {"learning_rate_first": 0.1, "learning_rate": 30.0, "optimizer": "SGD"})
+    'SGD(learning_rate=0.1)'
     """
-    return f"model.optimizer.learning_rate = {rate:.3g}"
+    if facts.get("learning_rate_first") == facts.get("learning_rate"):
+        return f"model.optimizer.learning_rate = {rate:.3g}"
+    return f"{facts.get('optimizer') or 'optimizer'}(learning_rate={rate:.3g})"

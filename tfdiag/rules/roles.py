@@ -24,6 +24,18 @@ def no_kernel(layer: Layer) -> str | None:
     return untrained(layer)
 
 
+def no_relu(layer: Layer) -> str | None:
+    """Exempts layers whose units cannot die, and those that `gated` exempts."""
+    return gated(layer) if layer.activation in ("relu", "relu6") else "no ReLU"
+
+
+def no_flat_ends(layer: Layer) -> str | None:
+    """Exempts layers that cannot saturate, outputs too: a sure answer should saturate."""
+    if layer.activation not in ("tanh", "sigmoid"):
+        return "no tanh or sigmoid"
+    return "output: saturation is confidence" if layer.role == "output" else gated(layer)
+
+
 def gated(layer: Layer) -> str | None:
     """Exempts layers whose units are switched off by design, and frozen ones."""
     if layer.role in ("recurrent", "attention", "gate"):
@@ -31,11 +43,6 @@ def gated(layer: Layer) -> str | None:
     if layer.parameters and not layer.trainable:
         return "frozen"
     return None
-
-
-def gated_or_output(layer: Layer) -> str | None:
-    """Exempts the output too: a sure answer saturates it, and that is what we want."""
-    return "output: saturation is confidence" if layer.role == "output" else gated(layer)
 
 
 def cuts(architecture: Architecture, name: str) -> bool:

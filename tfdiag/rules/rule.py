@@ -37,6 +37,24 @@ class Limit:
     above: bool = True
 
 
+@dataclass(frozen=True)
+class Case:
+    """What a rule says of some of its findings, where its usual texts would mislead.
+
+    Attributes:
+        when: tells these findings. It reads nothing but the finding, so that a recorded one
+            is told alike.
+        verdict: as in `Rule`.
+        advice: as in `Rule`.
+        code: as in `Rule`.
+    """
+
+    when: Callable[[Finding], bool]
+    verdict: str
+    advice: tuple[str, ...]
+    code: Code | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class Rule:
     """A rule, as `rule` declares it.
@@ -56,6 +74,7 @@ class Rule:
         source: where the definition comes from.
         verdict: headline with `{layer}` and `{step}`, at most 28 characters when filled in.
         code: code to try first, if there is any.
+        cases: other texts for some findings; the first that fits is told.
         exempt: says why the rule leaves a layer out, or None if it does not.
         absent: why a layer has none of the needed metrics, if no other reason is known.
         limits: lines in the charts.
@@ -71,6 +90,7 @@ class Rule:
     verdict: str
     uses: tuple[str, ...] = ()
     code: Code | None = None
+    cases: tuple[Case, ...] = ()
     exempt: Callable[[Layer], str | None] | None = None
     absent: str = "not measured"
     limits: tuple[Limit, ...] = ()
@@ -80,6 +100,11 @@ class Rule:
         """The thresholds' names and defaults."""
         parameters = inspect.signature(self.judge).parameters.values()
         return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+    def case(self, finding: Finding) -> Case:
+        """Returns verdict, advice and code for one of this rule's findings."""
+        usual = Case(lambda finding: True, self.verdict, self.advice, self.code)
+        return next((case for case in self.cases if case.when(finding)), usual)
 
     def __call__(self, trace: Trace, **thresholds: float) -> list[Finding]:
         """Judges `trace` without the engine: no exemptions, no states, errors pass."""

@@ -9,9 +9,9 @@ import numpy as np
 
 from tfdiag.rules.patience import last_measured, streak_start
 from tfdiag.rules.progress import progress
-from tfdiag.rules.rates import assignment, for_ratio
+from tfdiag.rules.rates import for_ratio, setting, tenth
 from tfdiag.rules.roles import no_kernel
-from tfdiag.rules.rule import Limit, rule
+from tfdiag.rules.rule import Case, Limit, rule
 from tfdiag.rules.wording import number
 from tfdiag.trace import Finding, Trace
 
@@ -19,7 +19,9 @@ from tfdiag.trace import Finding, Trace
 def _code(finding: Finding, facts: Mapping[str, Any]) -> str | None:
     known = facts.get("learning_rate")
     rate = for_ratio(known, finding.value) if isinstance(known, float) else None
-    return assignment(rate) if rate else None
+    if rate is None:
+        return tenth(finding, facts) if finding.value > finding.limit else None
+    return setting(rate, facts)
 
 
 @rule(
@@ -28,14 +30,31 @@ def _code(finding: Finding, facts: Mapping[str, Any]) -> str | None:
     needs=("update_ratio",),
     uses=("gradient_rms",),
     advice=(
-        "Change the learning rate so that a step moves the weights by about 0.1 %.",
+        "Lower the learning rate until a step moves the weights by about 0.1 %.",
         "Warm the learning rate up over the first hundred steps.",
         "If only one layer stands out, look at its initial weights: they may be too small.",
     ),
     why="Too large steps undo what was learned; too small ones learn nothing in your lifetime.",
     source="CS231n, https://cs231n.github.io/neural-networks-3/#ratio",
-    verdict="Step size off since {step}",
+    verdict="Steps too large since {step}",
     code=_code,
+    cases=(
+        Case(
+            lambda finding: finding.metric == "learning_rate",
+            "Learning rate rose, {step}",
+            ("Keep the learning rate at what it was before it rose.",),
+            lambda finding, facts: setting(finding.limit, facts),
+        ),
+        Case(
+            lambda finding: finding.value < finding.limit,
+            "Steps too small since {step}",
+            (
+                "Raise the learning rate until a step moves the weights by about 0.1 %.",
+                "Normalize the inputs, or the layer's, so that its gradient is not that small.",
+            ),
+            _code,
+        ),
+    ),
     exempt=no_kernel,
     absent="no update was measured",
     limits=(
@@ -63,14 +82,15 @@ def update_ratio(
         high: norm of a step over norm of the weights. Source: MindInsight and torchmortem, 1e-1.
         low: the same. Source: torchmortem, 1e-5.
         patience: records in a row, up to the last one.
-        warm_up: optimizer steps before the first that counts.
+        warm_up: optimizer steps before the first record that counts towards `patience`.
     """
     ratios, loss = trace.columns["update_ratio"], progress(trace)
-    late = np.isfinite(ratios) & (trace.steps > warm_up)[:, np.newaxis]
+    measured, late = np.isfinite(ratios), trace.steps > warm_up
     gradient = trace.columns.get("gradient_rms", np.ones_like(ratios))
-    large = streak_start(ratios > high, late, patience)
+    large = streak_start(ratios > high, measured, patience, late)
     all_low = ~(ratios >= low).any(axis=1, keepdims=True)
-    tiny = streak_start((ratios < low) & (gradient != 0) & all_low, late, patience)
+    small = (ratios < low) & (gradient != 0) & all_low
+    tiny = streak_start(small, measured, patience, late)
     last = last_measured(ratios)
     for i in np.flatnonzero((large >= 0) | ((tiny >= 0) & loss.poor)):
         over = large[i] >= 0

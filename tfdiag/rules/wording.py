@@ -30,6 +30,15 @@ def number(value: float) -> str:
     return f"{value:.1e}"
 
 
+def since(step: int) -> str:
+    """Returns since when something has been so.
+
+    >>> since(0), since(40)
+    ('from the start', 'since step 40')
+    """
+    return f"since step {step}" if step else "from the start"
+
+
 def count(amount: int, noun: str) -> str:
     """Returns an amount with its noun.
 
