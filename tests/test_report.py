@@ -1,11 +1,15 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from tests import traces
 from tfdiag import report
 from tfdiag.rules import Report, check
+from tfdiag.rules.activations import dead_relu
+from tfdiag.rules.causes import sources
+from tfdiag.rules.gradients import vanishing_gradient
 from tfdiag.trace import Finding
 
 RUNS = {
@@ -83,7 +87,7 @@ def test_json_is_the_contract(name):
     for finding in content["findings"]:
         assert set(finding) == {
             *("rule", "title", "severity", "layer", "step", "evidence", "message"),
-            *("value", "limit", "metric", "why", "advice", "source"),
+            *("value", "limit", "metric", "why", "advice", "source", "follows"),
         }
     for rule in content["rules"]:
         assert set(rule) == {"id", "title", "outcome", "reason", "step", "exempt"}
@@ -119,6 +123,98 @@ def test_limits_follow_the_thresholds():
 
 
 def test_an_announcement_is_short():
-    lines = report.announcement(check(traces.dying()).findings[0]).split("\n")
+    judged = check(traces.dying())
+    dead, loss = report.announcements(judged.findings, judged)
+    lines = dead.split("\n")
     assert lines[0] == "tfdiag critical: dead-relu dense, step 40: 97 % ≥ 95 %"
     assert len(lines) == 3 and lines[2].startswith("  Try first: Lower the learning rate")
+    assert loss.endswith("\n  Follows from dead-relu in dense.")
+
+
+def test_consequences_of_one_cause_are_announced_together():
+    judged = check(traces.cut_off())
+    starved = [f for f in judged.findings if f.rule == "vanishing-gradient"]
+    (text,) = report.announcements(starved, judged)  # the cause was announced before
+    assert text.startswith("tfdiag warn: vanishing-gradient dense and 2 more layers, step 20: 0 <")
+    assert text.endswith("\n  Follows from dead-relu in dense_2.")
+    assert "vanishing-gradient 3 layers, follows from dead-relu in dense_2" in report.text(judged)
+
+
+def test_nothing_new_is_not_announced():
+    assert report.announcements([], check(traces.dying())) == []
+
+
+def test_a_finding_names_what_it_follows_from():
+    judged = check(traces.cut_off())
+    follows = {f["rule"]: f["follows"] for f in report.as_json(judged)["findings"]}
+    assert follows["dead-relu"] is None
+    assert follows["vanishing-gradient"] == {"rule": "dead-relu", "layer": "dense_2"}
+    assert follows["loss-not-decreasing"] == {"rule": "dead-relu", "layer": "dense_2"}
+
+
+def test_a_finding_may_be_dated_a_look_at_the_probe_set_before_its_cause():
+    run = traces.cut_off(traces.stuck(traces.trace(probe_every=5)), since=130)
+    (starved,) = {f.step for f in check(run, [vanishing_gradient]).findings}
+    (dead,) = check(run, [dead_relu]).findings
+    assert (starved, dead.step) == (140, 200)
+    assert all(sources(check(run))[1:])
+
+
+def test_a_layer_without_any_gradient_is_not_told_to_change_its_activation():
+    advice = {f["rule"]: f["advice"] for f in report.as_json(check(traces.cut_off()))["findings"]}
+    assert "dead units" in advice["vanishing-gradient"][0]
+    usual = report.as_json(check(traces.vanishing()))["findings"][0]["advice"]
+    assert "instead of sigmoid" in usual[0]
+
+
+def test_dead_from_the_start_is_not_blamed_on_a_step():
+    judged = report.verdict(check(traces.dying(0)))
+    assert judged.title == "dense dead from the start"
+    assert "from the start" in judged.summary and "step 0" not in judged.summary
+    assert judged.try_first.text.startswith("Start its biases at 0")
+    assert "bias_initializer" in judged.try_first.code
+    assert report.verdict(check(traces.saturated(0))).title == "dense_1 starts saturated"
+
+
+def risen(run, at=200, before=0.1, after=30.0):
+    """Returns `run` with a learning rate that rises at step `at`."""
+    return traces.with_series(run, learning_rate=np.where(run.steps >= at, after, before))
+
+
+@pytest.mark.parametrize(
+    "run", [traces.not_finite(220), traces.exploding(220), traces.dying(200), traces.saturated(220)]
+)
+def test_a_learning_rate_that_rose_is_the_cause(run):
+    judged = report.verdict(check(risen(run)))
+    assert "Probably the learning rate: it rose from 0.1 to 30 by step 200." in judged.summary
+    assert judged.try_first.text.startswith("Keep the learning rate")
+    assert judged.try_first.code == "SGD(learning_rate=0.1)"
+
+
+@pytest.mark.parametrize(
+    "rates",
+    [
+        np.full(31, 0.1),
+        np.where(np.arange(31) == 20, 30.0, 0.1),  # after the trouble
+        np.where(np.arange(31) > 0, 30.0, 0.1),  # long before
+        np.where(np.arange(31) % 10 < 5, 30.0, 0.1),  # survived before
+        np.linspace(10, 30, 31),  # slowly
+        np.full(31, np.nan),
+    ],
+)
+def test_another_learning_rate_is_not(rates):
+    run = traces.with_series(traces.not_finite(300), learning_rate=rates)
+    assert "rose" not in report.verdict(check(run)).summary
+
+
+def test_a_large_step_before_a_death_counts_even_if_the_next_were_small():
+    run = traces.changed(traces.dying(100), "update_ratio", 0.4, since=80)
+    run = traces.changed(run, "update_ratio", 0.0, since=100)
+    judged = check(run)
+    assert "update-ratio" not in {finding.rule for finding in judged.findings}
+    told = report.verdict(judged)
+    assert told.summary.startswith("Probably the learning rate is too high: one step moved dense")
+    assert report.as_json(Report.from_json(judged.to_json())) == report.as_json(judged)
+    long_ago = traces.changed(traces.dying(400), "update_ratio", 0.4, since=80)
+    long_ago = traces.changed(long_ago, "update_ratio", 0.0, since=100)
+    assert "learning rate" not in report.verdict(check(long_ago)).summary

@@ -146,6 +146,15 @@ def dying(since: int = 40, share: float = 0.97, name: str = "dense") -> Trace:
     return changed(stuck(), "dead_fraction", share, (name,), since)
 
 
+def cut_off(run: Trace | None = None, since: int = 0) -> Trace:
+    """Returns a stuck run whose `dense_2` is dead from `since` on, so that nothing gets below."""
+    run = changed(run or stuck(), "dead_fraction", 1.0, ("dense_2",), since)
+    below = ("dense", "dense_1", "dense_2")
+    return changed(
+        changed(run, "gradient_rms", 0.0, below, since), "update_ratio", 0.0, below, since
+    )
+
+
 def saturated(since: int = 40, share: float = 0.7, name: str = "dense_1") -> Trace:
     """Returns a stuck run of tanh layers with one that saturates at step `since`."""
     run = stuck(trace(architecture(activation="tanh")))

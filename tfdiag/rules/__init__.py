@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from tfdiag.rules import engine, thresholds
 from tfdiag.rules.activations import dead_relu, saturated_activation
+from tfdiag.rules.clues import clues
 from tfdiag.rules.facts import facts
 from tfdiag.rules.gradients import exploding_gradient, vanishing_gradient
 from tfdiag.rules.loss import loss_not_decreasing
@@ -60,11 +62,12 @@ def check(
         ids = [rule.id for rule in rules]
         raise ValueError(f"`rules` must have different ids, but got {ids!r}. Rename one.")
     resolved = resolve_thresholds(thresholds, (*ALL_RULES, *rules))
-    return Report(
+    report = Report(
         step=int(trace.steps[-1]) if len(trace.steps) else 0,
         outcomes=tuple(engine.outcome(rule, trace, resolved[rule.id]) for rule in rules),
         facts=facts(trace),
     )
+    return replace(report, clues=clues(trace, report.findings, resolved[update_ratio.id]["high"]))
 
 
 def resolve_thresholds(

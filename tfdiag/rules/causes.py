@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 
 from tfdiag.rules.activations import dead_relu, saturated_activation
+from tfdiag.rules.clues import SUDDEN
 from tfdiag.rules.gradients import exploding_gradient, vanishing_gradient
 from tfdiag.rules.loss import loss_not_decreasing
 from tfdiag.rules.numerics import nonfinite_loss, nonfinite_tensor
+from tfdiag.rules.outcome import Report
 from tfdiag.rules.rule import Rule
 from tfdiag.rules.updates import update_ratio
-from tfdiag.trace import Finding
+from tfdiag.rules.wording import number
+from tfdiag.trace import SEVERITIES, Finding
 
 
 @dataclass(frozen=True)
@@ -30,20 +33,61 @@ class Chain:
     effects: tuple[Rule, ...]
     text: str
 
+    def explains(self, cause: Finding, effect: Finding, slack: float) -> bool:
+        """Returns True if `effect` can be a consequence of `cause`.
 
-_DOWN = (dead_relu, saturated_activation, vanishing_gradient, loss_not_decreasing)
+        A cause must not come after its effect, by more than `slack` steps. When the loss stopped
+        falling is too uncertain to hold that against a cause.
+        """
+        return (
+            cause.rule == self.cause.id
+            and self.when(cause)
+            and effect.rule in {rule.id for rule in self.effects}
+            and (cause.step <= effect.step + slack or effect.rule == loss_not_decreasing.id)
+        )
+
+
+def _harmful(finding: Finding) -> bool:
+    return finding.severity != "watch"
+
+
+def _from_start(finding: Finding) -> bool:
+    return _harmful(finding) and finding.step == 0
+
+
+_STARVED = (vanishing_gradient, loss_not_decreasing)
 #: Causes before consequences; the first that fits is told.
 CHAINS: tuple[Chain, ...] = (
     Chain(
         update_ratio,
-        lambda f: f.value > f.limit,
-        (nonfinite_loss, nonfinite_tensor, exploding_gradient, *_DOWN),
+        lambda f: f.metric == "learning_rate",
+        (*SUDDEN, *_STARVED),
+        "Probably the learning rate: it rose from {limit} to {value} by step {step}",
+    ),
+    Chain(
+        dead_relu,
+        _from_start,
+        _STARVED,
+        "Probably {layer} was dead from the start ({evidence}): initial biases or weights, or "
+        "unscaled inputs",
+    ),
+    Chain(
+        saturated_activation,
+        _from_start,
+        _STARVED,
+        "Probably {layer} was saturated from the start ({evidence}): large initial weights or "
+        "unscaled inputs",
+    ),
+    Chain(
+        update_ratio,
+        lambda f: f.metric == "update_ratio" and f.value > f.limit,
+        (*(rule for rule in SUDDEN if rule is not update_ratio), *_STARVED),
         "Probably the learning rate is too high: one step moved {layer} too far ({evidence})",
     ),
     Chain(
         exploding_gradient,
         lambda f: True,
-        (nonfinite_loss, nonfinite_tensor, *_DOWN),
+        (nonfinite_loss, nonfinite_tensor, dead_relu, saturated_activation, *_STARVED),
         "Probably the gradient exploded first, at step {step} ({evidence})",
     ),
     Chain(
@@ -54,44 +98,69 @@ CHAINS: tuple[Chain, ...] = (
     ),
     Chain(
         dead_relu,
-        lambda f: f.severity != "watch",
-        (vanishing_gradient, loss_not_decreasing),
+        _harmful,
+        _STARVED,
         "Probably the dead units of {layer} ({evidence}) let too little gradient through",
     ),
     Chain(
         saturated_activation,
-        lambda f: f.severity != "watch",
-        (vanishing_gradient, loss_not_decreasing),
+        _harmful,
+        _STARVED,
         "Probably the saturated units of {layer} ({evidence}) let too little gradient through",
     ),
     Chain(
         vanishing_gradient,
-        lambda f: f.severity != "watch",
+        _harmful,
         (loss_not_decreasing,),
         "Probably {layer} gets too little gradient to learn ({evidence})",
     ),
     Chain(
         update_ratio,
-        lambda f: f.severity != "watch" and f.value < f.limit,
+        lambda f: _harmful(f) and f.value < f.limit,
         (loss_not_decreasing,),
         "Probably the learning rate is too low: one step hardly moves {layer} ({evidence})",
     ),
 )
 
 
-def explanation(findings: Iterable[Finding]) -> tuple[Finding, str] | None:
-    """Returns the probable cause and a clause about it, or None if no chain fits.
+def explanation(report: Report) -> tuple[Finding, str] | None:
+    """Returns the first cause of the report's troubles and a clause about it, or None.
 
-    A cause must not come after all of its effects. When the loss stopped falling is too
-    uncertain to hold that against a cause.
+    A stuck loss alone is proof enough only where the chain's other effects are missing.
     """
-    findings = sorted(findings, key=lambda finding: finding.step)
+    slack = _slack(report)
+    troubles = [finding for finding in report.findings if _harmful(finding)]
+    causes = sorted((*report.findings, *report.clues), key=lambda finding: finding.step)
     for chain in CHAINS:
-        effects = {effect.id for effect in chain.effects}
-        found = [f for f in findings if f.rule in effects and f.severity != "watch"]
-        dated = [finding.step for finding in found if finding.rule != loss_not_decreasing.id]
-        for cause in findings:
-            if found and cause.rule == chain.cause.id and chain.when(cause):
-                if not dated or cause.step <= max(dated):
-                    return cause, chain.text.format(**asdict(cause))
+        effects = [f for f in troubles if f.rule in {rule.id for rule in chain.effects}]
+        dated = [f for f in effects if f.rule != loss_not_decreasing.id] or effects
+        for cause in causes:
+            if any(chain.explains(cause, effect, slack) for effect in dated):
+                numbers = {"value": number(cause.value), "limit": number(cause.limit)}
+                return cause, chain.text.format(**{**asdict(cause), **numbers})
     return None
+
+
+def sources(report: Report) -> list[Finding | None]:
+    """Returns, for each of the report's findings, the one that it follows from, or None.
+
+    Of several the worst; among equals the one that is nearest in the order of the chains.
+    """
+    slack = _slack(report)
+
+    def causes(effect: Finding) -> Iterator[tuple[int, int, Finding]]:
+        for order, chain in enumerate(CHAINS):
+            for cause in report.findings:
+                if chain.explains(cause, effect, slack):
+                    yield SEVERITIES.index(cause.severity), order, cause
+
+    return [
+        max(causes(effect), key=lambda found: found[:2], default=(0, 0, None))[2]
+        for effect in report.findings
+    ]
+
+
+def _slack(report: Report) -> float:
+    """Returns the steps from one look at the probe set to the next: how late a date can be."""
+    gap = report.facts.get("probe_gap")
+    return gap if isinstance(gap, float) and gap > 0 else 0.0

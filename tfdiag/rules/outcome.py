@@ -42,11 +42,13 @@ class Report:
         step: the last recorded step; 0 if there is none.
         outcomes: one per rule, in the order of the rules: from causes to consequences.
         facts: what a reader of the report alone needs for a sentence: see `facts.py`.
+        clues: what is no finding but can be the cause of some: see `clues.py`.
     """
 
     step: int
     outcomes: tuple[Outcome, ...]
     facts: Mapping[str, Any] = field(default_factory=dict)
+    clues: tuple[Finding, ...] = ()
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -69,6 +71,7 @@ class Report:
                 for outcome in self.outcomes
             ],
             "facts": {name: _null(value) for name, value in self.facts.items()},
+            "clues": [{"rule": clue.rule, **finding_json(clue)} for clue in self.clues],
         }
 
     @staticmethod
@@ -83,6 +86,10 @@ class Report:
                 step=_step(content["step"]),
                 outcomes=tuple(_outcome(item) for item in _of(list, content["outcomes"])),
                 facts=_facts(content.get("facts", {})),
+                clues=tuple(
+                    _finding(item, _of(str, item["rule"]))
+                    for item in _of(list, content.get("clues", []))
+                ),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise TfdiagError(

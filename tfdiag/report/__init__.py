@@ -1,0 +1,114 @@
+"""A report in words: the verdict, what to try first, for a terminal and as JSON."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from tfdiag.report.terminal import SIGNS, announcements, text
+from tfdiag.report.verdicts import TryFirst, Verdict, headline, verdict
+from tfdiag.rules import ALL_RULES, Report, Rule, resolve_thresholds
+from tfdiag.rules.causes import sources
+from tfdiag.rules.outcome import finding_json
+from tfdiag.trace import SEVERITIES, Finding
+
+__all__ = [
+    "SIGNS",
+    "TryFirst",
+    "Verdict",
+    "announcements",
+    "as_json",
+    "counts",
+    "headline",
+    "limits",
+    "text",
+    "verdict",
+]
+
+
+def counts(report: Report) -> dict[str, int]:
+    """Returns the number of findings by severity, and of rules healthy and not evaluated."""
+    severities = Counter(finding.severity for finding in report.findings)
+    outcomes = Counter(outcome.outcome for outcome in report.outcomes)
+    return {
+        **{severity: severities[severity] for severity in reversed(SEVERITIES)},
+        "healthy": outcomes["healthy"],
+        "not_evaluated": outcomes["not-evaluated"],
+    }
+
+
+def as_json(report: Report, rules: Iterable[Rule] = ALL_RULES) -> dict[str, Any]:
+    """Returns verdict, counts, findings and rules as docs/http.md describes them.
+
+    The facts of the report are joined with the texts of `rules`. A rule that is not among them
+    (a newer tfdiag recorded it) has its id as title and no advice.
+    """
+    rules = tuple(rules)
+    catalogue = {rule.id: rule for rule in rules}
+    return {
+        "verdict": asdict(verdict(report, rules)),
+        "counts": counts(report),
+        "findings": [
+            _finding(finding, source, catalogue)
+            for finding, source in zip(report.findings, sources(report), strict=True)
+        ],
+        "rules": [
+            {
+                "id": outcome.rule,
+                "title": _title(outcome.rule, catalogue),
+                "outcome": outcome.outcome,
+                "reason": outcome.reason,
+                "step": report.step,
+                "exempt": dict(outcome.exempt),
+            }
+            for outcome in report.outcomes
+        ],
+    }
+
+
+def _title(id: str, catalogue: Mapping[str, Rule]) -> str:
+    return catalogue[id].title if id in catalogue else id
+
+
+def _finding(
+    finding: Finding, source: Finding | None, catalogue: Mapping[str, Rule]
+) -> dict[str, Any]:
+    rule = catalogue.get(finding.rule)
+    return {
+        **finding_json(finding),
+        "rule": finding.rule,
+        "title": _title(finding.rule, catalogue),
+        "why": rule.why if rule else "",
+        "advice": list(rule.case(finding).advice) if rule else [],
+        "follows": {"rule": source.rule, "layer": source.layer} if source else None,
+        "source": rule.source if rule else "",
+    }
+
+
+def limits(
+    thresholds: Mapping[str, Mapping[str, Any]] | None = None, rules: Iterable[Rule] = ALL_RULES
+) -> dict[str, list[dict[str, Any]]]:
+    """Returns the lines in the charts: metric to `limits` as docs/http.md describes them.
+
+    Args:
+        thresholds: what the user set; None for the defaults.
+
+    Raises:
+        ValueError: as `resolve_thresholds`.
+    """
+    rules = tuple(rules)
+    resolved = resolve_thresholds(thresholds, rules)
+    lines: dict[str, list[dict[str, Any]]] = {}
+    for rule in rules:
+        for limit in rule.limits:
+            lines.setdefault(limit.metric, []).append(
+                {
+                    "severity": limit.severity,
+                    "rule": rule.id,
+                    "value": resolved[rule.id][limit.argument],
+                    "above": limit.above,
+                }
+            )
+    return lines

@@ -1,0 +1,161 @@
+"""A run in one headline, with its probable cause and what to try first."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from tfdiag.rules import ALL_RULES, Outcome, Report, Rule
+from tfdiag.rules.causes import explanation
+from tfdiag.rules.wording import count, number
+from tfdiag.trace import Finding
+
+#: Characters of a headline; the tab and TensorBoard's run list have no room for more.
+_HEADLINE = 28
+
+
+@dataclass(frozen=True)
+class TryFirst:
+    """The one thing to try first.
+
+    Attributes:
+        text: a sentence.
+        code: code that does it, or None.
+    """
+
+    text: str
+    code: str | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A run in one headline.
+
+    Attributes:
+        severity: "critical", "warn", "ok" (also if something is to watch) or
+            "not-evaluated".
+        title: subject, event, step; at most 28 characters.
+        summary: at most three sentences; "Probably" where a cause is inferred.
+        try_first: None if there is nothing to do.
+    """
+
+    severity: str
+    title: str
+    summary: str
+    try_first: TryFirst | None = None
+
+
+def verdict(report: Report, rules: Iterable[Rule] = ALL_RULES) -> Verdict:
+    """Returns the headline of a report.
+
+    Args:
+        rules: where texts come from; a finding of an unknown rule has its id as headline.
+    """
+    catalogue = {rule.id: rule for rule in rules}
+    troubles = [f for f in report.findings if f.severity != "watch"]
+    if not troubles:
+        return _without_trouble(report, catalogue)
+    worst = troubles[0]
+    cause, text = explanation(report) or (worst, worst.message.split(". ")[0].rstrip("."))
+    others = _grouped(f for f in troubles if f.rule not in (cause.rule, worst.rule))
+    sentences = [f"{text}."]
+    if others:
+        sentences.append(f"Also found: {', '.join(others)}.")
+    if worst.metric not in ("loss", "probe_loss"):
+        sentences.append(_loss(report))
+    return Verdict(
+        severity=worst.severity,
+        title=headline(worst, catalogue.get(worst.rule)),
+        summary=" ".join(filter(None, sentences)),
+        try_first=_try_first(cause, report, catalogue),
+    )
+
+
+def _without_trouble(report: Report, catalogue: Mapping[str, Rule]) -> Verdict:
+    judged = [o for o in report.outcomes if o.outcome != "not-evaluated"]
+    silent = [o for o in report.outcomes if o.outcome == "not-evaluated"]
+    if not judged:
+        why = f" {silent[0].rule}: {silent[0].reason}." if silent else ""
+        return Verdict("not-evaluated", "Not evaluated", f"No rule could be evaluated.{why}")
+    unheard = [outcome for outcome in silent if not _inapplicable(outcome, report)]
+    if len(unheard) > len(judged) and not report.findings:
+        why = f"{unheard[0].rule}: {unheard[0].reason}"
+        summary = f"{count(len(unheard), 'rule')} could not be evaluated yet. {why}."
+        return Verdict("not-evaluated", "Too early to tell", summary)
+    title = "Healthy"
+    if report.findings:
+        title = f"Healthy, {len(report.findings)} to watch"
+    elif unheard:
+        title = f"Healthy, {len(unheard)} not evaluated"
+    sentences = [_loss(report)]
+    if report.findings:
+        sentences.append(f"To watch: {', '.join(_grouped(report.findings))}.")
+    else:
+        sentences.append(f"{count(len(judged), 'rule')} found nothing.")
+    if unheard:
+        sentences.append(f"Not evaluated: {', '.join(o.rule for o in unheard)}.")
+    first = report.findings[0] if report.findings else None
+    return Verdict(
+        "ok",
+        title,
+        " ".join(filter(None, sentences)),
+        _try_first(first, report, catalogue) if first else None,
+    )
+
+
+def _inapplicable(outcome: Outcome, report: Report) -> bool:
+    """Returns True if the rule has nothing to judge in this model: no gap in what we know."""
+    layers = report.facts.get("layers")
+    return bool(outcome.exempt) and len(outcome.exempt) == layers
+
+
+def _loss(report: Report) -> str:
+    first, last = (_fact(report, name) for name in ("loss_first", "loss_last"))
+    if math.isnan(first + last):
+        return ""
+    of = "probe loss" if report.facts.get("loss") == "probe_loss" else "loss"
+    if number(first) == number(last):
+        return f"The {of} stayed at {number(last)}."
+    verb = "fell" if last < first else "rose"
+    return f"The {of} {verb} from {number(first)} to {number(last)}."
+
+
+def _fact(report: Report, name: str) -> float:
+    value = report.facts.get(name)
+    return value if isinstance(value, float) and math.isfinite(value) else math.nan
+
+
+def _try_first(finding: Finding, report: Report, catalogue: Mapping[str, Rule]) -> TryFirst | None:
+    rule = catalogue.get(finding.rule)
+    if rule is None:
+        return None
+    case = rule.case(finding)
+    code = case.code(finding, report.facts) if callable(case.code) else case.code
+    return TryFirst(case.advice[0], code)
+
+
+def headline(finding: Finding, rule: Rule | None) -> str:
+    """Returns subject, event and step; a long layer name loses its beginning."""
+    template = rule.case(finding).verdict if rule else finding.rule
+    layer = (finding.layer or "the model").split("/")[-1]
+    room = _HEADLINE - len(template.format(layer="", step=finding.step))
+    if "{layer}" in template and len(layer) > room:
+        layer = "…" + layer[len(layer) - max(room - 1, 1) :]
+    return template.format(layer=layer, step=finding.step)[:_HEADLINE] if rule else template
+
+
+def named(finding: Finding) -> str:
+    """Returns a finding's rule and place: "dead-relu in dense", "nonfinite-loss"."""
+    return f"{finding.rule} in {finding.layer}" if finding.layer else finding.rule
+
+
+def _grouped(findings: Iterable[Finding]) -> list[str]:
+    """Returns one text per rule: "dead-relu dense", "vanishing-gradient 9 layers"."""
+    layers: dict[str, list[str | None]] = {}
+    for finding in findings:
+        layers.setdefault(finding.rule, []).append(finding.layer)
+    return [
+        f"{rule} {names[0] or ''}".rstrip() if len(names) == 1 else f"{rule} {len(names)} layers"
+        for rule, names in layers.items()
+    ]

@@ -1,0 +1,96 @@
+"""What no rule reports, because it may do no harm, but explains a trouble that came after it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from tfdiag.rules.activations import dead_relu, saturated_activation
+from tfdiag.rules.gradients import exploding_gradient
+from tfdiag.rules.numerics import nonfinite_loss, nonfinite_tensor
+from tfdiag.rules.roles import no_kernel
+from tfdiag.rules.updates import update_ratio
+from tfdiag.rules.wording import number
+from tfdiag.trace import Finding, Trace
+
+#: Troubles that one large step brings about.
+SUDDEN = (
+    nonfinite_loss,
+    nonfinite_tensor,
+    exploding_gradient,
+    update_ratio,
+    dead_relu,
+    saturated_activation,
+)
+#: Records up to a trouble that are "shortly before" it. Source: heuristic, no source.
+_RECENT = 10
+#: Times the highest learning rate so far that is a rise. Source: heuristic, no source.
+_RISE = 2.0
+
+
+def clues(trace: Trace, findings: Iterable[Finding], high: float) -> tuple[Finding, ...]:
+    """Returns what points to the learning rate shortly before the first sudden trouble.
+
+    A rate that the run had survived before explains nothing, so a rise counts from the
+    highest rate so far. A layer that died moves no more, and nothing of a NaN can be
+    measured; so a too large step counts even if the steps were small again.
+
+    Args:
+        findings: what the rules found.
+        high: update ratio above which a step is too large.
+
+    Returns:
+        Findings of `update_ratio` that are no findings of their own, to be told as a cause.
+    """
+    ids = {rule.id for rule in SUDDEN}
+    steps = [f.step for f in findings if f.rule in ids and f.severity != "watch"]
+    if not steps:
+        return ()
+    return (*_rise(trace, min(steps)), *_large_step(trace, min(steps), high))
+
+
+def _rise(trace: Trace, until: int) -> Iterator[Finding]:
+    rates = np.asarray(trace.series.get("learning_rate", ()), dtype=np.float64)
+    rows = np.flatnonzero(np.isfinite(rates) & (trace.steps[: len(rates)] <= until))
+    if not len(rows):
+        return
+    highest = np.maximum.accumulate(rates[rows])
+    before, now = float(highest[-_RECENT - 1 :][0]), float(highest[-1])
+    if not now >= _RISE * before > 0:
+        return
+    step = int(trace.steps[rows[np.argmax(highest == now)]])
+    yield Finding(
+        severity="watch",
+        step=step,
+        message=f"The learning rate rose from {number(before)} to {number(now)} by step {step}.",
+        evidence=f"{number(before)} → {number(now)}",
+        value=now,
+        limit=before,
+        metric="learning_rate",
+        rule=update_ratio.id,
+    )
+
+
+def _large_step(trace: Trace, until: int, high: float) -> Iterator[Finding]:
+    if "update_ratio" not in trace.columns:
+        return
+    judged = [no_kernel(layer) is None for layer in trace.architecture.layers]
+    ratios = np.where(judged, trace.columns["update_ratio"], np.nan)
+    rows = np.flatnonzero(np.isfinite(ratios).any(axis=1) & (trace.steps <= until))[-_RECENT:]
+    ratios = ratios[rows]
+    if not (ratios > high).any():
+        return
+    row, i = np.unravel_index(np.nanargmax(ratios), ratios.shape)
+    ratio, name, step = float(ratios[row, i]), trace.layers[i], int(trace.steps[rows[row]])
+    yield Finding(
+        severity="watch",
+        step=step,
+        message=f"Step {step} moved the weights of {name} by {number(ratio)} of their norm.",
+        evidence=f"{number(ratio)} > {number(high)}",
+        layer=name,
+        value=ratio,
+        limit=high,
+        metric="update_ratio",
+        rule=update_ratio.id,
+    )
