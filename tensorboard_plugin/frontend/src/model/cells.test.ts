@@ -26,6 +26,7 @@ function measured(steps: number[], rows: number[][]): Measurements {
 const share: ColourScale = {
   kind: "share",
   ramp: "sequential",
+  id: "share",
   lo: 0,
   hi: 1,
   ticks: [],

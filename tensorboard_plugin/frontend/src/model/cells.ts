@@ -70,8 +70,12 @@ export function cellAt(cells: Cells, step: number): number {
 /** What each layer has at least once: a value, nothing but NaN or Inf, or nothing. */
 export function layerContents(cells: Cells): ("values" | "broken" | "nothing")[] {
   return Array.from({ length: cells.layers }, (_, layer) => {
-    if (cells.steps.some((_, c) => !Number.isNaN(cells.value(c, layer)))) return "values";
-    return cells.steps.some((_, c) => cells.broken(c, layer)) ? "broken" : "nothing";
+    let broken = false;
+    for (let c = 0; c < cells.steps.length; c++) {
+      if (!Number.isNaN(cells.value(c, layer))) return "values";
+      broken ||= cells.broken(c, layer);
+    }
+    return broken ? "broken" : "nothing";
   });
 }
 

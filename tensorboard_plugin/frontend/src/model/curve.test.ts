@@ -11,6 +11,19 @@ test("an axis over several decades is logarithmic", () => {
   expect(axis.at(2.3)).toBeGreaterThan(axis.at(0.02));
 });
 
+test("a logarithmic axis has two ticks at least", () => {
+  expect(curveAxis([[2.3, 0.12]]).ticks).toEqual([0.3, 1]);
+});
+
+test("an overflow does not flatten the other curves", () => {
+  const axis = curveAxis([
+    [2.3, 1, 0.5, 0.1],
+    [2.3, 3, 5, 1e30],
+  ]);
+  expect(axis.hi).toBeLessThan(1000);
+  expect(axis.at(1e30)).toBe(1);
+});
+
 test("otherwise it is linear and holds zero", () => {
   const axis = curveAxis([[2.3, 1.2]]);
   expect([axis.log, axis.lo, axis.hi]).toEqual([false, 0, 5]);

@@ -20,9 +20,14 @@ export function curveAxis(all: readonly Series[], bounds?: [number, number]): Cu
   const lo = values.reduce((a, b) => Math.min(a, b), Infinity);
   const hi = values.reduce((a, b) => Math.max(a, b), -Infinity);
   if (values.length === 0) return linearAxis(0, 1);
-  if (lo > 0 && hi / lo > 10) return logAxis(lo, hi);
+  if (lo > 0 && hi / lo > 10) return logAxis(lo, Math.min(hi, middle(values) * TOP));
   return linearAxis(Math.min(0, lo), hi > 0 ? roundUp(hi) : Math.max(0, hi));
 }
+
+/** A loss on its way to overflow leaves the axis at the top, so that the others keep a shape. */
+const TOP = 300;
+
+const middle = (values: number[]) => values.sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
 
 function linearAxis(lo: number, hi: number): CurveAxis {
   const span = hi - lo || 1;
@@ -38,17 +43,24 @@ function linearAxis(lo: number, hi: number): CurveAxis {
 function logAxis(lo: number, hi: number): CurveAxis {
   const [a, b] = [Math.log10(lo), Math.log10(hi)];
   const pad = (b - a) * 0.06;
-  const first = Math.ceil(a - pad);
-  const count = Math.floor(b + pad) - first + 1;
-  const every = Math.max(1, Math.ceil(count / 4));
-  const ticks = Array.from({ length: Math.max(0, count) }, (_, i) => Number(`1e${first + i}`));
   return {
     log: true,
     lo,
     hi,
-    ticks: ticks.filter((_, i) => i % every === 0),
+    ticks: logTicks(a - pad, b + pad),
     at: (v) => unit((Math.log10(v) - a + pad) / (b - a + 2 * pad)),
   };
+}
+
+/** At most four decades; where there are fewer than two, also their threes. */
+function logTicks(from: number, to: number): number[] {
+  const first = Math.floor(from);
+  const decades = Array.from({ length: Math.ceil(to) - first + 1 }, (_, i) => first + i);
+  const inside = (ticks: number[]) => ticks.filter((t) => t >= 10 ** from && t <= 10 ** to);
+  const whole = inside(decades.map((d) => Number(`1e${d}`)));
+  if (whole.length < 2) return inside(decades.flatMap((d) => [`1e${d}`, `3e${d}`].map(Number)));
+  const every = Math.ceil(whole.length / 4);
+  return whole.filter((_, i) => i % every === 0);
 }
 
 const unit = (x: number) => Math.min(1, Math.max(0, Number.isNaN(x) ? 0 : x));

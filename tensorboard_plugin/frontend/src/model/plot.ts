@@ -46,7 +46,10 @@ export function buildPlot(sources: readonly PlotSource[], metricName: string | n
   const columns = sources.map((source) => column(source, layers, metricName));
   const metric = metricsOf(runs).find((m) => m.name === metricName);
   const drawn = columns.some((c) => c.cells);
-  const filled = layers.map((_, row) => !drawn || columns.some((c) => c.filled[row]));
+  // Until there is data a row is as high as it will probably be, so that little moves.
+  const filled = layers.map((_, row) =>
+    columns.some((c) => (drawn ? c.filled[row] : mayHave(c, row))),
+  );
   return {
     metric,
     layers,
@@ -62,8 +65,7 @@ function column(source: PlotSource, layers: string[], metricName: string | null)
   const { name, run, measured, counts } = source;
   const names = run?.model.layers.map((layer) => layer.name) ?? [];
   const rows = layers.map((layer) => names.indexOf(layer));
-  const cells =
-    measured && measured.layers === names.length ? cellsOf(measured, counts ?? null) : null;
+  const cells = measured && measured.layers === names.length ? remembered(measured, counts) : null;
   const metric = run?.metrics.find((m) => m.name === metricName);
   const contents = cells ? layerContents(cells) : [];
   // NaN in the output of a layer that has no such measure is shown where it is measured.
@@ -82,6 +84,22 @@ function scaleOf(
     wanted.flatMap((source) => sample(source.measured?.values ?? [], SAMPLE));
   const healthy = sources.filter((source) => source.run?.verdict.severity === "ok");
   return colourScale(metric, limitsOf(runs, metric.name), values(sources), values(healthy));
+}
+
+function mayHave({ run, metric, rows }: PlotColumn, row: number): boolean {
+  const layer = run?.model.layers[rows[row]!];
+  return !run || !metric || (layer !== undefined && absence(run, metric, layer) === null);
+}
+
+/** Cells are made once of the same measurements, so that who drew them can tell. */
+const made = new WeakMap<Measurements, { counts: Measurements | undefined; cells: Cells }>();
+
+function remembered(measured: Measurements, counts: Measurements | undefined): Cells {
+  const known = made.get(measured);
+  if (known && known.counts === counts) return known.cells;
+  const cells = cellsOf(measured, counts ?? null);
+  made.set(measured, { counts, cells });
+  return cells;
 }
 
 function worst(findings: readonly Finding[]): Finding | undefined {

@@ -39,9 +39,17 @@ test("between its two limits a magnitude is neutral", () => {
 });
 
 test("without limits a magnitude is neutral where healthy runs live", () => {
-  const scale = colourScale(metric("log"), [], [1e-12, 1e-12, 1e-12, 0.01], [0.01, 0.01, 0.02]);
-  expect(scale.position(0.01)).toBeCloseTo(0.5);
+  const scale = colourScale(metric("log"), [], [1e-12, 1e-12, 0.01], [0.001, 0.01, 0.02]);
+  for (const value of [0.001, 0.01, 0.02]) {
+    expect(Math.abs(scale.position(value) - 0.5)).toBeLessThan(0.1);
+  }
   expect(scale.position(1e-12)).toBeLessThan(0.1);
+});
+
+test("a limit keeps its colour even where a healthy run comes near it", () => {
+  const scale = colourScale(metric("log"), [limit(1e-7, false)], [1e-6, 1], [1e-8, 1]);
+  expect(scale.position(1e-7)).toBeCloseTo(0.2);
+  expect(scale.lo).toBeLessThan(1e-7);
 });
 
 test("positions grow with the value, and legend and ticks stay within the ends", () => {

@@ -10,6 +10,8 @@ export interface ColourScale {
   hi: number;
   ticks: number[];
   limits: Limit[];
+  /** Equal for scales that give equal colours. */
+  id: string;
   /** Where a value lies on the ramp, from 0 to 1. */
   position(value: number): number;
   /** Where a value lies along the legend, from 0 to 1. */
@@ -35,6 +37,7 @@ export function colourScale(
     hi: 1,
     ticks: metric.scale === "share" ? [0, 0.5, 1] : [],
     limits: metric.scale === "share" ? limits : [],
+    id: metric.scale,
     position: (value) => (metric.scale === "share" ? clamp(value) : 0),
     along: clamp,
   };
@@ -44,36 +47,50 @@ const clamp = (x: number) => Math.min(1, Math.max(0, x));
 
 const LEAST_REACH = 2.5; // decades from neutral to full colour, where no limit says better
 const MOST_DECADES = 8; // beyond neutral; overflow on its way to NaN would stretch the legend
+const QUIET = 0.06; // half of the ramp's share that healthy values get; the rest is for trouble
 
 function logScale(limits: Limit[], values: number[], healthy: number[]): ColourScale {
   const logs = logarithms(values);
-  const usual = limits.filter((limit) => limit.value > 0);
-  const below = Math.max(...usual.filter((l) => !l.above).map((l) => Math.log10(l.value)));
-  const above = Math.min(...usual.filter((l) => l.above).map((l) => Math.log10(l.value)));
-  const neutral =
-    Number.isFinite(below) && Number.isFinite(above)
-      ? (below + above) / 2
-      : median(healthy.length ? logarithms(healthy) : logs);
-  const ends = usual.map((limit) => Math.log10(limit.value));
-  const lo = Math.max(neutral - MOST_DECADES, Math.floor(Math.min(...ends, logs[0] ?? -1)));
-  const hi = Math.min(neutral + MOST_DECADES, Math.ceil(Math.max(...ends, logs.at(-1) ?? 1)));
+  const usable = limits.filter((limit) => limit.value > 0);
+  const ends = usable.map((limit) => Math.log10(limit.value));
+  const below = Math.max(...ends.filter((_, i) => !usable[i]!.above));
+  const above = Math.min(...ends.filter((_, i) => usable[i]!.above));
+  const [calmLo, calmHi] = calm(below, above, logs, logarithms(healthy));
+  const lo = Math.floor(Math.min(...ends.map((e) => e - 0.5), logs[0] ?? -1));
+  const hi = Math.ceil(Math.max(...ends.map((e) => e + 0.5), logs.at(-1) ?? 1));
+  const from = Math.max(calmLo - MOST_DECADES, lo);
+  const to = Math.min(calmHi + MOST_DECADES, hi);
   const anchors: [number, number][] = [
-    [Math.min(lo, (Number.isFinite(below) ? below : neutral) - LEAST_REACH), 0],
-    ...(Number.isFinite(below) && below < neutral ? [[below, 0.2] as [number, number]] : []),
-    [neutral, 0.5],
-    ...(Number.isFinite(above) && above > neutral ? [[above, 0.8] as [number, number]] : []),
-    [Math.max(hi, (Number.isFinite(above) ? above : neutral) + LEAST_REACH), 1],
+    [Math.min(from, calmLo - LEAST_REACH, ...finite([below]).map((x) => x - 1)), 0],
+    [below, 0.2],
+    [calmLo, 0.5 - QUIET],
+    [calmHi, 0.5 + QUIET],
+    [above, 0.8],
+    [Math.max(to, calmHi + LEAST_REACH, ...finite([above]).map((x) => x + 1)), 1],
   ];
+  const known = anchors.filter(([x]) => Number.isFinite(x));
   return {
     kind: "log",
     ramp: "diverging",
-    lo: 10 ** lo,
-    hi: 10 ** hi,
-    ticks: decades(lo, hi),
-    limits: usual,
-    position: (value) => interpolate(anchors, value > 0 ? Math.log10(value) : -Infinity),
-    along: (value) => clamp((Math.log10(value) - lo) / (hi - lo || 1)),
+    lo: 10 ** from,
+    hi: 10 ** to,
+    ticks: decades(from, to),
+    limits: usable,
+    id: JSON.stringify(known),
+    position: (value) => interpolate(known, value > 0 ? Math.log10(value) : -Infinity),
+    along: (value) => clamp((Math.log10(value) - from) / (to - from || 1)),
   };
+}
+
+const finite = (numbers: number[]) => numbers.filter(Number.isFinite);
+
+/** The decades in which nothing is wrong: those of healthy runs, else the middle of what is. */
+function calm(below: number, above: number, logs: number[], healthy: number[]): [number, number] {
+  const within = (x: number) => Math.min(above - 0.3, Math.max(below + 0.3, x));
+  if (healthy.length) return [within(quantile(healthy, 0.02)), within(quantile(healthy, 0.98))];
+  const both = Number.isFinite(below) && Number.isFinite(above);
+  const middle = both ? (below + above) / 2 : within(quantile(logs, 0.5));
+  return [middle - 0.25, middle + 0.25];
 }
 
 function logarithms(values: number[]): number[] {
@@ -83,8 +100,8 @@ function logarithms(values: number[]): number[] {
     .sort((a, b) => a - b);
 }
 
-function median(sorted: number[]): number {
-  return sorted[Math.floor(sorted.length / 2)] ?? 0;
+function quantile(sorted: number[], share: number): number {
+  return sorted[Math.round((sorted.length - 1) * share)] ?? 0;
 }
 
 /** Whole decades, thinned out to what a legend can label. */
@@ -116,6 +133,7 @@ function linearScale(limits: Limit[], values: number[]): ColourScale {
     hi: reach,
     ticks: [-reach, 0, reach],
     limits,
+    id: `linear ${reach}`,
     position: along,
     along,
   };

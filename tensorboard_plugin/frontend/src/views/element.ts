@@ -58,5 +58,6 @@ export function refill(place: Element, ...children: Child[]): void {
 
 /** Text in which `code` stands between backticks, as in Python's messages. */
 export function prose(text: string): Child[] {
-  return text.split("`").map((part, i) => (i % 2 ? h("code", null, part) : part));
+  const kept = text.replace(/(\d) %/g, "$1\u00a0%").replace(/([≥≤<>]) /g, "$1\u00a0"); // a number and its unit stay together
+  return kept.split("`").map((part, i) => (i % 2 ? h("code", null, part) : part));
 }

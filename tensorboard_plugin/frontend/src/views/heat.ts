@@ -1,13 +1,29 @@
-/** Paints one heat map: one pass over the pixels, nothing kept between two paintings. */
+/** Paints heat maps; a map whose cells, colours and size are as before is not painted again. */
 
-import { BLANK, BROKEN, columns, rowPixels } from "../model/cells";
-import { RAMPS, rampIndex } from "../model/colour";
+import { BLANK, BROKEN, type Cells, columns, rowPixels } from "../model/cells";
+import { RAMPS } from "../model/colour";
 import type { Plot, PlotColumn } from "../model/plot";
+import { h } from "./element";
+
+type Theme = "light" | "dark";
+
+/** Colours as one number per pixel, in the byte order of a canvas. */
+const pixel = (r: number, g: number, b: number) => ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0;
 
 const HATCH = {
-  light: { ink: [139, 145, 154], ground: [236, 236, 235] },
-  dark: { ink: [123, 130, 140], ground: [41, 44, 48] },
+  light: { ink: pixel(139, 145, 154), ground: pixel(236, 236, 235) },
+  dark: { ink: pixel(123, 130, 140), ground: pixel(41, 44, 48) },
 } as const;
+
+const canvases = new WeakMap<Cells, HTMLCanvasElement>();
+
+/** The canvas of these cells, the same as long as they are the same. */
+export function heatCanvas(column: PlotColumn): HTMLCanvasElement {
+  const known = column.cells ? canvases.get(column.cells) : undefined;
+  const canvas = known ?? h("canvas");
+  if (column.cells) canvases.set(column.cells, canvas);
+  return canvas;
+}
 
 export function paintHeat(
   canvas: HTMLCanvasElement,
@@ -18,40 +34,58 @@ export function paintHeat(
   const ratio = Math.min(2, window.devicePixelRatio || 1);
   const width = Math.round(canvas.clientWidth * ratio);
   const height = Math.round(plot.layout.total * ratio);
+  const { cells } = column;
+  if (!cells || !plot.scale || width === 0 || height === 0) return;
+  const key = [width, height, plot.end, dark, plot.scale.id, plot.layers].join();
+  if (canvas.dataset.painted === key) return;
+  canvas.dataset.painted = key;
   canvas.width = width;
   canvas.height = height;
-  const context = canvas.getContext("2d");
-  if (!context || !column.cells || !plot.scale || width === 0 || height === 0) return;
-  const image = context.createImageData(width, height);
-  const spans = columns(column.cells, plot.end, width);
-  const theme = dark ? "dark" : "light";
-  const colours = RAMPS[theme][plot.scale.ramp];
+  const image = new ImageData(width, height);
+  const pixels = new Uint32Array(image.data.buffer);
+  const spans = columns(cells, plot.end, width);
+  const colours = palette(plot, dark ? "dark" : "light");
   column.rows.forEach((layer, row) => {
     if (layer < 0 || !column.filled[row]) return;
-    const pixels = rowPixels(column.cells!, layer, spans, plot.scale!);
-    const top = Math.round(plot.layout.tops[row]! * ratio);
+    const top = plot.layout.tops[row]!;
+    const from = Math.round(top * ratio);
     const gap = Math.max(1, Math.round(ratio)); // a hairline of ground between two rows
-    const bottom = Math.round((plot.layout.tops[row]! + plot.layout.heights[row]!) * ratio) - gap;
-    for (let y = top; y < bottom; y++) {
-      for (let x = 0; x < width; x++) {
-        const shown = pixels[x]!;
-        if (shown === BLANK) continue;
-        const at = (y * width + x) * 4;
-        if (shown === BROKEN) {
-          const { ink, ground } = HATCH[theme];
-          put(image.data, at, (x + y) % (6 * ratio) < 1.4 * ratio ? ink : ground, 0);
-        } else {
-          put(image.data, at, colours, rampIndex(shown));
-        }
-      }
-    }
+    const to = Math.round((top + plot.layout.heights[row]!) * ratio) - gap;
+    const shown = rowPixels(cells, layer, spans, plot.scale!);
+    fillRow(pixels, shown, from, to, colours, ratio, dark);
   });
-  context.putImageData(image, 0, 0);
+  canvas.getContext("2d")?.putImageData(image, 0, 0);
 }
 
-function put(to: Uint8ClampedArray, at: number, from: ArrayLike<number>, index: number): void {
-  to[at] = from[index]!;
-  to[at + 1] = from[index + 1]!;
-  to[at + 2] = from[index + 2]!;
-  to[at + 3] = 255;
+function palette(plot: Plot, theme: Theme): Uint32Array {
+  const ramp = RAMPS[theme][plot.scale!.ramp];
+  return Uint32Array.from({ length: 256 }, (_, i) =>
+    pixel(ramp[i * 3]!, ramp[i * 3 + 1]!, ramp[i * 3 + 2]!),
+  );
+}
+
+/** One line of pixels, repeated; only a hatch differs from line to line. */
+function fillRow(
+  pixels: Uint32Array,
+  shown: Float32Array,
+  from: number,
+  to: number,
+  colours: Uint32Array,
+  ratio: number,
+  dark: boolean,
+): void {
+  const width = shown.length;
+  const line = Uint32Array.from(shown, (value) =>
+    value === BLANK || value === BROKEN ? 0 : colours[Math.round(value * 255)]!,
+  );
+  const hatch = HATCH[dark ? "dark" : "light"];
+  const broken = shown.indexOf(BROKEN);
+  for (let y = from; y < to; y++) {
+    pixels.set(line, y * width);
+    for (let x = broken; x >= 0 && x < width; x++) {
+      if (shown[x] !== BROKEN) continue;
+      const inked = (x + y) % (6 * ratio) < 1.4 * ratio;
+      pixels[y * width + x] = inked ? hatch.ink : hatch.ground;
+    }
+  }
 }

@@ -8,7 +8,7 @@ import type { Point, State, Store } from "../state";
 import { h, refill } from "./element";
 import { gutter, layerOf, weights } from "./gutter";
 import { key } from "./heads";
-import { paintHeat } from "./heat";
+import { heatCanvas, paintHeat } from "./heat";
 import { legend } from "./legend";
 import { markElements, signs } from "./marks";
 import { metricChoice } from "./metricchoice";
@@ -66,11 +66,12 @@ function heatmap(
   store: Store,
   retry: () => void,
 ) {
-  const canvas = h("canvas", { style: `height:${plot.layout.total}px` });
+  const canvas = heatCanvas(column);
+  canvas.style.height = `${plot.layout.total}px`;
   const numbers = h("div.marks");
   const stepLine = h("div.cursor-step");
   const rowBand = h("div.cursor-row");
-  const readout = h("div.readout", { "aria-live": "polite", id: `readout-${index}` });
+  const readout = h("div.readout", { id: `readout-${index}` });
   const area = h(
     "div.area",
     {
@@ -109,6 +110,8 @@ function heatmap(
       rowBand.hidden = row < 0;
       rowBand.style.transform = `translateY(${plot.layout.tops[row] ?? 0}px)`;
       rowBand.style.height = `${(plot.layout.heights[row] ?? 1) - 1}px`;
+      // Only the map that has the focus speaks; a moving pointer would never let it finish.
+      readout.setAttribute("aria-live", document.activeElement === area ? "polite" : "off");
       refill(readout, key(index), ...reading(column, plot, at));
     },
   };

@@ -30,12 +30,17 @@ export function markElements(column: PlotColumn, plot: Plot, width: number): HTM
     const numbered = here.filter((mark) => mark.main);
     const placed = spread(numbered.map(x), MARK, width);
     const top = plot.layout.tops[row]! + (plot.layout.heights[row]! - 1) / 2;
-    return here.map((mark) => {
-      const left = mark.main ? placed[numbered.indexOf(mark)]! : x(mark);
-      const style = `left:${left}px;top:${top}px`;
-      if (!mark.main) return h("i.mark-dot", { style });
-      const about = found[mark.number - 1]!.findings.some((f) => f.metric === plot.metric?.name);
-      return h(about ? "b.number.mark" : "b.number.mark.elsewhere", { style }, String(mark.number));
-    });
+    const at = (left: number) => ({ style: `left:${left}px;top:${top}px` });
+    const free = (left: number) => placed.every((other) => Math.abs(other - left) > MARK / 2);
+    const dots = here.filter((mark) => !mark.main && free(x(mark)));
+    return [
+      ...dots.map((mark) => h("i.mark-dot", at(x(mark)))),
+      ...numbered.map((mark, i) => {
+        const { findings } = found[mark.number - 1]!;
+        const here = findings.some((finding) => finding.metric === plot.metric?.name);
+        const name = here ? "b.number.mark" : "b.number.mark.elsewhere";
+        return h(name, at(placed[i]!), String(mark.number));
+      }),
+    ];
   });
 }

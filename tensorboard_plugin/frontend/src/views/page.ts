@@ -15,6 +15,9 @@ import type { Panel } from "./panel";
 import { rail } from "./rail";
 import { verdicts } from "./verdicts";
 
+/** Answers that come within this time are drawn together: each redraws what all runs share. */
+const TOGETHER_MS = 60;
+
 type Keys = readonly (keyof State)[];
 
 /** What each part is drawn from. The cursor is not among it: it only moves lines. */
@@ -53,10 +56,7 @@ export function page(store: Store, retry: () => void): HTMLElement {
     if (changed(RAIL)) side.update(state);
     if (changed(BAR)) refill(top, bar(state, store));
     if (changed(FRAME)) frame(state, message, body, retry);
-    body.style.setProperty("--n", String(Math.max(1, state.shown.length)));
-    body.classList.toggle("crowded", state.shown.length > 3);
-    element.classList.toggle("folded", !state.railOpen);
-    document.documentElement.dataset.theme = state.dark ? "dark" : "light";
+    if (changed(RAIL)) dress(state, element, body);
     if (changed(CARDS)) refill(cards, heads(state), verdicts(state, store, retry));
     if (changed(PLOTS)) {
       plot = buildPlot(sources(state), state.metric);
@@ -72,7 +72,21 @@ export function page(store: Store, retry: () => void): HTMLElement {
     if (changed([...PLOTS, ...CAMS, ...CURSOR])) moveCursor();
   };
 
-  store.listen((state, changed) => draw(state, (keys) => keys.some((key) => changed.has(key))));
+  const waiting = new Set<keyof State>();
+  let timer = 0;
+  const flush = () => {
+    const changed = new Set(waiting);
+    waiting.clear();
+    clearTimeout(timer);
+    timer = 0;
+    draw(store.get(), (keys) => keys.some((key) => changed.has(key)));
+  };
+  store.listen((_, changed) => {
+    changed.forEach((key) => waiting.add(key));
+    const onlyData = [...changed].every((key) => key === "loaded");
+    if (!onlyData) flush();
+    else if (!timer) timer = window.setTimeout(flush, TOGETHER_MS);
+  });
   listenToKeys(store, () => plot, point, side.focusFilter);
   new ResizeObserver(() =>
     [...panels, ...(camera ? [camera] : [])].forEach((panel) => panel.paint()),
@@ -81,6 +95,15 @@ export function page(store: Store, retry: () => void): HTMLElement {
   setInterval(() => tick(store.get(), element), 1000);
   draw(store.get(), () => true);
   return element;
+}
+
+/** What the style sheet needs to know. */
+function dress(state: State, element: HTMLElement, body: HTMLElement): void {
+  body.style.setProperty("--n", String(Math.max(1, state.shown.length)));
+  body.classList.toggle("crowded", state.shown.length > 3);
+  body.classList.toggle("single", state.shown.length === 1);
+  element.classList.toggle("folded", !state.railOpen);
+  document.documentElement.dataset.theme = state.dark ? "dark" : "light";
 }
 
 /** Shows the page, or what stands in its place; a failure hides nothing that is there. */

@@ -14,13 +14,15 @@ export function reading(column: PlotColumn, plot: Plot, at: Point): (Node | stri
   const row = plot.layers.indexOf(at.layer ?? "");
   const layer = column.rows[row] ?? -1;
   if (!run) return [h("span.quiet", null, "Loading …")];
-  if (!metric || !cells || row < 0) return [h("span.quiet", null, metric?.not_measured ?? "")];
+  if (metric?.not_measured || row < 0) return [h("span.quiet", null, metric?.not_measured ?? "")];
+  if (!metric || !cells) return [h("span.quiet", null, metric ? "Loading …" : "")];
   const where = h("code", null, at.layer ?? "");
   if (layer < 0) return [h("span.quiet", null, "not in this model"), where];
   const ended = at.step > cells.end;
   const cell = ended ? cells.steps.length - 1 : cellAt(cells, at.step);
   if (cell < 0) return [h("span.quiet", null, "not measured yet"), where];
-  const exempt = exemption(run, metric, at.layer!);
+  const measured = !Number.isNaN(cells.value(cell, layer));
+  const exempt = measured && exemption(run, metric, at.layer!);
   const when = !ended ? "at step" : run.finished ? "at its end, step" : "newest, step";
   const step = `${when} ${formatCount(cells.steps[cell]!)}`;
   return [

@@ -1,6 +1,7 @@
 /** One card per run: the verdict, what to try first, what was found. */
 
 import type { Run, Verdict } from "../api";
+import { formatCount, formatShare, plural } from "../model/number";
 import type { State, Store } from "../state";
 import { copyButton } from "./copy";
 import { type Child, h, prose } from "./element";
@@ -32,16 +33,18 @@ function card(state: State, store: Store, name: string, retry: () => void): HTML
   const summary = state.runs?.find((run) => run.run === name);
   const slot = state.loaded.get(name)?.run ?? {};
   const verdict = slot.value?.verdict ?? summary?.verdict;
+  // With nothing to fix the tally follows the summary; otherwise the tables stand in one line.
+  const wellDone = !verdict?.try_first && slot.value?.findings.length === 0;
   return h(
-    "article.card",
+    wellDone ? "article.card.well" : "article.card",
     { "aria-label": name },
     summary?.error
       ? problem("This recording cannot be read", summary.error)
       : verdict
         ? title(verdict)
         : waiting(),
-    verdict && h("p.summary", null, prose(verdict.summary)),
-    verdict?.try_first ? tryFirst(verdict.try_first, name) : h("div"),
+    verdict ? h("p.summary", null, prose(verdict.summary)) : h("div"),
+    verdict?.try_first ? tryFirst(verdict.try_first, name) : wellDone ? null : h("div"),
     slot.failure && !slot.value
       ? problem("This run could not be fetched", slot.failure, retry)
       : slot.value
@@ -80,8 +83,21 @@ function breakable(code: string): Child[] {
 /** How the run was made and watched: what one looks up, not what one reads. */
 function recorded(run: Run): HTMLElement {
   const settings = Object.entries(run.model.settings)
-    .filter(([, value]) => value !== null)
+    .filter(([, value]) => value !== null && value !== false && value !== 0)
     .map(([name, value]) => `${name.replaceAll("_", " ")} ${value}`);
   const made = [run.model.optimizer, ...settings, run.model.loss].filter(Boolean).join(" · ");
-  return h("p.recorded", { title: made }, made);
+  const { every, probe_every: probeEvery } = run.monitor;
+  const watched = [
+    `recorded every ${plural(every, "step")}`,
+    run.probe_samples > 0 &&
+      `${plural(run.probe_samples, "probe sample")} every ${formatCount(probeEvery)}`,
+    run.cost && `monitor ${formatShare(run.cost.share)} of the time`,
+  ];
+  const versions = Object.entries(run.versions).map(([name, version]) => `${name} ${version}`);
+  return h(
+    "div.recorded",
+    { title: versions.join("\n") },
+    h("p", null, made),
+    h("p", null, prose(watched.filter(Boolean).join(" · "))),
+  );
 }
