@@ -76,6 +76,8 @@ export interface Finding {
   why: string;
   advice: string[];
   source: string;
+  /** The finding of which this one is probably a consequence. */
+  follows: { rule: string; layer: string | null } | null;
 }
 
 export interface Rule {
@@ -207,7 +209,7 @@ export async function fetchCams(run: string): Promise<Cams> {
 const LAYER = "name type shape parameters trainable activation role inputs";
 const METRIC = "name title scale source nonfinite about not_measured limits";
 const FINDING =
-  "rule title severity layer step evidence message value limit metric why advice source";
+  "rule title severity layer step evidence message value limit metric why advice source follows";
 const RULE = "id title outcome reason step exempt";
 const RUN =
   "run recording start_time last_time last_step finished verdict counts model metrics steps " +

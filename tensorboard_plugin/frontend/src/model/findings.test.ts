@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Finding, Rule } from "../api";
-import { exemptions, marks, place, problems, spread, tally, worstOf } from "./findings";
+import { exemptions, marks, place, problems, sourceOf, spread, tally, worstOf } from "./findings";
 
 const finding = (
   rule: string,
@@ -21,6 +21,7 @@ const finding = (
   why: "",
   advice: [],
   source: "",
+  follows: null,
 });
 
 const found = [
@@ -45,6 +46,14 @@ test("only the worst finding of a problem carries its number", () => {
     [1, "c", 20, false],
     [2, "a", 60, true],
   ]);
+});
+
+test("what follows from another problem names it", () => {
+  const starved = { ...finding("starved", "a", 60), follows: { rule: "dead", layer: "b" } };
+  const all = problems([found[0]!, starved]);
+  expect(sourceOf(all[1]!, all)?.number).toBe(1);
+  expect(sourceOf(all[0]!, all)).toBeUndefined();
+  expect(sourceOf(problems([starved])[0]!, problems([starved]))).toBeUndefined();
 });
 
 test("marks move apart and stay inside", () => {

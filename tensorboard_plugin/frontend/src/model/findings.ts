@@ -43,6 +43,12 @@ export function place(problem: Problem): string {
   return [...layers][0] ?? "";
 }
 
+/** The problem that the worst finding of this one follows from, if it is among them. */
+export function sourceOf(problem: Problem, all: readonly Problem[]): Problem | undefined {
+  const source = problem.findings[0].follows;
+  return all.find((other) => other !== problem && other.rule === source?.rule);
+}
+
 export interface Mark {
   number: number;
   severity: Severity;

@@ -1,14 +1,14 @@
 /** The table of findings of one run: worst first, each unfolds in place. */
 
 import type { Finding, Rule, Run } from "../api";
-import { exemptions, place, type Problem, problems, tally } from "../model/findings";
-import { formatCount, plural } from "../model/number";
+import { exemptions, place, type Problem, problems, sourceOf, tally } from "../model/findings";
+import { formatCount } from "../model/number";
 import type { State, Store } from "../state";
 import { type Child, h, prose } from "./element";
 import { glyph } from "./glyph";
 
 const FEW = 3;
-const MANY_LAYERS = 8;
+const MANY_LAYERS = 3;
 
 export function findingsTable(run: Run, state: State, store: Store): HTMLElement {
   const found = problems(run.findings);
@@ -19,7 +19,7 @@ export function findingsTable(run: Run, state: State, store: Store): HTMLElement
     found.length || all ? "div.findings" : "div.findings.none",
     null,
     found.length > 0 && tableHead(),
-    found.slice(0, found.length - hidden).map((problem) => row(run, problem, state, store)),
+    found.slice(0, found.length - hidden).map((problem) => row(run, problem, found, state, store)),
     all &&
       h(
         "div.rest",
@@ -46,7 +46,8 @@ const tableHead = () =>
     h("span", null, "Since"),
   );
 
-function row(run: Run, problem: Problem, state: State, store: Store): HTMLElement {
+function row(run: Run, problem: Problem, all: Problem[], state: State, store: Store): HTMLElement {
+  const source = sourceOf(problem, all);
   const name = `${run.run}\n${problem.rule}`;
   const open = state.open.has(name);
   const worst = problem.findings[0];
@@ -64,6 +65,8 @@ function row(run: Run, problem: Problem, state: State, store: Store): HTMLElemen
         problem.title,
         " ",
         h(problem.findings.length > 1 ? "span.place" : "code", null, place(problem)),
+        source &&
+          h("span.follows", null, "follows from ", h("b.number", null, String(source.number))),
       ),
       h("span.evidence", { title: worst.evidence }, worst.evidence),
       h(
@@ -72,13 +75,18 @@ function row(run: Run, problem: Problem, state: State, store: Store): HTMLElemen
         formatCount(problem.step),
       ),
     ),
-    open && detail(problem, state, store),
+    open && detail(problem, source, state, store),
   );
 }
 
-function detail(problem: Problem, state: State, store: Store): HTMLElement {
+function detail(
+  problem: Problem,
+  source: Problem | undefined,
+  state: State,
+  store: Store,
+): HTMLElement {
   const [worst] = problem.findings;
-  const more = problem.findings.length - MANY_LAYERS;
+  const others = problem.findings.slice(MANY_LAYERS);
   return h(
     "div.detail",
     null,
@@ -87,7 +95,24 @@ function detail(problem: Problem, state: State, store: Store): HTMLElement {
       null,
       problem.findings.slice(0, MANY_LAYERS).map((f) => evidence(f, state, store)),
     ),
-    more > 0 && h("p.quiet", null, `and ${plural(more, "more layer")}`),
+    others.length > 0 &&
+      h(
+        "p.others",
+        null,
+        "Also in ",
+        others.map((f) => layerButton(f, state, store)),
+      ),
+    source &&
+      part(
+        "Follows from",
+        h(
+          "p",
+          null,
+          h("b.number", null, String(source.number)),
+          ` ${source.title} `,
+          h("code", null, place(source)),
+        ),
+      ),
     worst.why && part("Why it matters", h("p", null, prose(worst.why))),
     worst.advice.length > 0 &&
       part(
@@ -128,6 +153,19 @@ function evidence(finding: Finding, state: State, store: Store): HTMLElement {
         ` · since step ${formatCount(finding.step)}`,
       ),
     ),
+  );
+}
+
+function layerButton(finding: Finding, state: State, store: Store): HTMLElement {
+  const words = `${finding.evidence}, since step ${formatCount(finding.step)}. Show in heat map`;
+  return h(
+    "button.link",
+    {
+      "data-key": `go ${finding.rule} ${finding.layer} ${finding.step}`,
+      title: words,
+      onclick: () => show(finding, state, store),
+    },
+    h("code", null, finding.layer ?? "the whole model"),
   );
 }
 
