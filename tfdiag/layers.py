@@ -215,15 +215,20 @@ def _name(value: Any) -> str | None:
 
 
 def _settings(model: keras.Model, optimizer: Any) -> dict[str, Any]:
-    settings: dict[str, Any] = {
-        "model": model.name,
-        "parameters": sum(math.prod(weight.shape) for weight in model.weights),
-        "jit_compile": bool(getattr(model, "jit_compile", False)),
-    }
-    if optimizer is not None:
-        for key, value in optimizer.get_config().items():
-            if isinstance(value, str | int | bool) and key != "name":
-                settings[key] = value
-            elif isinstance(value, float):
-                settings[key] = float(f"{value:.6g}")  # 0.001, not 0.0010000000474974513
+    """Returns the settings that users tell runs apart by; what is off is left out."""
+    settings: dict[str, Any] = {}
+    config = optimizer.get_config() if optimizer is not None else {}
+    if not config.get("use_ema"):
+        config.pop("ema_momentum", None)
+    for key, value in config.items():
+        if isinstance(value, dict):  # a schedule, an inner optimizer
+            settings[key] = str(value.get("class_name", key))
+        elif isinstance(value, float):
+            settings[key] = float(f"{value:.6g}")  # 0.001, not 0.0010000000474974513
+        elif isinstance(value, str | int) and value is not False and key != "name":
+            settings[key] = value
+    if getattr(model, "jit_compile", False):
+        settings["jit_compile"] = True
+    settings["parameters"] = sum(math.prod(weight.shape) for weight in model.weights)
+    settings["model"] = model.name
     return settings
