@@ -1,0 +1,133 @@
+"""The Health tab in Chromium, in a real TensorBoard, on the demo's runs and on odd ones."""
+
+import re
+import time
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.recordings import record
+from tests.tensorboards import tensorboard
+from tfdiag import check, load, report
+
+pytestmark = [pytest.mark.browser, pytest.mark.tensorflow]
+
+RUNS = ("healthy", "dying-relu", "exploding")
+HOSTILE = ("<img src=x onerror=alert(1)>", "a&b=c?d#e%2f+\"'", "ünï·コード 🩺")
+
+
+def test_every_run_has_the_verdict_and_the_findings_of_its_rules(tab, each_address, demo):
+    tab.open(each_address)
+    for run in RUNS:
+        judged = check(load(demo / run))
+        expect(tab.verdict(run)).to_contain_text(report.verdict(judged).title)
+        rows = tab.findings(run)
+        expect(rows).to_have_count(len({f.rule for f in judged.findings if f.severity != "watch"}))
+    expect(tab.verdict("healthy")).to_contain_text("Healthy")
+    expect(tab.findings("dying-relu").first).to_contain_text("Dead ReLU dense")
+    expect(tab.findings("dying-relu").first).to_have_accessible_name(re.compile("Critical"))
+    exploding = tab.findings("exploding")
+    expect(exploding.filter(has_text="Exploding gradient")).to_have_count(1)
+    expect(exploding.filter(has_text="NaN loss")).to_have_count(1)
+
+
+def test_a_finding_tells_evidence_reason_and_remedy(tab, address, demo):
+    tab.open(address)
+    tab.findings("dying-relu").filter(has_text="Dead ReLU").click()
+    (finding, *_) = check(load(demo / "dying-relu")).findings
+    card = tab.card("dying-relu")
+    expect(card).to_contain_text(finding.message)
+    for title in ("Why it matters", "What to do", "Source"):
+        expect(card.get_by_role("heading", name=title)).to_be_visible()
+    expect(card.get_by_role("link")).to_have_attribute("href", re.compile("^https://arxiv"))
+
+
+def test_a_cell_is_read_out_under_the_pointer(tab, each_address, demo):
+    tab.open(each_address)
+    expect(tab.measure("Dead units")).to_have_attribute("aria-pressed", "true")
+    tab.settle()
+    told = tab.point_at("dying-relu", "dense", 0.5)
+    assert "100 %" in told and "dense" in told
+    step = int(re.search(r"step (\d+)", told)[1])
+    assert step in load(demo / "dying-relu").steps
+    assert "step" in tab.readout("healthy").inner_text()  # all runs are read at the same step
+    assert "NaN" in tab.point_at("exploding", "conv_1", 0.9)
+    assert "no ReLU" in tab.point_at("healthy", "pool", 0.5)
+
+
+def test_another_measure_is_drawn_and_kept_in_the_address(tab, each_address):
+    tab.open(each_address)
+    expect(tab.heat_map("healthy")).to_have_accessible_name(re.compile("^Dead units of"))
+    tab.measure("Gradient RMS").click()
+    expect(tab.heat_map("healthy")).to_have_accessible_name(re.compile("^Gradient RMS of"))
+    tab.settle()
+    assert tab.colours("healthy") > 20
+    assert re.search(r"0\.\d|e-\d", tab.point_at("healthy", "conv_1", 0.3))
+    assert "p.tfdiag.metric=gradient_rms" in tab.page.url
+    tab.page.reload()
+    expect(tab.measure("Gradient RMS")).to_have_attribute("aria-pressed", "true")
+
+
+def test_theme_follows_tensorboard(tab, each_address):
+    tab.open(each_address)
+    expect(tab.heat_map("exploding")).to_be_visible()
+    assert tab.brightness() > 180
+    tab.page.get_by_role("button", name="Menu for changing light or dark theme").click()
+    tab.page.get_by_role("menuitem", name="Dark").click()
+    expect(tab.frame.locator("html")).to_have_css("color-scheme", "dark")
+    assert tab.brightness() < 90
+    assert tab.colours("healthy") > 3
+
+
+def test_runs_are_chosen_by_check_boxes(tab, address):
+    tab.open(address)
+    expect(tab.card("healthy")).to_be_visible()
+    for run in ("healthy", "exploding"):
+        tab.frame.get_by_role("checkbox", name=f"Show {run},").uncheck()
+        expect(tab.card(run)).to_have_count(0)
+    expect(tab.heat_map("dying-relu")).to_be_visible()
+    tab.frame.get_by_role("checkbox", name="Show healthy,").check()
+    expect(tab.heat_map("healthy")).to_be_visible()
+
+
+def test_grad_cam_is_shown_over_the_steps(tab, address):
+    tab.open(address)
+    region = tab.frame.get_by_role("region", name="Grad-CAM")
+    expect(region).to_contain_text("Grad-CAM of layer conv_3")
+    last = region.get_by_role("button", name=re.compile("^Step 405: "))
+    expect(last).to_have_count(len(RUNS))
+    first = region.get_by_role("button", name=re.compile("^Step 0: .*wrong"))
+    first.first.click()
+    expect(region).to_contain_text("step 0")
+    region.get_by_role("button", name=re.compile("^Probe image")).nth(1).click()
+    expect(region.get_by_role("button", name=re.compile("^Probe image")).nth(1)).to_have_attribute(
+        "aria-pressed", "true"
+    )
+
+
+def test_an_empty_folder_shows_how_to_begin_and_fills_by_itself(tab, tmp_path):
+    with tensorboard(tmp_path, "--reload_interval=1") as address:
+        tab.open(address)
+        expect(tab.frame.get_by_role("heading", name="No health data here yet")).to_be_visible()
+        code = tab.frame.get_by_role("code").first.inner_text()
+        compile(code, "the three lines", "exec")
+        assert "HealthMonitor" in code and "callbacks=" in code
+        live = {"start": time.time(), "finished": False, "cams": True}
+        for steps in (range(1, 4), range(4, 10)):
+            record(tmp_path / "live", steps, **live)
+            newest = tab.frame.get_by_text(f"live · step {steps[-1]}", exact=True)
+            expect(newest).to_be_visible(timeout=20_000)
+        expect(tab.verdict("live")).to_be_visible()
+
+
+def test_names_from_a_recording_are_text_and_nothing_else(tab, tmp_path):
+    for name in HOSTILE:
+        record(tmp_path / name, layers=(HOSTILE[0], "dense", "logits"), cams=True)
+    dialogs = []
+    tab.page.on("dialog", lambda dialog: dialogs.append(dialog.message) or dialog.dismiss())
+    with tensorboard(tmp_path, runs=len(HOSTILE)) as address:
+        tab.open(address)
+        for name in HOSTILE:
+            expect(tab.verdict(name)).to_contain_text("dense died at step 3")
+            assert HOSTILE[0] in tab.point_at(name, HOSTILE[0], 0.5)
+    assert dialogs == []
