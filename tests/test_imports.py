@@ -23,13 +23,15 @@ PICTURE = {
     "tfdiag.storage": "architecture errors trace",
     "tfdiag.report": "rules trace",
     "tfdiag.layers": "architecture",
-    "tfdiag.probe": "errors",
+    "tfdiag.probe": "",
     "tfdiag.capture": "statistics",
     "tfdiag.forward": "layers probe statistics",
     "tfdiag.explain": "architecture errors forward",
-    "tfdiag.gallery": "architecture errors explain picture probe storage.schema storage.writer",
-    "tfdiag.recording": "architecture capture errors explain forward gallery layers metrics "
-    "picture probe report rules statistics storage.schema storage.writer trace",
+    "tfdiag.gallery": "architecture errors explain picture probe",
+    "tfdiag.instruments": "architecture capture errors forward gallery layers metrics probe "
+    "statistics",
+    "tfdiag.recording": "capture forward instruments metrics probe report rules storage.schema "
+    "storage.writer trace",
     "tfdiag.callbacks": "errors metrics probe recording rules",
     "tfdiag.demo": "callbacks errors report storage.reader tfdiag",
     "tfdiag.cli": "demo errors report rules storage.reader tfdiag",
@@ -39,7 +41,10 @@ PICTURE = {
 #: What may know that there is a Keras.
 WITH_KERAS = {
     f"tfdiag.{name}"
-    for name in "layers probe capture forward explain gallery recording callbacks demo".split()
+    for name in (
+        *("layers", "capture", "forward", "explain", "gallery", "instruments"),
+        *("recording", "callbacks", "demo"),
+    )
 }
 
 #: What TensorBoard, the command line and a notebook on a small machine load.

@@ -27,7 +27,7 @@ class _Part(keras.callbacks.Callback):
         _check_backend()
         self.log_dir = _checked_log_dir(log_dir)
         self._request = request
-        self._recording: Recording | None = None
+        self._recording: Recording  # of the log_dir, from set_model on
 
     def set_model(self, model: keras.Model) -> None:
         super().set_model(model)

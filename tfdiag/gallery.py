@@ -12,7 +12,6 @@ from tfdiag import explain, picture
 from tfdiag.architecture import Architecture
 from tfdiag.errors import TfdiagError
 from tfdiag.probe import ProbeSet
-from tfdiag.storage.writer import RunWriter
 
 
 class Gallery:
@@ -57,23 +56,26 @@ class Gallery:
             "samples": [{"name": str(row), "true": int(true[row])} for row in rows],
         }
 
-    def write(self, writer: RunWriter, step: int) -> None:
-        """Takes the maps of the model as it is now and records them."""
+    def snapshot(self) -> dict[str, Any]:
+        """Takes the maps of the model as it is now.
+
+        Returns:
+            What `RunWriter.cams` takes: content, maps, predictions, images, pngs.
+        """
         cams = self._tap.run(self._x, self._true)
         predicted = np.where(cams.predicted < 0, np.nan, cams.predicted)
         predictions = np.stack([predicted, cams.confidence, cams.true_confidence], axis=1)
         names = [sample["name"] for sample in self._content["samples"]]
-        writer.cams(
-            step,
-            content=self._content,
-            maps=cams.maps.astype(np.float16),
-            predictions=predictions.astype(np.float32),
-            images=self._images,
-            pngs={
+        return {
+            "content": self._content,
+            "maps": cams.maps.astype(np.float16),
+            "predictions": predictions.astype(np.float32),
+            "images": self._images,
+            "pngs": {
                 name: picture.overlay(image, maps[0])
                 for name, image, maps in zip(names, self._images, cams.maps, strict=True)
             },
-        )
+        }
 
 
 def _classes(architecture: Architecture) -> int:

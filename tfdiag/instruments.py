@@ -51,6 +51,7 @@ class Instruments:
 
     Attributes:
         not_measured: measure's name to the reason why there is none of it.
+        gallery: the probe images with Grad-CAM, once attached; None if there are none.
     """
 
     def __init__(
@@ -66,8 +67,9 @@ class Instruments:
         self._model = model
         self._probe = probe
         self._images, self._layer = images, layer
+        self._architecture: Architecture | None = None
         self._training = TrainingTap(model) if gradients else None
-        self._gallery: Gallery | None = None
+        self.gallery: Gallery | None = None
         self._find_layers()
         for metric in METRICS:
             if metric.source == TRAINING and not gradients:
@@ -103,8 +105,8 @@ class Instruments:
             ValueError: if the probe set does not fit the model, or it has no such layer as
                 Grad-CAM is to look at.
         """
-        sums = self._first_look() if self._probe is not None else None
-        self._gallery = self._make_gallery()
+        sums = self._first_look(self._probe) if self._probe is not None else None
+        self.gallery = self._make_gallery()
         if self._training is not None:
             self._training.attach()
         return sums
@@ -159,14 +161,10 @@ class Instruments:
             found.series.update({f"probe_{name}": value for name, value in sums.logs.items()})
         return found
 
-    def gallery(self) -> Gallery | None:
-        """Returns the images with Grad-CAM; None if there are none."""
-        return self._gallery
-
     def _find_layers(self) -> None:
         self._layers = recorded_layers(self._model)
         self._forward = ForwardTap(self._model, self._layers)
-        self._architecture: Architecture | None = None
+        self._architecture = None
         self._owners: dict[int, int] = {}
 
     def _find_new_layers(self) -> bool:
@@ -176,11 +174,11 @@ class Instruments:
         self._find_layers()
         return True
 
-    def _first_look(self) -> ProbeSums:
-        check_fits(self._probe, self._model)
+    def _first_look(self, probe: ProbeSet) -> ProbeSums:
+        check_fits(probe, self._model)
         try:
-            sums = self._forward.run(self._probe)
-            return self._forward.run(self._probe) if self._find_new_layers() else sums
+            sums = self._forward.run(probe)
+            return self._forward.run(probe) if self._find_new_layers() else sums
         except Exception as error:
             raise ValueError(
                 f"The model cannot be tested on the probe set: {error}\nPrepare `probe` exactly as "

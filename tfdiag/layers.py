@@ -100,14 +100,14 @@ def activation_name(layer: keras.layers.Layer) -> str | None:
     """
     if isinstance(layer, keras.layers.ReLU):
         return "leaky_relu" if layer.negative_slope else "relu"
-    for kind, name in (
+    for kind, own in (
         (keras.layers.LeakyReLU, "leaky_relu"),
         (keras.layers.PReLU, "leaky_relu"),
         (keras.layers.ELU, "elu"),
         (keras.layers.Softmax, "softmax"),
     ):
         if isinstance(layer, kind):
-            return name
+            return own
     name = _name(getattr(layer, "activation", None))
     return None if name == "linear" else name
 
@@ -193,8 +193,8 @@ def _output_names(
 ) -> set[str]:
     """Returns the layers whose values leave the model: its logits too, not only its softmax."""
     names = {id(layer): name for name, layer in layers.items()}
-    found = {_recorded_source(tensor, names) for tensor in getattr(model, "outputs", None) or ()}
-    found.discard(None)
+    sources = [_recorded_source(tensor, names) for tensor in getattr(model, "outputs", None) or ()]
+    found = {source for source in sources if source is not None}
     if not found:  # a subclassed model has no graph: the last layer with weights is its head
         weighted = [name for name, layer in layers.items() if layer.weights]
         last = list(layers)[list(layers).index(weighted[-1]) :] if weighted else list(layers)[-1:]

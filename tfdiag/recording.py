@@ -107,6 +107,9 @@ class Recording:
         self._gathering = False  # callbacks are joining, training has not begun
         self._driver: Any = None  # the callback that drives, while training
         self._model: keras.Model | None = None
+        self._sampling = False  # the coming execution is a sampled one
+        self._forced = False  # the coming step is measured, due or not
+        self._alarmed = False  # the loss was not finite
         self._layers: tuple[str, ...] = ()
         self._rows = TraceRows()
         self._announced: set[tuple[str, str | None, str]] = set()
@@ -250,9 +253,8 @@ class Recording:
         self, taken: StepSums | None, sums: ProbeSums | None, logs: Mapping[str, Any]
     ) -> None:
         self._write(self._instruments.measure(taken, sums, logs))
-        gallery = self._instruments.gallery()
-        if sums is not None and gallery is not None:
-            gallery.write(self._writer, self._step)
+        if sums is not None and self._instruments.gallery is not None:
+            self._writer.cams(self._step, **self._instruments.gallery.snapshot())
 
     def _write(self, found: Measurement) -> None:
         now = time.time()

@@ -144,8 +144,9 @@ def probe_measures(
     finite = measures["output_nonfinite"] == 0  # nan where the layer did not run
     dead = np.full(len(sums), np.nan, np.float32)
     flat = np.full(len(sums), np.nan, np.float32)
-    for layer in np.flatnonzero(finite):
-        largest, often = unit_max[layer], saturated[layer]
+    for layer, (largest, often) in enumerate(zip(unit_max, saturated, strict=True)):
+        if not finite[layer]:
+            continue
         if largest is not None:
             dead[layer] = dead_fraction(largest)
         if often is not None:
