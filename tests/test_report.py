@@ -176,6 +176,33 @@ def test_dead_from_the_start_is_not_blamed_on_a_step():
     assert report.verdict(check(traces.saturated(0))).title == "dense_1 starts saturated"
 
 
+def from_first_step(run):
+    """Returns `run` with its second record at step 1: the first step is always sampled."""
+    return replace(run, steps=np.where(run.steps == traces.EVERY, 1, run.steps))
+
+
+def test_nan_from_the_start_is_not_blamed_on_the_learning_rate():
+    judged = report.verdict(check(from_first_step(traces.not_finite(0, "dense"))))
+    assert judged.title == "NaN loss from the start"
+    assert judged.summary.startswith("dense gives NaN or Inf before any training")
+    assert judged.try_first.text.startswith("Look for NaN, Inf and very large values in inputs")
+
+
+def test_a_gradient_that_was_always_huge_is_a_matter_of_scale():
+    run = traces.with_series(traces.stuck(), gradient_norm=1e6)
+    judged = report.verdict(check(from_first_step(run)))
+    assert judged.summary.startswith("Probably the scale of the data")
+    assert judged.try_first.text.startswith("Scale inputs, and the targets")
+
+
+def test_a_learning_rate_that_moves_is_not_assigned():
+    decaying = traces.with_series(traces.dying(), learning_rate=np.linspace(0.1, 0.01, 31))
+    assert report.verdict(check(decaying)).try_first.code == "SGD(learning_rate=0.01)"
+    steady = traces.with_series(traces.dying(), learning_rate=0.1)
+    code = report.verdict(check(steady)).try_first.code
+    assert code == "model.optimizer.learning_rate = 0.01"
+
+
 def risen(run, at=200, before=0.1, after=30.0):
     """Returns `run` with a learning rate that rises at step `at`."""
     return traces.with_series(run, learning_rate=np.where(run.steps >= at, after, before))

@@ -65,6 +65,12 @@ CHAINS: tuple[Chain, ...] = (
         "Probably the learning rate: it rose from {limit} to {value} by step {step}",
     ),
     Chain(
+        exploding_gradient,
+        lambda f: f.step <= 1,
+        (*SUDDEN, *_STARVED),
+        "Probably the scale of the data: the gradient was huge from the start ({evidence})",
+    ),
+    Chain(
         dead_relu,
         _from_start,
         _STARVED,
@@ -89,6 +95,12 @@ CHAINS: tuple[Chain, ...] = (
         lambda f: True,
         (nonfinite_loss, nonfinite_tensor, dead_relu, saturated_activation, *_STARVED),
         "Probably the gradient exploded first, at step {step} ({evidence})",
+    ),
+    Chain(
+        nonfinite_tensor,
+        lambda f: f.severity == "critical" and f.step == 0,
+        (nonfinite_loss,),
+        "{layer} gives NaN or Inf before any training: initial weights or inputs",
     ),
     Chain(
         nonfinite_tensor,

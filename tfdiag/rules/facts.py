@@ -19,9 +19,9 @@ def facts(trace: Trace) -> dict[str, Any]:
     Returns:
         A dictionary with "layers" and "records" (their numbers), "loss" (name of the series
         that the next two are of, or None), "loss_first" and "loss_last" (finite, or nan),
-        "learning_rate_first" and "learning_rate" (the last known; or nan), "optimizer" (name of
-        its class, or None) and "probe_gap" (steps from one look at the probe set to the next,
-        or nan).
+        "learning_rate" and "learning_rate_lowest" (the highest and the lowest, or nan: they
+        differ if something moves it), "optimizer" (name of its class, or None) and "probe_gap"
+        (steps from one look at the probe set to the next, or nan).
     """
     name = next((name for name in LOSSES if len(_finite(trace, name))), None)
     values = _finite(trace, name) if name else np.array([])
@@ -33,8 +33,8 @@ def facts(trace: Trace) -> dict[str, Any]:
         "loss": name,
         "loss_first": float(values[0]) if len(values) else float("nan"),
         "loss_last": float(values[-1]) if len(values) else float("nan"),
-        "learning_rate_first": float(rates[0]) if len(rates) else float("nan"),
-        "learning_rate": float(rates[-1]) if len(rates) else float("nan"),
+        "learning_rate": float(rates.max()) if len(rates) else float("nan"),
+        "learning_rate_lowest": float(rates.min()) if len(rates) else float("nan"),
         "optimizer": trace.architecture.optimizer,
         "probe_gap": float(np.median(np.diff(looks))) if len(looks) > 1 else float("nan"),
     }

@@ -29,6 +29,18 @@ from tfdiag.trace import Finding, Trace
     source="Pascanu et al. (2013), https://proceedings.mlr.press/v28/pascanu13.html; the "
     "limits are heuristics",
     verdict="{layer} exploded, step {step}",
+    cases=(
+        Case(
+            lambda finding: finding.step <= 1,  # the first gradient is that of the initial weights
+            "Huge gradient in {layer}",
+            (
+                "Scale inputs, and the targets of a regression, to mean 0 and deviation 1.",
+                "Average the loss over the batch instead of summing it.",
+                "Clip gradients: clipnorm=1.0 in the optimizer.",
+            ),
+            "y = (y - y_train.mean(axis=0)) / y_train.std(axis=0)",
+        ),
+    ),
     exempt=untrained,
     absent="no gradient",
 )
@@ -45,7 +57,8 @@ def exploding_gradient(
 
     A large norm alone proves nothing: sum-reduced losses, large batches and raw targets have
     it and train well. So it is only watched unless it also grew since the start or is
-    extreme, and the loss is poor. A run that turned NaN needs no patience: nothing finite is
+    extreme, and the loss is poor. What is extreme from the first step on did not explode: it
+    is a matter of scale. A run that turned NaN needs no patience: nothing finite is
     left to count.
 
     Args:
@@ -60,12 +73,13 @@ def exploding_gradient(
     if not measured.any():
         return
     start_level = float(np.median(total[measured][:patience]))
-    grown = total > max(norm, growth * start_level)
+    grown_limit = max(norm, growth * start_level)
+    grown = total > grown_limit
     lost = _lost(trace)
     loss = progress(trace)
-    for condition, limit in ((grown, max(norm, growth * start_level)), (total > extreme, extreme)):
-        if condition is not grown and not loss.poor:
-            continue
+    large = (total > extreme) & loss.poor
+    always = large[measured].all()
+    for condition, limit in ((grown & ~always, grown_limit), (large, extreme)):
         wanted = 1 if lost else patience
         row = streak_start(condition[:, None], measured[:, None], wanted, late)[0]
         if row >= 0:
@@ -88,11 +102,12 @@ def _explosion(
     energy = rms**2 * np.maximum(sizes, 1)
     layer = trace.layers[int(np.nanargmax(energy))] if np.isfinite(energy).any() else None
     end = ", then NaN" if lost else ""
+    since = "from the start" if step <= 1 else f"since step {step}"
     return Finding(
         severity="warn" if harmful else "watch",
         step=step,
-        message=f"The gradient's norm is {number(norm)}{end}, above {number(limit)} since step "
-        f"{step}; most of it is in {layer or 'no single layer'}.",
+        message=f"The gradient's norm is {number(norm)}{end}, above {number(limit)} {since}; "
+        f"most of it is in {layer or 'no single layer'}.",
         evidence=f"{number(norm)} > {number(limit)}",
         layer=layer,
         value=float(norm),

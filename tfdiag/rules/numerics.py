@@ -8,9 +8,16 @@ import numpy as np
 
 from tfdiag.rules.patience import streak_start
 from tfdiag.rules.rates import tenth
-from tfdiag.rules.rule import rule
-from tfdiag.rules.wording import count
+from tfdiag.rules.rule import Case, rule
+from tfdiag.rules.wording import count, since
 from tfdiag.trace import Finding, Trace
+
+_AT_ONCE = (
+    "Look for NaN, Inf and very large values in inputs and targets.",
+    "Start with smaller weights: kernel_initializer='he_normal' or 'glorot_uniform'.",
+    "Look for log(0) or a division by zero in the layers and in the loss.",
+)
+_LOOK = "np.isfinite(x_train).all(), abs(x_train).max()"
 
 
 @rule(
@@ -26,6 +33,14 @@ from tfdiag.trace import Finding, Trace
     source="Keras TerminateOnNaN, https://keras.io/api/callbacks/terminate_on_nan/",
     verdict="NaN loss since step {step}",
     code=tenth,
+    cases=(
+        Case(
+            lambda finding: finding.step <= 1,  # the first step's loss is that before it
+            "NaN loss from the start",
+            _AT_ONCE,
+            _LOOK,
+        ),
+    ),
 )
 def nonfinite_loss(trace: Trace) -> Iterator[Finding]:
     """Finds a training loss that is NaN or infinite.
@@ -40,7 +55,7 @@ def nonfinite_loss(trace: Trace) -> Iterator[Finding]:
         return
     first = lasting if lasting >= 0 else np.flatnonzero(bad > 0)[0]
     step = int(trace.steps[first])
-    message = f"The training loss is NaN or infinite since step {step}."
+    message = f"The training loss is NaN or infinite, {since(step)}."
     if lasting < 0:
         message = (
             f"The training loss was NaN or infinite in {count(times, 'record')}, first at step "
@@ -71,6 +86,7 @@ def nonfinite_loss(trace: Trace) -> Iterator[Finding]:
     "https://www.tensorflow.org/tensorboard/debugger_v2",
     verdict="NaN in {layer}, step {step}",
     code=tenth,
+    cases=(Case(lambda finding: finding.step == 0, "NaN in {layer} at start", _AT_ONCE, _LOOK),),
 )
 def nonfinite_tensor(trace: Trace, *, skips: int = 3) -> Iterator[Finding]:
     """Finds the first layer, from the input side, among those with NaN or Inf at first.
@@ -90,24 +106,24 @@ def nonfinite_tensor(trace: Trace, *, skips: int = 3) -> Iterator[Finding]:
     loss_lost = bool(loss[np.isfinite(loss)][-1:].any())
     gradients = _since(trace, "gradient_nonfinite", 1 if loss_lost else skips)
     harmful = loss_lost or bool((weights >= 0).any() or (gradients >= 0).any())
-    since = {
+    starts_of = {
         "weight_nonfinite": weights,
         "gradient_nonfinite": gradients,
         "output_nonfinite": outputs,
     }
-    rows = [row for starts in since.values() for row in starts[starts >= 0]]
+    rows = [row for starts in starts_of.values() for row in starts[starts >= 0]]
     if not rows:
         return
     first = min(rows)
     layer, metric = min(
         (int(np.flatnonzero(starts == first)[0]), metric)
-        for metric, starts in since.items()
+        for metric, starts in starts_of.items()
         if (starts == first).any()
     )
     step = int(trace.steps[first])
     entries = max(1, int(trace.columns[metric][first, layer]))
-    together = np.any([starts == first for starts in since.values()], axis=0).sum()
-    ever = np.any([starts >= 0 for starts in since.values()], axis=0).sum()
+    together = np.any([starts == first for starts in starts_of.values()], axis=0).sum()
+    ever = np.any([starts >= 0 for starts in starts_of.values()], axis=0).sum()
     yield Finding(
         severity="critical" if harmful else "watch",
         step=step,

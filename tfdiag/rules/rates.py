@@ -31,17 +31,22 @@ def tenth(finding: Finding, facts: Mapping[str, Any]) -> str | None:
     return setting(rate / 10, facts) if isinstance(rate, float) and rate > 0 else None
 
 
+def moves(facts: Mapping[str, Any]) -> bool:
+    """Returns True if the run's learning rate did not stay the same."""
+    return facts.get("learning_rate_lowest") != facts.get("learning_rate")
+
+
 def setting(rate: float, facts: Mapping[str, Any]) -> str:
     """Returns the code that sets a learning rate.
 
     Keras refuses to assign a rate that follows a schedule, and a callback would overwrite it:
     a rate that moved is set where the optimizer is made.
 
-    >>> setting(0.001, {"learning_rate_first": 0.1, "learning_rate": 0.1})
+    >>> setting(0.001, {"learning_rate_lowest": 0.1, "learning_rate": 0.1})
     'model.optimizer.learning_rate = 0.001'
-    >>> setting(0.1, {"learning_rate_first": 0.1, "learning_rate": 30.0, "optimizer": "SGD"})
+    >>> setting(0.1, {"learning_rate_lowest": 0.1, "learning_rate": 30.0, "optimizer": "SGD"})
     'SGD(learning_rate=0.1)'
     """
-    if facts.get("learning_rate_first") == facts.get("learning_rate"):
+    if not moves(facts):
         return f"model.optimizer.learning_rate = {rate:.3g}"
     return f"{facts.get('optimizer') or 'optimizer'}(learning_rate={rate:.3g})"

@@ -9,7 +9,7 @@ import numpy as np
 
 from tfdiag.rules.patience import last_measured, streak_start
 from tfdiag.rules.progress import progress
-from tfdiag.rules.rates import for_ratio, setting, tenth
+from tfdiag.rules.rates import for_ratio, moves, setting, tenth
 from tfdiag.rules.roles import no_kernel
 from tfdiag.rules.rule import Case, Limit, rule
 from tfdiag.rules.wording import number
@@ -18,7 +18,9 @@ from tfdiag.trace import Finding, Trace
 
 def _code(finding: Finding, facts: Mapping[str, Any]) -> str | None:
     known = facts.get("learning_rate")
-    rate = for_ratio(known, finding.value) if isinstance(known, float) else None
+    rate = None
+    if isinstance(known, float) and not moves(facts):  # or the ratio is that of another rate
+        rate = for_ratio(known, finding.value)
     if rate is None:
         return tenth(finding, facts) if finding.value > finding.limit else None
     return setting(rate, facts)
