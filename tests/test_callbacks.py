@@ -26,7 +26,8 @@ def held_out():
 
 
 def monitor(path, **options):
-    return tfdiag.HealthMonitor(path, probe=held_out(), **{"every": 3, "probe_every": 5, **options})
+    options = {"every": 3, "probe_every": 5, "gradcam": 0, **options}
+    return tfdiag.HealthMonitor(path, probe=held_out(), **options)
 
 
 def assert_same_state(one, other):
@@ -39,15 +40,19 @@ def assert_same_state(one, other):
             np.testing.assert_array_equal(a.numpy(), b.numpy(), err_msg=f"{name} {a.path}")
 
 
-@pytest.mark.parametrize("kind", keras_models.KINDS)
-@pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "jit"),
+    [*((kind, False) for kind in keras_models.KINDS), ("sequential", True), ("subclassed", True)],
+)
 def test_training_is_bit_for_bit_that_without_a_monitor(kind, jit, tmp_path):
     options = {"optimizer": keras.optimizers.Adam(0.01), "jit_compile": jit}
     bare = keras_models.compiled(kind, **options)
     history = fit(bare, [], validation_data=held_out())
     options["optimizer"] = keras.optimizers.Adam(0.01)
     watched = keras_models.compiled(kind, **options)
-    seen = fit(watched, [monitor(tmp_path, every=1, probe_every=1)], validation_data=held_out())
+    seen = fit(
+        watched, [monitor(tmp_path, every=1, probe_every=1, gradcam=4)], validation_data=held_out()
+    )
     assert_same_state(bare, watched)
     assert history.history == seen.history
     trace = tfdiag.load(tmp_path)  # and that was not because nothing was measured
@@ -84,7 +89,7 @@ def test_a_recording_reads_like_what_the_rules_saw(tmp_path):
 def test_stock_tabs_show_histograms_images_and_scalars(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    fit(keras_models.compiled(), [monitor(tmp_path)])
+    fit(keras_models.compiled(), [monitor(tmp_path, gradcam=8)])
     events = EventAccumulator(str(tmp_path), size_guidance={"tensors": 0})
     events.Reload()
     plugins = {
@@ -199,7 +204,7 @@ def test_a_probe_set_that_does_not_fit_fails_before_the_first_step(tmp_path):
 
 def test_an_unknown_layer_fails_before_the_first_step(tmp_path):
     with pytest.raises(ValueError, match="'conv_9'.*conv_1"):
-        fit(keras_models.compiled(), [monitor(tmp_path, gradcam_layer="conv_9")])
+        fit(keras_models.compiled(), [monitor(tmp_path, gradcam=2, gradcam_layer="conv_9")])
 
 
 @pytest.mark.parametrize(
@@ -221,6 +226,19 @@ def test_bad_arguments_fail_in_the_constructor(arguments, words, tmp_path):
     with pytest.raises(ValueError, match=words):
         tfdiag.HealthMonitor(log_dir, probe=held_out(), **arguments)
     assert not os.listdir(tmp_path), "nothing is written before training"
+
+
+def test_an_unknown_method_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="'gradcam', 'gradcam\\+\\+'.*'cam'"):
+        tfdiag.GradCAM(tmp_path, held_out(), method="cam")
+
+
+@pytest.mark.parametrize("kind", ["sequential", "subclassed"])
+def test_grad_cam_plus_plus_is_recorded_or_said_to_be_impossible(kind, tmp_path):
+    part = tfdiag.GradCAM(tmp_path, held_out(), every=5, images=2, method="gradcam++")
+    fit(keras_models.compiled(kind), [part])
+    reason = open_recording(tmp_path).trace.not_measured.get("gradcam")
+    assert reason is None if kind == "sequential" else "Sequential or Functional" in reason
 
 
 def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path):
@@ -266,7 +284,7 @@ def test_a_model_without_images_has_no_gradcam_and_says_why(tmp_path):
 def test_a_fault_of_ours_never_reaches_the_users_training(broken, tmp_path, monkeypatch, caplog):
     bare = keras_models.compiled()
     fit(bare, [])
-    model, callback = keras_models.compiled(), monitor(tmp_path, every=1, probe_every=2)
+    model, callback = keras_models.compiled(), monitor(tmp_path, every=1, probe_every=2, gradcam=2)
 
     def arm(batch, logs):
         if batch == 3:

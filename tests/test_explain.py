@@ -12,18 +12,20 @@ from tests import keras_models  # noqa: E402
 from tfdiag import explain  # noqa: E402
 from tfdiag.architecture import Architecture, Layer  # noqa: E402
 from tfdiag.errors import TfdiagError  # noqa: E402
+from tfdiag.gradcam_plus_plus import GradCamPlusPlusTap  # noqa: E402
 from tfdiag.layers import describe, recorded_layers  # noqa: E402
 
 
-def reference(model, x, classes, layer):
+def reference(model, x, classes, layer, name="Gradcam"):
     """Returns the maps of tf-keras-vis: of the score before softmax, not scaled."""
-    from tf_keras_vis.gradcam import Gradcam
+    from tf_keras_vis import gradcam, gradcam_plus_plus
     from tf_keras_vis.utils.scores import CategoricalScore
 
     scores = keras.models.clone_model(model)
     scores.get_layer("head").activation = keras.activations.linear
     scores.set_weights(model.get_weights())
-    return Gradcam(keras.Model(scores.inputs, scores.outputs))(
+    visualizer = {**vars(gradcam), **vars(gradcam_plus_plus)}[name]
+    return visualizer(keras.Model(scores.inputs[0], scores.outputs[0]))(
         CategoricalScore([int(c) for c in classes]),
         x,
         penultimate_layer=layer,
@@ -50,6 +52,26 @@ def test_maps_equal_tf_keras_vis(trained, layer):
         cams.maps[:, 1], reference(model, x, cams.predicted, layer), rtol=1e-3, atol=1e-7
     )
     assert cams.maps.max() > 0
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # tf-keras-vis imports old names
+def test_grad_cam_plus_plus_is_that_of_tf_keras_vis(trained):
+    model, x, y = trained
+    cams = GradCamPlusPlusTap(model, model.get_layer("conv_2")).run(x, y)
+    expected = reference(model, x, y, "conv_2", "GradcamPlusPlus")
+    np.testing.assert_allclose(cams.maps[:, 0], expected, rtol=1e-3, atol=1e-7)
+    assert cams.maps.max() > 0
+    assert model.get_layer("head").activation is keras.activations.softmax, "put back"
+    own = explain.GradCamTap(model, model.get_layer("conv_2")).run(x, y)
+    np.testing.assert_array_equal(cams.predicted, own.predicted)
+    np.testing.assert_allclose(cams.confidence, own.confidence, rtol=1e-4)
+
+
+def test_grad_cam_plus_plus_says_which_models_it_cannot_take():
+    model = keras_models.compiled("subclassed")
+    model(keras_models.images(2)[0])
+    with pytest.raises(TfdiagError, match="Sequential or Functional"):
+        GradCamPlusPlusTap(model, model.conv_2)
 
 
 def test_predictions_are_the_models_own(trained):

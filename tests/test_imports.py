@@ -27,12 +27,13 @@ PICTURE = {
     "tfdiag.capture": "statistics",
     "tfdiag.forward": "layers probe statistics",
     "tfdiag.explain": "architecture errors forward",
-    "tfdiag.gallery": "architecture errors explain picture probe",
+    "tfdiag.gradcam_plus_plus": "errors explain forward",
+    "tfdiag.gallery": "architecture errors explain gradcam_plus_plus picture probe",
     "tfdiag.instruments": "architecture capture errors forward gallery layers metrics probe "
     "statistics",
     "tfdiag.recording": "capture forward instruments metrics probe report rules storage.schema "
     "storage.writer trace",
-    "tfdiag.callbacks": "errors metrics probe recording rules",
+    "tfdiag.callbacks": "errors gallery metrics probe recording rules",
     "tfdiag.demo": "callbacks errors report storage.reader tfdiag",
     "tfdiag.cli": "demo errors report rules storage.reader tfdiag",
     "tensorboard_plugin": "errors metrics report rules storage tensorboard_plugin",
@@ -42,7 +43,7 @@ PICTURE = {
 WITH_KERAS = {
     f"tfdiag.{name}"
     for name in (
-        *("layers", "capture", "forward", "explain", "gallery", "instruments"),
+        *("layers", "capture", "forward", "explain", "gradcam_plus_plus", "gallery", "instruments"),
         *("recording", "callbacks", "demo"),
     )
 }

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from tfdiag.errors import TfdiagError
+from tfdiag.gallery import METHODS
 from tfdiag.metrics import METRICS, PROBE
 from tfdiag.probe import probe_set
 from tfdiag.recording import Recording, Request
@@ -207,6 +208,7 @@ class GradCAM(_Part):
         every: training steps between two snapshots.
         images: number of images, one of each class first.
         layer: name of the layer to look at; by default the last spatial one.
+        method: "gradcam", or "gradcam++" (by tf-keras-vis; Sequential and Functional models).
         probe_samples: the images are chosen among this many samples.
 
     Raises:
@@ -222,8 +224,11 @@ class GradCAM(_Part):
         every: int = 100,
         images: int = 8,
         layer: str | None = None,
+        method: str = "gradcam",
         probe_samples: int = 256,
     ):
+        if method not in METHODS:
+            raise ValueError(f"`method` must be one of {list(METHODS)}, but got {method!r}.")
         self.every = _checked_cadence("every", every)
         super().__init__(
             log_dir,
@@ -233,6 +238,7 @@ class GradCAM(_Part):
                 probe=probe_set(probe, probe_samples),
                 images=_checked_images("images", images),
                 layer=layer,
+                method=method,
             ),
         )
 

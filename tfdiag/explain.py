@@ -36,6 +36,25 @@ class Cams:
     confidence: np.ndarray
     true_confidence: np.ndarray
 
+    @classmethod
+    def of(cls, maps: np.ndarray, probabilities: np.ndarray, true: np.ndarray) -> Cams:
+        """Returns the maps with what the model predicts.
+
+        Args:
+            maps: `float32[N, 2, h, w]`.
+            probabilities: `float32[N, C]`.
+            true: `int[N]`.
+        """
+        finite = np.isfinite(probabilities).all(axis=1)
+        rows = np.arange(len(true))
+        predicted = np.where(finite, np.nan_to_num(probabilities).argmax(axis=1), -1)
+        return cls(
+            maps=maps,
+            predicted=predicted,
+            confidence=np.where(finite, probabilities[rows, predicted], np.nan),
+            true_confidence=np.where(finite, probabilities[rows, true], np.nan),
+        )
+
 
 class GradCamTap:
     """Grad-CAM of one layer of a model, also of a nested, subclassed or Sequential one.
@@ -66,16 +85,7 @@ class GradCamTap:
         x = keras.tree.map_structure(tf.convert_to_tensor, x)
         with unchanged(self._model), tapping():
             maps, probabilities = self._function(x, tf.constant(true, tf.int32))
-        maps, probabilities = np.asarray(maps), np.asarray(probabilities)
-        finite = np.isfinite(probabilities).all(axis=1)
-        rows = np.arange(len(true))
-        predicted = np.where(finite, np.nan_to_num(probabilities).argmax(axis=1), -1)
-        return Cams(
-            maps=maps,
-            predicted=predicted,
-            confidence=np.where(finite, probabilities[rows, predicted], np.nan),
-            true_confidence=np.where(finite, probabilities[rows, true], np.nan),
-        )
+        return Cams.of(np.asarray(maps), np.asarray(probabilities), true)
 
     def _maps(self, x: Any, true: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         spatial: list[tf.Tensor] = []

@@ -51,9 +51,14 @@ class ForwardTap:
     Args:
         model: a compiled and built Keras model.
         layers: name to layer, those to measure.
+
+    Attributes:
+        shapes: layer's name to the shape of its output without the batch axis; known for
+            those that the first pass has reached.
     """
 
     def __init__(self, model: keras.Model, layers: dict[str, keras.layers.Layer]):
+        self.shapes: dict[str, tuple[int | None, ...]] = {}
         self._model = model
         self._layers = layers
         self._function = tf.function(self._step, reduce_retracing=True, autograph=False)
@@ -84,18 +89,16 @@ class ForwardTap:
 
     def _step(self, batch: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         taken: dict[str, dict[str, tf.Tensor]] = {}
-        names = {
-            id(layer): name
-            for name, layer in self._layers.items()
-            if not isinstance(layer, PASSIVE)
-        }
+        names = {id(layer): name for name, layer in self._layers.items()}
 
         def look(layer: keras.layers.Layer, output: Any) -> None:
-            tensor = first_float(output)
-            if id(layer) in names and tensor is not None:
+            name, tensor = names.get(id(layer)), first_float(output)
+            if name is None or tensor is None:
+                return
+            self.shapes[name] = tuple(tensor.shape[1:]) if tensor.shape.rank else ()
+            if not isinstance(layer, PASSIVE):
                 sums = _output_sums(tensor, layer)
-                known = taken.get(names[id(layer)])
-                taken[names[id(layer)]] = sums if known is None else _added(known, sums)
+                taken[name] = _added(taken[name], sums) if name in taken else sums
 
         with watching(look):
             logs = self._model.test_step(batch)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -11,7 +11,14 @@ import numpy as np
 from tfdiag import explain, picture
 from tfdiag.architecture import Architecture
 from tfdiag.errors import TfdiagError
+from tfdiag.gradcam_plus_plus import GradCamPlusPlusTap
 from tfdiag.probe import ProbeSet
+
+#: How a map can be taken: name to a tap.
+METHODS: dict[str, Callable[..., Any]] = {
+    "gradcam": explain.GradCamTap,
+    "gradcam++": GradCamPlusPlusTap,
+}
 
 
 class Gallery:
@@ -24,6 +31,7 @@ class Gallery:
         probe: the probe set.
         images: number of images to show.
         layer: name of the layer to look at; None for the last spatial one.
+        method: "gradcam" or "gradcam++".
 
     Raises:
         ValueError: if the model has no layer of that name.
@@ -39,6 +47,7 @@ class Gallery:
         *,
         images: int,
         layer: str | None = None,
+        method: str = "gradcam",
     ):
         name = explain.spatial_layer(architecture, layer)
         shown = picture.images(probe.x)
@@ -46,13 +55,13 @@ class Gallery:
             raise TfdiagError("the probe set holds no images")
         true = explain.class_labels(probe.y, _classes(architecture))
         rows = explain.one_per_class(true, images)
-        self._tap = explain.GradCamTap(model, layers[name])
+        self._tap = METHODS[method](model, layers[name])
         self._x = probe.take(rows).x
         self._true = true[rows]
         self._images = shown[rows]
         self._content: dict[str, Any] = {
             "layer": name,
-            "method": "gradcam",
+            "method": method,
             "samples": [{"name": str(row), "true": int(true[row])} for row in rows],
         }
 

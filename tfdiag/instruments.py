@@ -48,6 +48,7 @@ class Instruments:
         gradients: whether the training step is to be sampled.
         images: number of probe images with Grad-CAM; 0 for none.
         layer: name of the layer that Grad-CAM looks at; None for the last spatial one.
+        method: "gradcam" or "gradcam++".
 
     Attributes:
         not_measured: measure's name to the reason why there is none of it.
@@ -62,11 +63,12 @@ class Instruments:
         gradients: bool,
         images: int = 0,
         layer: str | None = None,
+        method: str = "gradcam",
     ):
         self.not_measured: dict[str, str] = {}
         self._model = model
         self._probe = probe
-        self._images, self._layer = images, layer
+        self._images, self._layer, self._method = images, layer, method
         self._architecture: Architecture | None = None
         self._training = TrainingTap(model) if gradients else None
         self.gallery: Gallery | None = None
@@ -84,7 +86,7 @@ class Instruments:
         """The model's layers; known once it has been built."""
         if self._architecture is None:
             self._find_new_layers()
-            self._architecture = describe(self._model, self._layers)
+            self._architecture = describe(self._model, self._layers, self._forward.shapes)
         return self._architecture
 
     @property
@@ -197,6 +199,7 @@ class Instruments:
                 self._probe,
                 images=self._images,
                 layer=self._layer,
+                method=self._method,
             )
         except TfdiagError as error:
             self.not_measured["gradcam"] = str(error)

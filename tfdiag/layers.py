@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
@@ -63,13 +63,20 @@ def recorded_layers(model: keras.Model) -> dict[str, keras.layers.Layer]:
     return named
 
 
-def describe(model: keras.Model, layers: dict[str, keras.layers.Layer]) -> Architecture:
+def describe(
+    model: keras.Model,
+    layers: dict[str, keras.layers.Layer],
+    shapes: Mapping[str, tuple[int | None, ...]] | None = None,
+) -> Architecture:
     """Returns what the model is, as rules and the tab need it.
 
     Args:
         model: a compiled model.
         layers: its recorded layers, from `recorded_layers`.
+        shapes: layer's name to the shape of its output without the batch axis, as far as a
+            pass has shown it; else what the layer itself declares counts.
     """
+    shapes = shapes or {}
     feeds = _feeds(model, layers)
     outputs = _output_names(model, layers, feeds)
     optimizer = getattr(model, "optimizer", None)
@@ -78,7 +85,7 @@ def describe(model: keras.Model, layers: dict[str, keras.layers.Layer]) -> Archi
             Layer(
                 name=name,
                 type=type(layer).__name__,
-                shape=_output_shape(layer),
+                shape=shapes.get(name) or _output_shape(layer),
                 parameters=sum(math.prod(weight.shape) for weight in layer.weights),
                 trainable=bool(layer.trainable_weights),
                 activation=activation_name(layer),

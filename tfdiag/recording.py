@@ -51,6 +51,7 @@ class Request:
         histograms: whether gradient histograms are wanted.
         images: number of probe images with Grad-CAM; 0 for none.
         layer: name of the layer that Grad-CAM looks at; None for the last spatial one.
+        method: "gradcam" or "gradcam++".
         thresholds: rule's id to its thresholds, those that differ from the defaults.
         announce: whether findings are printed.
     """
@@ -62,6 +63,7 @@ class Request:
     histograms: bool = False
     images: int = 0
     layer: str | None = None
+    method: str = "gradcam"
     thresholds: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     announce: bool = False
 
@@ -207,13 +209,14 @@ class Recording:
     def _prepare(self) -> None:
         requests = list(self._parts.values())
         self._probe = next((r.probe for r in requests if r.probe), None)
-        pictured = next((r for r in requests if r.images), None)
+        pictured = next((r for r in requests if r.images), requests[0])
         self._instruments = Instruments(
             self._model,
             self._probe,
             gradients=self._wants("every"),
-            images=pictured.images if pictured else 0,
-            layer=pictured.layer if pictured else None,
+            images=pictured.images,
+            layer=pictured.layer,
+            method=pictured.method,
         )
         self._metrics = frozenset().union(*(r.metrics for r in requests))
         self._thresholds = resolve_thresholds(
@@ -274,9 +277,9 @@ class Recording:
         self._rows.add(self._step, now, stats, found.series)
 
     def _matrix(self, columns: Mapping[str, np.ndarray]) -> np.ndarray | None:
-        asked = {name: columns[name] for name in columns if name in self._metrics}
-        if not asked:
+        if not columns:
             return None
+        asked = {name: columns[name] for name in columns if name in self._metrics}
         layers = len(self._instruments.architecture.layers)
         unmeasured = np.full(layers, np.nan, np.float32)
         return np.stack([asked.get(name, unmeasured) for name in METRIC_NAMES])
