@@ -218,6 +218,14 @@ def test_a_learning_rate_that_rose_is_the_cause(run):
     assert judged.try_first.code == "SGD(learning_rate=0.1)"
 
 
+def test_the_learning_rate_is_announced_as_the_cause():
+    judged = check(risen(traces.exploding(220)))
+    first = report.announcements(judged.findings, judged)[0].split("\n")
+    assert first[0].startswith("tfdiag warn: exploding-gradient dense_1, step 220")
+    assert first[2] == "  The learning rate rose from 0.1 to 30 by step 200: probably the cause."
+    assert first[3] == "  Try first: Keep the learning rate at what it was before it rose."
+
+
 @pytest.mark.parametrize(
     "rates",
     [

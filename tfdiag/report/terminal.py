@@ -45,19 +45,21 @@ def text(report: Report, rules: Iterable[Rule] = ALL_RULES) -> str:
 def announcements(
     findings: Iterable[Finding], report: Report, rules: Iterable[Rule] = ALL_RULES
 ) -> list[str]:
-    """Returns what is printed of new findings during training: one text for each group.
+    """Returns what is printed of new findings during training: causes, then consequences.
 
     Args:
         findings: those of the report's findings that are new.
         report: where they come from; what they follow from may be old.
 
     Returns:
-        Texts of two or three lines, without a final newline. What follows from another
+        Texts of two to four lines, without a final newline. What follows from another
         finding has no advice of its own: treat the other first.
     """
     catalogue = {rule.id: rule for rule in rules}
+    clues = dict(zip(map(id, report.findings), sources(report, report.clues), strict=True))
     texts = []
-    for group, source in _groups(report, list(findings)):
+    groups = _groups(report, list(findings))
+    for group, source in sorted(groups, key=lambda group: group[1] is not None):
         first = group[0]
         where = f" {first.layer}" if first.layer else ""
         more = f" and {count(len(group) - 1, 'more layer')}" if len(group) > 1 else ""
@@ -65,13 +67,17 @@ def announcements(
             f"tfdiag {first.severity}: {first.rule}{where}{more}, step {first.step}: "
             f"{first.evidence}"
         ]
-        rule = catalogue.get(first.rule)
+        clue = clues[id(first)]
+        told = clue or first
+        rule = catalogue.get(told.rule)
         if source:
             lines.append(f"  Follows from {named(source)}.")
         else:
             lines.append(f"  {first.message}")
+            if clue:
+                lines.append(f"  {clue.message.rstrip('.')}: probably the cause.")
             if rule and first.severity != "watch":
-                lines.append(f"  Try first: {rule.case(first).advice[0]}")
+                lines.append(f"  Try first: {rule.case(told).advice[0]}")
         texts.append("\n".join(lines))
     return texts
 

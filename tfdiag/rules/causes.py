@@ -153,16 +153,20 @@ def explanation(report: Report) -> tuple[Finding, str] | None:
     return None
 
 
-def sources(report: Report) -> list[Finding | None]:
+def sources(report: Report, among: tuple[Finding, ...] | None = None) -> list[Finding | None]:
     """Returns, for each of the report's findings, the one that it follows from, or None.
 
     Of several the worst; among equals the one that is nearest in the order of the chains.
+
+    Args:
+        among: what may be the source; None for the report's findings.
     """
+    candidates = report.findings if among is None else among
     slack = _slack(report)
 
     def causes(effect: Finding) -> Iterator[tuple[int, int, Finding]]:
         for order, chain in enumerate(CHAINS):
-            for cause in report.findings:
+            for cause in candidates:
                 if chain.explains(cause, effect, slack):
                     yield SEVERITIES.index(cause.severity), order, cause
 

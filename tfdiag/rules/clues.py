@@ -41,13 +41,14 @@ def clues(trace: Trace, findings: Iterable[Finding], high: float) -> tuple[Findi
         high: update ratio above which a step is too large.
 
     Returns:
-        Findings of `update_ratio` that are no findings of their own, to be told as a cause.
+        The rise, or else the large step, as a finding of `update_ratio` that is not reported
+        but told as a cause.
     """
     ids = {rule.id for rule in SUDDEN}
     steps = [f.step for f in findings if f.rule in ids and f.severity != "watch"]
     if not steps:
         return ()
-    return (*_rise(trace, min(steps)), *_large_step(trace, min(steps), high))
+    return tuple(_rise(trace, min(steps))) or tuple(_large_step(trace, min(steps), high))
 
 
 def _rise(trace: Trace, until: int) -> Iterator[Finding]:
@@ -75,8 +76,9 @@ def _rise(trace: Trace, until: int) -> Iterator[Finding]:
 def _large_step(trace: Trace, until: int, high: float) -> Iterator[Finding]:
     if "update_ratio" not in trace.columns:
         return
+    ratios = trace.columns["update_ratio"]
     judged = [no_kernel(layer) is None for layer in trace.architecture.layers]
-    ratios = np.where(judged, trace.columns["update_ratio"], np.nan)
+    ratios = np.where(judged & np.isfinite(ratios), ratios, np.nan)
     rows = np.flatnonzero(np.isfinite(ratios).any(axis=1) & (trace.steps <= until))[-_RECENT:]
     ratios = ratios[rows]
     if not (ratios > high).any():
