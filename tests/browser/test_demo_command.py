@@ -13,7 +13,15 @@ import pytest
 pytestmark = [pytest.mark.browser, pytest.mark.tensorflow]
 
 
-def test_a_second_demo_starts_at_once_and_ctrl_c_ends_all(demo):
+@pytest.fixture
+def interruptible():
+    """Ctrl-C reaches a child even if these tests run in the background of a shell."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_second_demo_starts_at_once_and_ctrl_c_ends_all(demo, interruptible):
     command = [sys.executable, "-m", "tfdiag.cli", "demo", "--log-dir", str(demo)]
     before = time.monotonic()
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
