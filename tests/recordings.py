@@ -53,6 +53,7 @@ def manifest(layers: tuple[str, ...] = LAYERS, **changes: Any) -> dict[str, Any]
         "versions": {"tfdiag": "0.1.0"},
         "not_measured": {"saturated_fraction": "no tanh or sigmoid"},
         "probe_samples": 256,
+        "planned_steps": 0,
         "monitor": {"every": 1},
         **changes,
     }

@@ -39,7 +39,7 @@ class Probe(keras.callbacks.Callback):
         kept = [v.numpy() for v in moving]
         with tf.GradientTape() as tape:
             loss = self.model.compute_loss(x, y, self.model(x, training=True))
-        gradients = tape.gradient(loss, [v.value for v in variables])
+        gradients = map(tf.convert_to_tensor, tape.gradient(loss, [v.value for v in variables]))
         for variable, value in zip(moving, kept, strict=True):
             variable.assign(value)
         self.loss = float(loss)
@@ -146,6 +146,24 @@ def test_gradients_are_those_before_clipping():
         probe.taken.sums[:, 1], [row[1] for row in probe.expected], rtol=2e-3
     )
     assert (probe.taken.sums[:, 7] < 1e-12).all(), "but the update is the clipped one"
+
+
+def test_attention_and_embeddings_are_measured():
+    keras.utils.set_random_seed(0)
+    tokens = keras.Input((6,), dtype="int32")
+    x = keras.layers.Embedding(20, 8)(tokens)
+    x = keras.layers.MultiHeadAttention(2, 4)(x, x)
+    x = keras.layers.LSTM(5)(keras.layers.LayerNormalization()(x))
+    model = keras.Model(tokens, keras.layers.Dense(2)(x))
+    model.compile(keras.optimizers.SGD(0.05), "mse")
+    random = np.random.default_rng(0)
+    x = random.integers(0, 20, (48, 6)).astype("int32")
+    probe = run(model, x=x, y=random.normal(size=(48, 2)).astype("float32"))
+    assert len(probe.taken.variables) == len(model.trainable_variables)
+    # The gradient of the key's bias is 0 but for rounding, so how many are exactly 0 is chance.
+    sums, expected = (np.delete(rows, 3, axis=1) for rows in (probe.taken.sums, probe.expected))
+    np.testing.assert_allclose(sums, expected, rtol=2e-3, atol=1e-9)
+    assert probe.taken.sums[0, 3] == probe.expected[0][3] > 0, "tokens that are not in the batch"
 
 
 def test_the_train_function_is_put_back():

@@ -25,7 +25,7 @@ PICTURE = {
     "tfdiag.layers": "architecture",
     "tfdiag.probe": "",
     "tfdiag.capture": "statistics",
-    "tfdiag.forward": "layers probe statistics",
+    "tfdiag.forward": "architecture layers probe statistics",
     "tfdiag.explain": "architecture errors forward",
     "tfdiag.gradcam_plus_plus": "errors explain forward",
     "tfdiag.gallery": "architecture errors explain gradcam_plus_plus picture probe",

@@ -30,6 +30,16 @@ def test_a_loss_that_never_falls_is_found():
     assert (stuck.findings[0].severity, stuck.findings[0].step) == ("warn", 0)
 
 
+def test_a_loss_that_has_not_fallen_yet_is_waited_for():
+    stuck = traces.stuck()  # 600 steps
+    early = outcome(replace(stuck, planned_steps=3000))
+    assert early.outcome == "not-evaluated"
+    assert "judged from step 900 on" in early.reason
+    assert outcome(replace(stuck, planned_steps=2000)).outcome == "found"
+    long = traces.stuck(traces.trace(records=50))  # 1000 steps
+    assert outcome(replace(long, planned_steps=10**6)).outcome == "found"
+
+
 def test_a_loss_that_falls_to_chance_and_stays_is_found():
     curve = np.log(10) + 2 * np.exp(-N / 2)
     assert outcome(run_of(curve, "sparse_categorical_crossentropy")).outcome == "found"

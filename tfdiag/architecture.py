@@ -7,6 +7,11 @@ from dataclasses import dataclass, field
 #: What a layer is for; rules read it to decide whether they apply.
 ROLES = ("hidden", "output", "normalization", "embedding", "recurrent", "attention", "gate")
 
+#: Activations with units that can die: nothing comes through below zero.
+DYING = ("relu", "relu6")
+#: Activations with flat ends, and the outputs beyond which the slope is below 4 % of its maximum.
+SATURATING = {"tanh": (-0.99, 0.99), "sigmoid": (0.01, 0.99)}
+
 
 @dataclass(frozen=True)
 class Layer:

@@ -36,7 +36,8 @@ class _Part(keras.callbacks.Callback):
         self._recording.join(self, self._request, model)
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
-        self._recording.begin(self)
+        params = self.params or {}
+        self._recording.begin(self, params.get("epochs"), params.get("steps"))
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         self._recording.epoch_begin(self, epoch)

@@ -257,7 +257,7 @@ class _Update:
         scale = _loss_scale(optimizer)  # the update may change it
         pairs = [(g, v) for g, v in zip(grads, variables, strict=True) if g is not None]
         self.variables = [v for _, v in pairs]
-        self._gradients = [_unscaled(g, scale) for g, _ in pairs]
+        self._gradients = [tf.reshape(_unscaled(g, scale), v.shape) for g, v in pairs]
         self._before = [tf.identity(v.value) for v in self.variables]
 
     def sums(self) -> tuple[tf.Tensor, tf.Tensor]:

@@ -16,14 +16,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfdiag.architecture import DYING, SATURATING
 from tfdiag.layers import PASSIVE, activation_name
 from tfdiag.probe import ProbeSet
 from tfdiag.statistics import OUTPUT_SUMS
-
-#: Functions with units that can die: nothing comes through below zero.
-DYING = ("relu", "relu6")
-#: Functions with flat ends, and the outputs beyond which the slope is below 2 % of its maximum.
-SATURATING = {"tanh": (-0.99, 0.99), "sigmoid": (0.01, 0.99)}
 
 
 @dataclass(frozen=True, eq=False)

@@ -31,7 +31,7 @@ from tfdiag.report import announcements
 from tfdiag.rules import check, resolve_thresholds
 from tfdiag.storage import schema
 from tfdiag.storage.writer import RunWriter
-from tfdiag.trace import TraceRows
+from tfdiag.trace import SEVERITIES, Finding, TraceRows
 
 _log = logging.getLogger("tfdiag")
 
@@ -114,7 +114,7 @@ class Recording:
         self._alarmed = False  # the loss was not finite
         self._layers: tuple[str, ...] = ()
         self._rows = TraceRows()
-        self._announced: set[tuple[str, str | None, str]] = set()
+        self._announced: dict[tuple[str, str | None], int] = {}
 
     def join(self, part: Any, request: Request, model: keras.Model) -> None:
         """Adds a callback's request; call from `set_model`, before training begins.
@@ -135,10 +135,15 @@ class Recording:
         self._model = model
         self._parts[part] = request
 
-    def begin(self, part: Any) -> None:
+    def begin(self, part: Any, epochs: int | None = None, steps: int | None = None) -> None:
         """Begins to record; looks at the probe set once, so that a wrong one fails here.
 
         The first callback that calls it drives the recording until training ends.
+
+        Args:
+            part: the callback.
+            epochs: how many are planned, if that is known.
+            steps: training steps of an epoch, if that is known.
 
         Raises:
             ValueError: if the probe set does not fit the model, or there is no such layer.
@@ -148,6 +153,7 @@ class Recording:
         self._gathering = False
         self._started, self._seconds = time.perf_counter(), 0.0
         self._prepare()
+        self._planned = self._step + epochs * steps if epochs and steps else 0
         first_look = self._instruments.attach()
         self._driver = part
         self._record_begin(part, first_look)
@@ -298,6 +304,7 @@ class Recording:
                 versions=_versions(),
                 not_measured=not_measured,
                 probe_samples=self._probe.size if self._probe else 0,
+                planned_steps=self._planned,
                 monitor=cadences,
             )
         return self._manifest
@@ -315,19 +322,27 @@ class Recording:
             self._instruments.architecture,
             not_measured=self._not_measured(),
             probe_samples=self._probe.size if self._probe else 0,
+            planned_steps=self._planned,
         )
         report = check(trace, thresholds=self._thresholds)
         elapsed = max(time.perf_counter() - self._started, 1e-9)
         cost = {"seconds": self._seconds, "share": min(1.0, self._seconds / elapsed)}
         self._writer.report(self._step, report.to_json(), finished=finished, cost=cost)
-        new = [f for f in report.findings if (f.rule, f.layer, f.severity) not in self._announced]
-        if not new:
-            return
-        self._announced.update((f.rule, f.layer, f.severity) for f in new)
-        self._writer.flush()
+        new = [finding for finding in report.findings if self._is_news(finding)]
+        if new:
+            self._writer.flush()
         if any(request.announce for request in self._parts.values()):
             for text in announcements(new, report):
                 print(f"\n{text}", flush=True)
+
+    def _is_news(self, finding: Finding) -> bool:
+        """Returns True at the first time, and when it has become worse since."""
+        place = finding.rule, finding.layer
+        severity = SEVERITIES.index(finding.severity)
+        if self._announced.get(place, -1) >= severity:
+            return False
+        self._announced[place] = severity
+        return True
 
     def _fail(self, error: Exception) -> None:
         self._driver = None

@@ -31,6 +31,7 @@ class Trace:
         wall_times: `float64[S]`, seconds since the Unix epoch.
         not_measured: measure's or series' name to the reason why this run has none of it.
         probe_samples: number of samples in the probe set; 0 if there is none.
+        planned_steps: step at which training is to end; 0 if that is not known.
     """
 
     steps: np.ndarray
@@ -40,6 +41,7 @@ class Trace:
     wall_times: np.ndarray = field(default_factory=lambda: np.zeros(0))
     not_measured: Mapping[str, str] = field(default_factory=dict)
     probe_samples: int = 0
+    planned_steps: int = 0
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -95,6 +97,7 @@ class TraceRows:
         *,
         not_measured: Mapping[str, str],
         probe_samples: int,
+        planned_steps: int = 0,
     ) -> Trace:
         """Returns all of it as a `Trace`.
 
@@ -103,6 +106,7 @@ class TraceRows:
             architecture: the model's `L` layers.
             not_measured: as in `Trace`.
             probe_samples: as in `Trace`.
+            planned_steps: as in `Trace`.
         """
         empty = np.full((len(metrics), len(architecture.layers)), np.nan, np.float32)
         stacked = np.array([empty if stats is None else stats for stats in self._stats])
@@ -118,6 +122,7 @@ class TraceRows:
             wall_times=np.array(self._times),
             not_measured=dict(not_measured),
             probe_samples=probe_samples,
+            planned_steps=planned_steps,
         )
 
 

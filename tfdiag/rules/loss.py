@@ -31,6 +31,8 @@ def loss_not_decreasing(
     chance: float = 0.015,
     patience: int = 6,
     warm_up: int = 200,
+    spent: float = 0.3,
+    longest: int = 1000,
 ) -> Iterator[Finding]:
     """Finds a loss that never fell, or fell and came back.
 
@@ -46,15 +48,22 @@ def loss_not_decreasing(
             Source: heuristic, no source.
         patience: records of the loss that it takes; of the noisier batch loss, 10 or more.
         warm_up: optimizer steps before which nothing is said.
+        spent: share of the planned training before which a loss that never fell is not
+            held against the run: some sit at chance for long and learn then. Source: AUTOTRAINER.
+        longest: steps after which that is said all the same. Source: heuristic, no source.
 
     Raises:
-        CannotJudge: if the loss is too noisy, negative, or its learning rate still rises.
+        CannotJudge: if the loss is too noisy, negative, its learning rate still rises, or
+            it is too early.
     """
     loss = progress(trace, records=patience, warm_up=warm_up, fall=fall, chance=chance)
     if loss.state == "unknown":
         raise CannotJudge(loss.reason)
     if loss.state not in ("stuck", "worse") or math.isnan(loss.last):
         return
+    wait = min(spent * trace.planned_steps, longest)
+    if loss.state == "stuck" and trace.steps[-1] < wait:
+        raise CannotJudge(f"the loss has not fallen yet; judged from step {math.ceil(wait)} on")
     of = "probe loss" if loss.series == "probe_loss" else "training loss"
     was = loss.first if loss.state == "stuck" else loss.best
     word = "at first" if loss.state == "stuck" else "at its best"

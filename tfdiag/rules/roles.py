@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tfdiag.architecture import Architecture, Layer
+from tfdiag.architecture import DYING, SATURATING, Architecture, Layer
 
 
 def untrained(layer: Layer) -> str | None:
@@ -26,12 +26,12 @@ def no_kernel(layer: Layer) -> str | None:
 
 def no_relu(layer: Layer) -> str | None:
     """Exempts layers whose units cannot die, and those that `gated` exempts."""
-    return gated(layer) if layer.activation in ("relu", "relu6") else "no ReLU"
+    return gated(layer) if layer.activation in DYING else "no ReLU"
 
 
 def no_flat_ends(layer: Layer) -> str | None:
     """Exempts layers that cannot saturate, outputs too: a sure answer should saturate."""
-    if layer.activation not in ("tanh", "sigmoid"):
+    if layer.activation not in SATURATING:
         return "no tanh or sigmoid"
     return "output: saturation is confidence" if layer.role == "output" else gated(layer)
 

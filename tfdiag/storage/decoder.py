@@ -224,6 +224,7 @@ def _trace(manifest: dict[str, Any], stats: list[Record], tags: Mapping[str, Tag
         wall_times=np.array([times[step] for step in steps.tolist()], np.float64),
         not_measured=manifest["not_measured"],
         probe_samples=manifest["probe_samples"],
+        planned_steps=manifest["planned_steps"],
     )
 
 

@@ -125,6 +125,7 @@ def manifest(
     versions: Mapping[str, str],
     not_measured: Mapping[str, str],
     probe_samples: int,
+    planned_steps: int = 0,
     monitor: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Returns the manifest of a recording, ready for `encode`.
@@ -136,6 +137,7 @@ def manifest(
         versions: package's name to its version.
         not_measured: measure's name to the reason why this recording has none of it.
         probe_samples: number of samples in the probe set; 0 if there is none.
+        planned_steps: step at which training is to end; 0 if that is not known.
         monitor: the monitor's own settings (cadence, ...).
     """
     return {
@@ -145,6 +147,7 @@ def manifest(
         "versions": dict(versions),
         "not_measured": dict(not_measured),
         "probe_samples": probe_samples,
+        "planned_steps": planned_steps,
         "monitor": dict(monitor),
     }
 
@@ -167,6 +170,7 @@ def decode_manifest(content: bytes) -> dict[str, Any]:
             "versions": _mapping(fields["versions"], str),
             "not_measured": _mapping(fields["not_measured"], str),
             "probe_samples": _of(int, fields["probe_samples"]),
+            "planned_steps": _of(int, fields["planned_steps"]),
             "monitor": _mapping(fields["monitor"]),
         }
     except (KeyError, TypeError, ValueError, AttributeError) as error:
