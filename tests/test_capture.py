@@ -151,13 +151,13 @@ def test_gradients_are_those_before_clipping():
 def test_attention_and_embeddings_are_measured():
     keras.utils.set_random_seed(0)
     tokens = keras.Input((6,), dtype="int32")
-    x = keras.layers.Embedding(20, 8)(tokens)
+    x = keras.layers.Embedding(200, 8)(tokens)
     x = keras.layers.MultiHeadAttention(2, 4)(x, x)
     x = keras.layers.LSTM(5)(keras.layers.LayerNormalization()(x))
     model = keras.Model(tokens, keras.layers.Dense(2)(x))
     model.compile(keras.optimizers.SGD(0.05), "mse")
     random = np.random.default_rng(0)
-    x = random.integers(0, 20, (48, 6)).astype("int32")
+    x = random.integers(0, 200, (48, 6)).astype("int32")
     probe = run(model, x=x, y=random.normal(size=(48, 2)).astype("float32"))
     assert len(probe.taken.variables) == len(model.trainable_variables)
     # The gradient of the key's bias is 0 but for rounding, so how many are exactly 0 is chance.
