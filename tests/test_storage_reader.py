@@ -82,6 +82,26 @@ def test_restart_replaces_what_came_after_it(tmp_path):
     assert not recording.finished  # the report that says so is older
 
 
+def test_another_plan_or_setting_goes_on_with_the_same_layers(tmp_path):
+    first = RunWriter(tmp_path, recordings.open_records)
+    for step, planned in [(1, 4), (2, 4), (3, 8), (4, 8)]:
+        first.step(
+            step,
+            manifest=recordings.manifest(planned_steps=planned),
+            stats=recordings.stats(step),
+            series={},
+            wall_time=START + step,
+        )
+    first.close()
+    recording = open_recording(tmp_path)
+    assert recording.trace.steps.tolist() == [1, 2, 3, 4]
+    assert recording.trace.planned_steps == 8, "the newest plan"
+    assert recording.other_models == 0
+    row = recordings.METRIC_NAMES.index("output_rms")
+    for i, step in enumerate(recording.trace.steps):
+        assert same_bits(recording.trace.columns["output_rms"][i], recordings.stats(step)[row])
+
+
 def test_newest_model_counts(tmp_path):
     record(tmp_path, range(1, 4))
     record(tmp_path, range(1, 3), layers=("a", "b"), start=START + 100)

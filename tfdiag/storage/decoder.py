@@ -70,8 +70,9 @@ class Report(NamedTuple):
 def decode(tags: Mapping[str, Tag]) -> Recording:
     """Returns the recording that `tags` hold.
 
-    Where several models were recorded, the newest one counts. Series are laid over the union of
-    all steps, with nan where a step has none.
+    Where several models were recorded, the newest one counts, with all that was recorded of the
+    same layers before other settings of the monitor, or of its plan, changed the manifest. Series
+    are laid over the union of all steps, with nan where a step has none.
 
     Raises:
         TfdiagError: if there is no recording, or it is damaged, or of a newer schema.
@@ -88,18 +89,27 @@ def decode(tags: Mapping[str, Tag]) -> Recording:
         )
     newest = max(stats, key=lambda name: stats[name][-1].wall_time)
     manifest = schema.decode_manifest(tags[newest].content)
+    shown = _rows_and_columns(tags[newest].content)
+    same = [name for name in stats if _rows_and_columns(tags[name].content) == shown]
+    records = sorted((r for name in same for r in stats[name]), key=lambda r: r.wall_time)
     report = decode_report(tags.get(schema.REPORT))
     return Recording(
         id=newest.removeprefix(schema.STATS),
-        trace=_trace(manifest, stats[newest], tags),
+        trace=_trace(manifest, in_order(records), tags),
         thresholds=manifest["thresholds"],
         versions=manifest["versions"],
         monitor=manifest["monitor"],
         report_json=report and report.json,
         finished=ended(tags.get(schema.REPORT), stats[newest][-1].wall_time),
         cost=report and report.cost,
-        other_models=len(stats) - 1,
+        other_models=len(stats) - len(same),
     )
+
+
+def _rows_and_columns(content: bytes) -> tuple[list[str], tuple[str, ...]]:
+    """Returns what the numbers in the matrix of a manifest are of."""
+    manifest = schema.decode_manifest(content)
+    return manifest["metrics"], manifest["architecture"].names
 
 
 def in_order(records: Iterable[Record]) -> list[Record]:
