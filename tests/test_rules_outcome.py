@@ -38,7 +38,7 @@ def damaged():
     yield {**content(), "facts": {"loss_first": {}}}
     for name, value in [("rule", 3), ("outcome", "fine"), ("outcome", "healthy"), ("exempt", [])]:
         bad = content()
-        bad["outcomes"][4][name] = value
+        found(bad)[name] = value
         yield bad
     for name, value in [
         ("severity", "fatal"),
@@ -51,8 +51,12 @@ def damaged():
         ("metric", 7),
     ]:
         bad = content()
-        bad["outcomes"][4]["findings"][0][name] = value
+        found(bad)["findings"][0][name] = value
         yield bad
+
+
+def found(content):
+    return next(outcome for outcome in content["outcomes"] if outcome["findings"])
 
 
 @pytest.mark.parametrize("content", list(damaged()))

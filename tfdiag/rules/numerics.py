@@ -122,8 +122,8 @@ def nonfinite_tensor(trace: Trace, *, skips: int = 3) -> Iterator[Finding]:
     )
     step = int(trace.steps[first])
     entries = max(1, int(trace.columns[metric][first, layer]))
-    together = np.any([starts == first for starts in starts_of.values()], axis=0).sum()
-    ever = np.any([starts >= 0 for starts in starts_of.values()], axis=0).sum()
+    together = int(np.any([starts == first for starts in starts_of.values()], axis=0).sum())
+    ever = int(np.any([starts >= 0 for starts in starts_of.values()], axis=0).sum())
     yield Finding(
         severity="critical" if harmful else "watch",
         step=step,
