@@ -1,7 +1,10 @@
 """The callbacks in real training: nothing changes, nothing breaks, everything is recorded."""
 
+import copy
 import logging
 import os
+import pickle
+import threading
 
 import numpy as np
 import pytest
@@ -147,7 +150,20 @@ def test_different_probe_sets_in_one_folder_are_refused(tmp_path):
         tfdiag.LayerOutputs(tmp_path, held_out()),
         tfdiag.DeadReLU(tmp_path, keras_models.images(32, seed=1)),
     ]
-    with pytest.raises(ValueError, match="share one probe set"):
+    with pytest.raises(ValueError, match="have different probe sets"):
+        fit(keras_models.compiled(), parts)
+    probe = held_out()
+    fit(
+        keras_models.compiled(),
+        [tfdiag.LayerOutputs(tmp_path, probe), tfdiag.DeadReLU(tmp_path, probe)],
+    )
+    assert open_recording(tmp_path).finished, "the corrected callbacks record"
+
+
+def test_two_layers_for_grad_cam_in_one_folder_are_refused(tmp_path):
+    probe = held_out()
+    parts = [tfdiag.GradCAM(tmp_path, probe, layer=name) for name in ("conv_1", "conv_2")]
+    with pytest.raises(ValueError, match="different Grad-CAM layers"):
         fit(keras_models.compiled(), parts)
 
 
@@ -162,11 +178,238 @@ def test_a_second_fit_goes_on(tmp_path):
     assert {3, 18, 21, 39} <= set(trace.steps[gradients])
 
 
-def test_a_new_monitor_in_the_same_folder_starts_anew(tmp_path):
-    first = monitor(tmp_path)
-    fit(keras_models.compiled(), [first])
-    fit(keras_models.compiled(), [monitor(tmp_path)], epochs=1)
-    assert tfdiag.load(tmp_path).steps[-1] == 10
+def test_a_new_model_in_the_same_folder_starts_anew(tmp_path, capsys):
+    def dead():
+        model = keras_models.compiled()
+        model.get_layer("dense").bias.assign(np.full(8, -99.0))
+        return model
+
+    first = monitor(tmp_path)  # as in a notebook's cell that is run again
+    fit(dead(), [first], epochs=3)
+    assert "dead-relu" in capsys.readouterr().out
+    model = dead()
+    expected = model.evaluate(*held_out(), verbose=0)[0]
+    fit(model, [monitor(tmp_path)], epochs=3)
+    assert "dead-relu" in capsys.readouterr().out, "it is told again"
+    trace = tfdiag.load(tmp_path)
+    assert (trace.steps[0], trace.steps[-1]) == (0, 30)
+    assert trace.series["probe_loss"][0] == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_model_that_is_compiled_anew_trains_on(tmp_path):
+    model, callback = keras_models.compiled(), monitor(tmp_path)
+    fit(model, [callback])
+    model.get_layer("conv_1").trainable = False
+    model.compile(keras.optimizers.Adam(), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    fit(model, [callback])
+    trace = tfdiag.load(tmp_path)
+    assert trace.steps[0] == 0 and trace.steps[-1] == 40
+    late = trace.steps > 20
+    frozen = trace.columns["gradient_rms"][:, list(trace.layers).index("conv_1")]
+    assert np.isfinite(frozen[~late]).any() and not np.isfinite(frozen[late]).any()
+
+
+def test_two_monitors_on_one_model_both_record(tmp_path):
+    model = keras_models.compiled()
+    fit(model, [monitor(tmp_path / "a"), monitor(tmp_path / "b", every=4)])
+    for name, steps in {"a": [1, 3, 6, 9, 12, 15, 18], "b": [1, 4, 8, 12, 16, 20]}.items():
+        trace = tfdiag.load(tmp_path / name)
+        sampled = np.isfinite(trace.columns["gradient_rms"]).any(axis=1)
+        assert trace.steps[sampled].tolist() == steps, name
+    assert type(model.train_function).__name__ == "function", "and the model is left as it was"
+
+
+class TwoOptimizers(keras.Model):
+    """Trains by hand with optimizers in a list; the one that Keras knows is not used."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = keras.layers.Dense(4, "relu"), keras.layers.Dense(2)
+        self.mine = [keras.optimizers.SGD(0.05), keras.optimizers.SGD(0.02)]
+
+    def call(self, x):
+        return self.second(self.first(x))
+
+    def train_step(self, data):
+        x, y = data
+        with tf.GradientTape(persistent=True) as tape:
+            loss = tf.reduce_mean((self(x, training=True) - y) ** 2)
+        for layer, optimizer in zip((self.first, self.second), self.mine, strict=True):
+            weights = layer.trainable_weights
+            optimizer.apply(tape.gradient(loss, weights), weights)
+        return {"loss": loss}
+
+
+def test_steps_are_counted_where_the_models_optimizer_stands_still(tmp_path):
+    x = np.random.default_rng(0).normal(size=(96, 3)).astype("float32")
+    model = TwoOptimizers()
+    model.compile()
+    callback = tfdiag.HealthMonitor(tmp_path, probe=(x, x[:, :2]), every=2, probe_every=4)
+    model.fit(x, x[:, :2], batch_size=16, epochs=3, verbose=0, callbacks=[callback])
+    trace = tfdiag.load(tmp_path)
+    sampled = np.isfinite(trace.columns["gradient_rms"]).all(axis=1)
+    assert trace.steps[sampled].tolist() == [1, 2, 4, 6, 8, 10, 12, 14, 16, 18]
+    assert np.isfinite(trace.series["epoch"]).sum() == 3
+    assert "compiled without a loss" in trace.not_measured["probe_loss"]
+
+
+def test_a_step_without_an_optimizer_says_why_nothing_was_measured(tmp_path):
+    class ByHand(TwoOptimizers):
+        def train_step(self, data):
+            for weight in self.trainable_weights:
+                weight.assign(0.99 * weight)
+            return {"loss": tf.constant(1.0)}
+
+    x = np.zeros((48, 3), "float32")
+    model = ByHand()
+    model.compile()
+    callback = tfdiag.HealthMonitor(tmp_path, every=2)
+    model.fit(x, x[:, :2], batch_size=16, verbose=0, callbacks=[callback])
+    assert "no optimizer that is seen" in tfdiag.load(tmp_path).not_measured["gradient_rms"]
+
+
+def test_accumulated_gradients_have_no_update_ratio(tmp_path):
+    optimizer = keras.optimizers.SGD(0.05, gradient_accumulation_steps=4)
+    fit(keras_models.compiled(optimizer=optimizer), [monitor(tmp_path, every=1)])
+    trace = tfdiag.load(tmp_path)
+    assert trace.steps.tolist() == list(range(21))
+    assert np.isfinite(trace.columns["gradient_rms"]).any()
+    assert not np.isfinite(trace.columns["update_ratio"]).any()
+    assert "accumulated over 4 steps" in trace.not_measured["update_ratio"]
+
+
+def test_steps_per_execution_are_counted_by_the_optimizer(tmp_path):
+    model = keras_models.compiled(steps_per_execution=4)  # 10 steps make 4 + 4 + 2
+    fit(model, [monitor(tmp_path, every=1)])
+    trace = tfdiag.load(tmp_path)
+    sampled = np.isfinite(trace.columns["gradient_rms"]).any(axis=1)
+    assert trace.steps[sampled].tolist() == [4, 8, 10, 14, 18, 20]
+
+
+@pytest.mark.parametrize("probe", [True, False])
+def test_an_error_of_the_users_eager_step_is_raised(probe, tmp_path):
+    class Broken(TwoOptimizers):
+        def train_step(self, data):
+            super().train_step(data)
+            raise ZeroDivisionError("bad data in the first batch")
+
+    x = np.zeros((48, 3), "float32")
+    model = Broken()
+    model.compile(run_eagerly=True)
+    options = {"probe": (x, x[:, :2])} if probe else {}
+    with pytest.raises(ZeroDivisionError, match="bad data"):
+        callbacks = [tfdiag.HealthMonitor(tmp_path, every=1, **options)]
+        model.fit(x, x[:, :2], batch_size=16, verbose=0, callbacks=callbacks)
+
+
+def test_an_eager_model_may_look_at_its_numbers(tmp_path):
+    class Eager(TwoOptimizers):
+        def call(self, x):
+            assert x.numpy().ndim == 2
+            return super().call(x)
+
+    x = np.random.default_rng(0).normal(size=(48, 3)).astype("float32")
+    model = Eager()
+    model.compile(run_eagerly=True)
+    callback = tfdiag.HealthMonitor(tmp_path, probe=(x, x[:, :2]), every=1, probe_every=1)
+    model.fit(x, x[:, :2], batch_size=16, verbose=0, callbacks=[callback])
+    trace = tfdiag.load(tmp_path)
+    assert np.isfinite(trace.columns["output_rms"]).all(axis=1).sum() == 4
+
+
+def test_a_stateful_model_gets_batches_of_its_size(tmp_path):
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input(batch_shape=(16, 5, 2))
+    model = keras.Model(inputs, keras.layers.Dense(1)(keras.layers.LSTM(3, stateful=True)(inputs)))
+    model.compile("sgd", "mse")
+    x = np.random.default_rng(0).normal(size=(48, 5, 2)).astype("float32")
+    callback = tfdiag.HealthMonitor(tmp_path, probe=(x[:40], x[:40, 0, :1]), every=1, probe_every=1)
+    model.fit(x, x[:, 0, :1], batch_size=16, shuffle=False, verbose=0, callbacks=[callback])
+    assert np.isfinite(tfdiag.load(tmp_path).columns["output_rms"]).any()
+
+
+class Wild(keras.layers.Layer):
+    """Draws from Keras' own seed and counts its calls in a variable that Keras does not know."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = tf.Variable(0.0)
+
+    def call(self, x):
+        self.calls.assign_add(1.0)
+        return x + 0.01 * keras.random.normal(keras.ops.shape(x)) + 0.001 * self.calls
+
+
+def test_randomness_that_no_layer_owns_is_left_alone(tmp_path):
+    def train(callbacks):
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4), Wild()])
+        model.add(keras.layers.Dense(2))
+        model.compile("adam", "mse")
+        x = np.random.default_rng(0).normal(size=(96, 3)).astype("float32")
+        keras.random.normal((1,))  # the shared seed generator is there
+        model.fit(x, x[:, :2], epochs=2, verbose=0, callbacks=callbacks(x))
+        return model.get_weights()
+
+    bare = train(lambda x: [])
+    watched = train(
+        lambda x: [tfdiag.HealthMonitor(tmp_path, probe=(x, x[:, :2]), every=1, probe_every=2)]
+    )
+    for one, other in zip(bare, watched, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert np.isfinite(tfdiag.load(tmp_path).columns["output_rms"]).any()
+
+
+def test_a_callback_can_be_copied_after_training(tmp_path):
+    callback = monitor(tmp_path)
+    fit(keras_models.compiled(), [callback], epochs=1)
+    for twin in (copy.deepcopy(callback), pickle.loads(pickle.dumps(callback))):
+        assert twin.every == callback.every and twin.log_dir == callback.log_dir
+    fit(keras_models.compiled(), [twin], epochs=1)
+    assert open_recording(tmp_path).finished
+
+
+def test_models_in_two_threads_leave_keras_as_it_was(tmp_path):
+    original = keras.layers.Layer.__call__
+    errors = []
+
+    def train(name):
+        try:
+            options = {"every": 1, "probe_every": 1}
+            fit(keras_models.compiled("functional"), [monitor(tmp_path / name, **options)])
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=train, args=(name,)) for name in "ab"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors
+    assert keras.layers.Layer.__call__ is original
+
+
+def test_the_users_own_train_step_stays_on_the_model(tmp_path):
+    model = keras_models.compiled("functional")
+    mine = type(model).train_step.__get__(model)
+    model.train_step = mine
+    fit(model, [monitor(tmp_path)])
+    assert vars(model)["train_step"] is mine
+
+
+def test_interrupted_fits_leave_no_threads_and_no_function_behind(tmp_path):
+    def stop(batch, logs):
+        raise InterruptedError
+
+    before = set(threading.enumerate())
+    model, callback = keras_models.compiled(), monitor(tmp_path)
+    stopper = keras.callbacks.LambdaCallback(on_train_batch_end=stop)
+    for _ in range(3):
+        with pytest.raises(InterruptedError):
+            fit(model, [callback, stopper])
+    fit(model, [callback])
+    assert not [t for t in set(threading.enumerate()) - before if t.name == "tfdiag-writer"]
+    assert type(model.train_function).__name__ == "function"
 
 
 def test_a_nan_loss_is_recorded_at_once_and_named(tmp_path, capsys):
@@ -229,6 +472,11 @@ def test_bad_arguments_fail_in_the_constructor(arguments, words, tmp_path):
     assert not os.listdir(tmp_path), "nothing is written before training"
 
 
+def test_a_layer_without_space_fails_before_the_first_step(tmp_path):
+    with pytest.raises(ValueError, match="'dense' has the shape.*conv_1"):
+        fit(keras_models.compiled(), [monitor(tmp_path, gradcam=2, gradcam_layer="dense")])
+
+
 def test_an_unknown_method_is_refused(tmp_path):
     with pytest.raises(ValueError, match="'gradcam', 'gradcam\\+\\+'.*'cam'"):
         tfdiag.GradCAM(tmp_path, held_out(), method="cam")
@@ -277,7 +525,6 @@ def test_a_model_without_images_has_no_gradcam_and_says_why(tmp_path):
     [
         "tfdiag.instruments.statistics.gradient_measures",
         "tfdiag.recording.check",
-        "tfdiag.gallery.picture.overlay",
         "tfdiag.storage.writer.RunWriter.step",
         "tfdiag.forward._merge",
     ],
@@ -300,6 +547,19 @@ def test_a_fault_of_ours_never_reaches_the_users_training(broken, tmp_path, monk
     assert caplog.text.count("a fault of ours") >= 1
     assert sum("stopped recording" in r.message for r in caplog.records) == 1, "said once"
     assert len(tfdiag.load(tmp_path).steps) >= 2, "what was recorded before is there"
+
+
+def test_a_fault_in_a_picture_costs_the_pictures_alone(tmp_path, monkeypatch, caplog):
+    def explode(*args):
+        raise RuntimeError("no such colour")
+
+    monkeypatch.setattr("tfdiag.gallery.picture.overlay", explode)
+    with caplog.at_level(logging.WARNING, "tfdiag"):
+        fit(keras_models.compiled(), [monitor(tmp_path, gradcam=2)])
+    trace = tfdiag.load(tmp_path)
+    assert trace.not_measured["gradcam"] == "no such colour"
+    assert trace.steps[-1] == 20
+    assert sum("no Grad-CAM here" in r.message for r in caplog.records) == 1
 
 
 def test_a_folder_that_cannot_be_written_stops_nothing(tmp_path, caplog):

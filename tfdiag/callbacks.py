@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from numbers import Integral
 from typing import Any
 
 import keras
@@ -30,6 +31,10 @@ class _Part(keras.callbacks.Callback):
         self._request = request
         self._recording: Recording  # of the log_dir, from set_model on
 
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy, or one that is sent to another process, joins a recording of its own.
+        return {k: v for k, v in vars(self).items() if k not in ("_recording", "_model")}
+
     def set_model(self, model: keras.Model) -> None:
         super().set_model(model)
         self._recording = Recording.of(self.log_dir)
@@ -46,7 +51,7 @@ class _Part(keras.callbacks.Callback):
         self._recording.batch_begin(self)
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        self._recording.batch_end(self, batch, logs or {})
+        self._recording.batch_end(self, logs or {})
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         self._recording.epoch_end(self, logs or {})
@@ -268,19 +273,19 @@ def _checked_log_dir(log_dir: Any) -> str:
 
 
 def _checked_cadence(name: str, steps: Any) -> int:
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
+    if isinstance(steps, bool) or not isinstance(steps, Integral) or steps < 1:
         raise ValueError(
             f"`{name}` is the number of steps between two recordings, so it must be an integer "
             f"of at least 1, but got {steps!r}. Use {name}=1 to record each step, or "
             f"{name}=100 to keep the cost low."
         )
-    return steps
+    return int(steps)
 
 
 def _checked_images(name: str, images: Any) -> int:
-    if isinstance(images, bool) or not isinstance(images, int) or images < 0:
+    if isinstance(images, bool) or not isinstance(images, Integral) or images < 0:
         raise ValueError(
             f"`{name}` is the number of probe images with Grad-CAM, so it must be an integer of "
             f"at least 0, but got {images!r}. Use {name}=8, or {name}=0 for none."
         )
-    return images
+    return int(images)

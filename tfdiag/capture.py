@@ -11,6 +11,7 @@ import contextlib
 import logging
 import math
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -52,89 +53,108 @@ class StepSums:
 
 
 class TrainingTap:
-    """The instrumented train function of one model, and its exchange with the plain one.
+    """Samples training steps of one model. Several taps share one instrumented step.
 
     Args:
         model: a compiled Keras model.
-
-    Attributes:
-        failure: why nothing can be measured, once that is known; training goes on without us.
     """
 
     def __init__(self, model: keras.Model):
+        self.armed = False
+        self.result: StepSums | None = None
+        self._model = model
+        self._function: _SampledFunction | None = None
+
+    @property
+    def failure(self) -> str | None:
+        """Why nothing can be measured, once that is known; training goes on without us."""
+        return None if self._function is None else self._function.failure
+
+    def attach(self) -> None:
+        """Puts our function in the place of the model's train function.
+
+        Call after `make_train_function`, that is in `on_train_begin`. One that an exception out
+        of an earlier `fit` left behind serves on: where nobody samples, it changes nothing.
+        """
+        current = self._model.train_function
+        if current is None:
+            return
+        if isinstance(current, _SampledFunction):
+            self._function = current
+        elif self._function is None or current is not self._function.plain:
+            self._function = _SampledFunction(self._model, current)  # compiled, or compiled anew
+        self._function.taps.add(self)
+        self._model.train_function = self._function
+
+    def detach(self) -> None:
+        """Puts the model's own train function back, unless another tap samples on."""
+        function = self._function
+        if function is None:
+            return
+        function.taps.discard(self)
+        if not function.taps and self._model.train_function is function:
+            self._model.train_function = function.plain
+
+    def arm(self) -> None:
+        """Lets the next execution be a sampled one."""
+        self.armed = self._function is not None and self.failure is None
+
+    def take(self) -> StepSums | None:
+        """Returns what the last sampled execution added up, once; None if there is nothing."""
+        result, self.result = self.result, None
+        return result
+
+
+def plain_function(model: keras.Model) -> Callable | None:
+    """Returns the model's own train function: another one after each `compile`."""
+    function = model.train_function
+    return function.plain if isinstance(function, _SampledFunction) else function
+
+
+class _SampledFunction:
+    """Stands where Keras looks for the model's train function.
+
+    An execution that no tap is armed for runs the user's own program.
+    """
+
+    def __init__(self, model: keras.Model, plain: Callable):
+        self.plain = plain
+        self.taps: weakref.WeakSet[TrainingTap] = weakref.WeakSet()
         self.failure: str | None = None
         self._model = model
-        self._plain: Callable | None = None
         self._instrumented: Callable | None = None
-        self._armed = False
-        self._result: Any = None
         self._variables: list[Any] = []
         self._sink = threading.local()
         self._traced = False
 
-    def attach(self) -> None:
-        """Puts our dispatcher in the place of the model's train function.
-
-        Call after `make_train_function`, that is in `on_train_begin`. A dispatcher that an
-        exception out of an earlier `fit` left behind is healed.
-        """
-        current = self._model.train_function
-        if isinstance(current, _Dispatch):
-            current = current.plain
-        if current is not self._plain:  # first fit, or compiled anew
-            self._plain, self._instrumented, self._traced = current, None, False
-        if current is not None:
-            self._model.train_function = _Dispatch(self, current)
-
-    def detach(self) -> None:
-        """Puts the model's own train function back."""
-        if isinstance(self._model.train_function, _Dispatch):
-            self._model.train_function = self._model.train_function.plain
-
-    def arm(self) -> None:
-        """Lets the next execution be a sampled one."""
-        self._armed = self.failure is None
-
-    def take(self) -> StepSums | None:
-        """Returns what the last sampled execution added up, once; None if there is nothing."""
-        result, self._result = self._result, None
-        if result is None:
-            return None
-        loss = result.get("loss")
-        weights = [w for name, w in sorted(result.items()) if name.startswith("sums")]
-        histograms = [h for name, h in sorted(result.items()) if name.startswith("bins")]
-        if not weights:
-            return None
-        strides = np.array([_stride(v.shape) for v in self._variables], np.float32)
-        return StepSums(
-            variables=self._variables,
-            sums=np.concatenate([np.asarray(w) for w in weights]),
-            histograms=np.concatenate([np.asarray(h) for h in histograms]) * strides[:, None],
-            loss=None if loss is None else float(np.asarray(loss)),
-        )
-
-    def run(self, plain: Callable, iterator: Any) -> Any:
-        """Runs one execution: sampled if armed, else the user's own program."""
-        if not self._armed:
-            return plain(iterator)
-        self._armed = False
-        if self._instrumented is None:
-            self._instrumented = self._build()
+    def __call__(self, iterator: Any) -> Any:
+        armed = [tap for tap in self.taps if tap.armed]
+        if not armed:
+            return self.plain(iterator)
+        for tap in armed:
+            tap.armed = False
+        if self.failure is not None:
+            return self.plain(iterator)
         try:
+            if self._instrumented is None:
+                self._instrumented = self._build()
             with self._patched():
                 output = self._instrumented(iterator)
         except Exception as error:
-            if self._traced or isinstance(error, StopIteration):
+            if self._traced or self._model.run_eagerly or isinstance(error, StopIteration):
                 raise  # the user's own error: the data, a numeric check, the end of the epoch
-            # Tracing failed, so no data was consumed and no weight has changed.
+            # Tracing failed, so no data was consumed and no weight has changed. If that was the
+            # user's error, the plain function raises it again.
+            logs = self.plain(iterator)
             self._give_up(error)
-            return plain(iterator)
-        self._result = output["tfdiag"]
+            return logs
+        sums = self._step_sums(output["tfdiag"])
+        for tap in armed:
+            tap.result = sums
         return output["logs"]
 
     def _build(self) -> Callable:
-        model, plain = self._model, self._model.train_function
-        train_step = model.train_step
+        model, train_step = self._model, self._model.train_step
 
         def instrumented_step(data: Any) -> dict[str, Any]:
             self._sink.taken = {}
@@ -148,13 +168,28 @@ class TrainingTap:
             self._traced = True
             return {"logs": logs, "tfdiag": taken}
 
-        model.__dict__["train_step"] = instrumented_step
+        standing = model.train_function
         try:
-            model.make_train_function(force=True)
+            with _replaced(model, "train_step", instrumented_step):
+                model.make_train_function(force=True)
             return model.train_function
         finally:
-            del model.__dict__["train_step"]
-            model.train_function = plain
+            model.train_function = standing
+
+    def _step_sums(self, taken: dict[str, Any]) -> StepSums | None:
+        rows = [value for name, value in sorted(taken.items()) if name.startswith("sums")]
+        bins = [value for name, value in sorted(taken.items()) if name.startswith("bins")]
+        if not rows:
+            self.failure = self.failure or "the training step called no optimizer that is seen"
+            return None
+        loss = taken.get("loss")
+        strides = np.array([_stride(v.shape) for v in self._variables], np.float32)
+        return StepSums(
+            variables=self._variables,
+            sums=np.concatenate([np.asarray(row) for row in rows]),
+            histograms=np.concatenate([np.asarray(b) for b in bins]) * strides[:, None],
+            loss=None if loss is None else float(np.asarray(loss)),
+        )
 
     @contextlib.contextmanager
     def _patched(self) -> Iterator[None]:
@@ -166,7 +201,12 @@ class TrainingTap:
             yield
 
     def _optimizers(self) -> list[Any]:
-        found = [v for v in vars(self._model).values() if isinstance(v, keras.optimizers.Optimizer)]
+        """Returns the optimizers that are attributes of the model, also in a list or dict."""
+        found = []
+        for value in vars(self._model).values():
+            parts = value.values() if isinstance(value, dict) else value
+            inside = list(parts) if isinstance(value, dict | list | tuple) else [value]
+            found += [v for v in inside if isinstance(v, keras.optimizers.Optimizer)]
         return list({id(optimizer): optimizer for optimizer in found}.values())
 
     def _tap_apply(self, optimizer: Any) -> Callable:
@@ -190,14 +230,6 @@ class TrainingTap:
 
         return apply
 
-    def _ours(self, work: Callable[[], Any]) -> Any:
-        """Returns what `work` returns, or None if it fails: the user's update goes on."""
-        try:
-            return work()
-        except Exception as error:
-            self._give_up(error)
-            return None
-
     def _tap_loss(self) -> Callable:
         original = self._model.compute_loss
 
@@ -205,10 +237,20 @@ class TrainingTap:
             loss = original(*args, **kwargs)
             taken = getattr(self._sink, "taken", None)
             if taken is not None and loss is not None:
-                taken["loss"] = tf.cast(loss, tf.float32)
+                kept = self._ours(lambda: tf.cast(loss, tf.float32))
+                if kept is not None:
+                    taken["loss"] = kept
             return loss
 
         return compute_loss
+
+    def _ours(self, work: Callable[[], Any]) -> Any:
+        """Returns what `work` returns, or None if it fails: the user's step goes on."""
+        try:
+            return work()
+        except Exception as error:
+            self._give_up(error)
+            return None
 
     def _give_up(self, error: Exception) -> None:
         self.failure = f"the training step could not be instrumented: {error}"
@@ -218,17 +260,6 @@ class TrainingTap:
             error,
             exc_info=_log.isEnabledFor(logging.DEBUG),
         )
-
-
-class _Dispatch:
-    """Stands where Keras looks for the model's train function."""
-
-    def __init__(self, tap: TrainingTap, plain: Callable):
-        self.plain = plain
-        self._tap = tap
-
-    def __call__(self, iterator: Any) -> Any:
-        return self._tap.run(self.plain, iterator)
 
 
 @contextlib.contextmanager
@@ -253,7 +284,8 @@ class _Update:
         if variables is None:
             variables = list(optimizer._trainable_variables)
         elif not optimizer.built:
-            optimizer.build(variables)  # a loss scale does not exist before
+            with keras.name_scope(optimizer.name):
+                optimizer.build(variables)  # a loss scale does not exist before
         scale = _loss_scale(optimizer)  # the update may change it
         pairs = [(g, v) for g, v in zip(grads, variables, strict=True) if g is not None]
         self.variables = [v for _, v in pairs]

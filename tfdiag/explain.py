@@ -205,14 +205,20 @@ def spatial_layer(architecture: Architecture, name: str | None) -> str:
         ValueError: if there is no layer of that name.
         TfdiagError: if no layer has a spatial output.
     """
+    spatial = [layer.name for layer in architecture.layers if _is_spatial(layer)]
     if name is not None:
         if name not in architecture.names:
             raise ValueError(
                 f"`layer` must be the name of one of the model's layers, but got {name!r}. "
-                f"Choose one of {list(architecture.names)}."
+                f"Choose one of {spatial or list(architecture.names)}."
+            )
+        chosen = architecture.layers[architecture.names.index(name)]
+        if chosen.shape and len(chosen.shape) != 3:
+            raise ValueError(
+                f"`layer` must have two spatial axes and channels, but the output of {name!r} has "
+                f"the shape {chosen.shape}. Choose one of {spatial}."
             )
         return name
-    spatial = [layer.name for layer in architecture.layers if _is_spatial(layer)]
     if not spatial:
         raise TfdiagError("no layer has a spatial output, so there is nothing to map")
     return spatial[-1]

@@ -15,6 +15,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from keras.src.backend.common import global_state
 
 from tfdiag.architecture import DYING, SATURATING
 from tfdiag.layers import PASSIVE, activation_name
@@ -68,9 +69,10 @@ class ForwardTap:
         merged: dict[str, dict[str, np.ndarray]] = {}
         with unchanged(self._model):
             self._model.reset_metrics()
-            for batch in probe.batches():
+            step = self._step if self._model.run_eagerly else self._function
+            for batch in probe.batches(_declared_batch(self._model)):
                 with tapping():
-                    logs, taken = self._function(_tensors(batch))
+                    logs, taken = step(_tensors(batch))
                 for name, sums in taken.items():
                     _merge(merged.setdefault(name, {}), sums)
             logs = {name: float(np.mean(value)) for name, value in logs.items()}
@@ -97,17 +99,47 @@ class ForwardTap:
                 taken[name] = _added(taken[name], sums) if name in taken else sums
 
         with watching(look):
-            logs = self._model.test_step(batch)
+            if has_loss(self._model):
+                logs = self._model.test_step(batch)
+            else:
+                self._model(batch[0], training=False)
+                logs = {}
         self._model._clear_losses()  # an add_loss would leave tensors of this graph behind
         return dict(logs), taken
 
 
+def has_loss(model: keras.Model) -> bool:
+    """Returns whether the model can be tested: it has a loss, or a `test_step` of its own."""
+    own = type(model).test_step is not keras.Model.test_step
+    own = own or type(model).compute_loss is not keras.Model.compute_loss
+    return own or bool(model.losses) or getattr(model, "_compile_loss", None) is not None
+
+
+def _declared_batch(model: keras.Model) -> int | None:
+    """Returns the batch size that the model insists on, as stateful ones do; else None."""
+    try:
+        declared = [tensor.shape[0] for tensor in getattr(model, "inputs", None) or ()]
+    except (AttributeError, ValueError):  # a subclassed model declares none
+        return None
+    return declared[0] if declared else None
+
+
 _local = threading.local()
+_patching = threading.Lock()
 
 
 @contextlib.contextmanager
 def tapping() -> Iterator[None]:
-    """Lets `watching` see every layer's call that this thread makes or traces."""
+    """Lets `watching` see every layer's call that this thread makes or traces.
+
+    One thread at a time: the class that is patched is everybody's.
+    """
+    with _patching, _patched_call():
+        yield
+
+
+@contextlib.contextmanager
+def _patched_call() -> Iterator[None]:
     original = keras.layers.Layer.__call__
 
     def call(layer: keras.layers.Layer, *args: Any, **kwargs: Any) -> Any:
@@ -144,9 +176,7 @@ def _current_graph() -> Any:
 
 def _in_watched_graph(output: Any) -> bool:
     tensor = first_float(output)
-    if tensor is None:
-        return False
-    return getattr(tensor, "graph", None) is _local.graph if _local.graph is not None else True
+    return tensor is not None and getattr(tensor, "graph", None) is _local.graph
 
 
 def first_float(output: Any) -> tf.Tensor | None:
@@ -160,7 +190,9 @@ def first_float(output: Any) -> tf.Tensor | None:
 @contextlib.contextmanager
 def unchanged(model: keras.Model) -> Iterator[None]:
     """Puts back whatever a forward pass moves: metrics, seeds, moving statistics."""
-    saved = [(variable, tf.identity(variable.value)) for variable in _movable(model)]
+    saved = [
+        (variable, tf.identity(tf.convert_to_tensor(variable))) for variable in _movable(model)
+    ]
     try:
         yield
     finally:
@@ -174,6 +206,10 @@ def _movable(model: keras.Model) -> list[Any]:
     for layer in model._flatten_layers():
         variables += layer._non_trainable_variables
         variables += [generator.state for generator in layer._seed_generators]
+        variables += [value for value in vars(layer).values() if isinstance(value, tf.Variable)]
+    shared = global_state.get_global_attribute("global_seed_generator")
+    if shared is not None:  # what `keras.random` takes where no seed is given
+        variables.append(shared.state)
     return list({id(variable): variable for variable in variables}.values())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,13 +13,15 @@ import numpy as np
 
 from tfdiag import statistics
 from tfdiag.architecture import Architecture
-from tfdiag.capture import StepSums, TrainingTap
+from tfdiag.capture import StepSums, TrainingTap, plain_function
 from tfdiag.errors import TfdiagError
-from tfdiag.forward import ForwardTap, ProbeSums
+from tfdiag.forward import ForwardTap, ProbeSums, has_loss
 from tfdiag.gallery import Gallery
 from tfdiag.layers import describe, recorded_layers
 from tfdiag.metrics import METRICS, TRAINING
 from tfdiag.probe import ProbeSet, check_fits
+
+_log = logging.getLogger("tfdiag")
 
 _NO_PROBE = "no probe set was given: HealthMonitor(log_dir, probe=(x, y))"
 _NOT_ASKED = "no callback of this recording asks for it"
@@ -80,6 +83,22 @@ class Instruments:
                 self.not_measured[metric.name] = _NO_PROBE
         if probe is None:
             self.not_measured["probe_loss"] = _NO_PROBE
+        elif not has_loss(model):
+            self.not_measured["probe_loss"] = "the model was compiled without a loss"
+        accumulated = getattr(model.optimizer, "gradient_accumulation_steps", None)
+        if accumulated:
+            self.not_measured["update_ratio"] = (
+                f"gradients are accumulated over {accumulated} steps: most steps change no weight"
+            )
+        self._fits = plain_function(model)
+
+    def serve(self, model: keras.Model) -> bool:
+        """Returns whether these instruments serve for another `fit` of this model.
+
+        They do until it is compiled anew, which may change its loss and its metrics.
+        """
+        known = model is self._model and self._fits is not None
+        return known and self._fits is plain_function(model)
 
     @property
     def architecture(self) -> Architecture:
@@ -108,7 +127,7 @@ class Instruments:
                 Grad-CAM is to look at.
         """
         sums = self._first_look(self._probe) if self._probe is not None else None
-        self.gallery = self._make_gallery()
+        self._make_gallery()
         if self._training is not None:
             self._training.attach()
         return sums
@@ -139,6 +158,18 @@ class Instruments:
         """Returns what a pass over the probe set added up; None if there is no probe set."""
         return None if self._probe is None else self._forward.run(self._probe)
 
+    def snapshot(self) -> dict[str, Any] | None:
+        """Returns what `Gallery.snapshot` does; None if there is none or it fails."""
+        if self.gallery is None:
+            return None
+        try:
+            return self.gallery.snapshot()
+        except Exception as error:
+            self.gallery = None
+            self.not_measured["gradcam"] = str(error)
+            _log.warning("tfdiag records no Grad-CAM here: %s", error)
+            return None
+
     def measure(
         self, taken: StepSums | None, sums: ProbeSums | None, logs: Mapping[str, Any]
     ) -> Measurement:
@@ -153,6 +184,8 @@ class Instruments:
         loss = logs.get("loss")
         if taken is not None:
             self._add_gradients(found, taken)
+            if "update_ratio" in self.not_measured:
+                del found.columns["update_ratio"]
             loss = loss if taken.loss is None else taken.loss
         if isinstance(loss, float):
             found.series.update(loss=loss, loss_nonfinite=float(not math.isfinite(loss)))
@@ -187,12 +220,14 @@ class Instruments:
                 "the data for `model.fit`: same shapes, dtypes, and labels of the same kind."
             ) from error
 
-    def _make_gallery(self) -> Gallery | None:
+    def _make_gallery(self) -> None:
+        if self.gallery is not None:
+            return
         if self._probe is None or not self._images:
             self.not_measured["gradcam"] = _NO_PROBE if self._probe is None else _NOT_ASKED
-            return None
+            return
         try:
-            return Gallery(
+            self.gallery = Gallery(
                 self._model,
                 self._layers,
                 self.architecture,
@@ -203,7 +238,6 @@ class Instruments:
             )
         except TfdiagError as error:
             self.not_measured["gradcam"] = str(error)
-            return None
 
     def _add_gradients(self, found: Measurement, taken: StepSums) -> None:
         names = self.architecture.names

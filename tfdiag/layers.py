@@ -115,7 +115,10 @@ def activation_name(layer: keras.layers.Layer) -> str | None:
     ):
         if isinstance(layer, kind):
             return own
-    name = _name(getattr(layer, "activation", None))
+    activation = getattr(layer, "activation", None)
+    if isinstance(activation, keras.layers.Layer):
+        return activation_name(activation)
+    name = _name(activation)
     return None if name == "linear" else name
 
 

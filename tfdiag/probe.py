@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -31,11 +32,16 @@ class ProbeSet:
     y: Any
     size: int
 
-    def batches(self) -> Iterator[tuple[Any, Any]]:
-        """Yields (x, y) in order, at most `BATCH` samples at a time."""
-        for start in range(0, self.size, BATCH):
-            rows = slice(start, start + BATCH)
-            yield _rows(self.x, rows), _rows(self.y, rows)
+    def batches(self, size: int | None = None) -> Iterator[tuple[Any, Any]]:
+        """Yields (x, y) in order, at most `BATCH` samples at a time.
+
+        Args:
+            size: samples in each batch, exactly, for a model that insists; the rest is left out.
+        """
+        for start in range(0, self.size, size or BATCH):
+            rows = slice(start, start + (size or BATCH))
+            if size is None or rows.stop <= self.size:
+                yield _rows(self.x, rows), _rows(self.y, rows)
 
     def take(self, rows: np.ndarray) -> ProbeSet:
         """Returns the samples at `rows`, `int[n]`, as a probe set of their own."""
@@ -51,7 +57,7 @@ def probe_set(probe: Any, samples: int) -> ProbeSet:
     Raises:
         ValueError: if it is empty, has no labels, or is not made of numbers.
     """
-    if isinstance(samples, bool) or not isinstance(samples, int) or samples < 1:
+    if isinstance(samples, bool) or not isinstance(samples, Integral) or samples < 1:
         raise ValueError(
             f"`probe_samples` must be an integer of at least 1, but got {samples!r}. "
             "256 is enough to see a unit that fires on 1 % of the data with probability 92 %."
@@ -91,14 +97,17 @@ def check_fits(probe: ProbeSet, model: Any) -> None:
     if not declared:
         return
     if isinstance(probe.x, Mapping):
-        missing = [tensor.name for tensor in declared if tensor.name not in probe.x]
+        named = getattr(model, "_inputs_struct", None)
+        if not isinstance(named, Mapping):
+            named = {tensor.name: tensor for tensor in declared}
+        missing = [name for name in named if name not in probe.x]
         if missing:
             raise ValueError(
                 f"The probe set has no input {', '.join(map(repr, missing))}: it has "
-                f"{sorted(probe.x)}, but the model has {[t.name for t in declared]}. "
+                f"{sorted(probe.x)}, but the model has {list(named)}. "
                 "Name the probe's arrays as the model's inputs are named."
             )
-        pairs = [(tensor, probe.x[tensor.name]) for tensor in declared]
+        pairs = [(tensor, probe.x[name]) for name, tensor in named.items()]
     else:
         arrays = list(_arrays(probe.x))
         if len(arrays) != len(declared):

@@ -112,7 +112,11 @@ class Recording:
         self._sampling = False  # the coming execution is a sampled one
         self._forced = False  # the coming step is measured, due or not
         self._alarmed = False  # the loss was not finite
-        self._layers: tuple[str, ...] = ()
+        self._step = 0  # steps made so far
+        self._instruments: Instruments  # from `begin` on, as is the writer
+        self._writer: RunWriter
+        self._settings: Any = None  # what the instruments were made for
+        self._recorded: weakref.ref[keras.Model] | None = None  # whose rows these are
         self._rows = TraceRows()
         self._announced: dict[tuple[str, str | None], int] = {}
 
@@ -120,20 +124,25 @@ class Recording:
         """Adds a callback's request; call from `set_model`, before training begins.
 
         Raises:
-            ValueError: if another callback of this folder has another probe set.
+            ValueError: if another callback of this folder has another probe set, or looks at
+                another layer.
         """
         known = self._driver is not None and part in self._parts and model is self._model
         if not self._gathering and not known:  # the callbacks of an earlier fit have left
             self._parts.clear()
         self._gathering = True
-        for other in self._parts.values():
-            if request.probe and other.probe and not _same(request.probe, other.probe):
-                raise ValueError(
-                    f"Callbacks that share a `log_dir` share one probe set, but those of "
-                    f"{self.log_dir!r} have different ones. Pass the same `probe` to each."
-                )
-        self._model = model
+        others = [other for known, other in self._parts.items() if known is not part]
         self._parts[part] = request
+        conflict = next(filter(None, (_conflict(request, other) for other in others)), None)
+        if conflict:
+            self._parts.clear()
+            self._gathering = False
+            raise ValueError(
+                f"Callbacks that share a `log_dir` share one recording, but those of "
+                f"{self.log_dir!r} have different {conflict}. Pass the same to each, or give one "
+                "of them a folder of its own."
+            )
+        self._model = model
 
     def begin(self, part: Any, epochs: int | None = None, steps: int | None = None) -> None:
         """Begins to record; looks at the probe set once, so that a wrong one fails here.
@@ -161,8 +170,7 @@ class Recording:
     @_never_raises
     def epoch_begin(self, epoch: int) -> None:
         """Notes where in the training we are."""
-        self._epoch, self._batch = epoch, -1
-        self._step = self._instruments.step
+        self._epoch = epoch
 
     @_never_raises
     def batch_begin(self) -> None:
@@ -172,18 +180,16 @@ class Recording:
             self._sampling = self._instruments.arm()
 
     @_never_raises
-    def batch_end(self, batch: int, logs: Mapping[str, Any]) -> None:
+    def batch_end(self, logs: Mapping[str, Any]) -> None:
         """Records what was due at this step."""
-        executed = max(1, batch - self._batch)
+        executed = self._executed()
         probing = self._due("probe_every", executed) or self._forced
         self._step += executed
-        self._batch = batch
         self._forced = False
         alarmed = self._first_nonfinite(logs)
         if not (self._sampling or probing or alarmed):
             return
         self._sampling = False
-        self._step = self._instruments.step or self._step
         taken = self._instruments.take()
         sums = self._instruments.look() if probing or alarmed else None
         self._record(taken, sums, logs)
@@ -193,12 +199,11 @@ class Recording:
     @_never_raises
     def epoch_end(self, logs: Mapping[str, Any]) -> None:
         """Records the epoch's loss and metrics, and what the rules say of it."""
-        self._step = self._instruments.step or self._step
         series = {"epoch": float(self._epoch)}
         for name, value in logs.items():
             if isinstance(value, int | float | np.number):
                 series[name if name.startswith("val_") else f"epoch_{name}"] = float(value)
-        self._write(Measurement(series=series))
+        self._write(Measurement(series=series), stats=None)
         self._judge()
         self._writer.flush()
 
@@ -206,7 +211,7 @@ class Recording:
     def end(self) -> None:
         """Ends the recording and closes its file."""
         self._instruments.detach()
-        if self._wants("probe_every") and self._rows.last_step < self._step:
+        if self._wants("probe_every") and self._looked < self._step:
             self._record(None, self._instruments.look(), {})
         self._judge(finished=True)
         self._writer.close()
@@ -215,29 +220,60 @@ class Recording:
     def _prepare(self) -> None:
         requests = list(self._parts.values())
         self._probe = next((r.probe for r in requests if r.probe), None)
-        pictured = next((r for r in requests if r.images), requests[0])
-        self._instruments = Instruments(
-            self._model,
-            self._probe,
-            gradients=self._wants("every"),
-            images=pictured.images,
-            layer=pictured.layer,
-            method=pictured.method,
-        )
+        pictured = next((r for r in requests if r.images and r.probe), requests[0])
+        self._leave_interrupted()
+        settings: dict[str, Any] = {
+            "gradients": self._wants("every"),
+            "images": pictured.images,
+            "layer": pictured.layer,
+            "method": pictured.method,
+        }
+        key = (self._probe, settings)
+        if key != self._settings or not self._instruments.serve(self._model):
+            self._settings = key
+            self._instruments = Instruments(self._model, self._probe, **settings)
+        if self._recorded is None or self._recorded() is not self._model:  # not yet, or another
+            self._recorded = weakref.ref(self._model)
+            self._rows = TraceRows()
+            self._announced.clear()
         self._metrics = frozenset().union(*(r.metrics for r in requests))
         self._thresholds = resolve_thresholds(
             {rule: values for r in requests for rule, values in r.thresholds.items()}
         )
-        self._step = self._start = self._instruments.step
-        self._epoch, self._batch = 0, -1
+        self._iterations = self._instruments.step
+        # A model that is compiled anew counts from 0 again; its training goes on.
+        self._step = self._start = max(self._iterations, self._rows.last_step)
+        self._epoch = 0
+        self._looked = -1  # step of the last pass over the probe set
         self._sampling = self._forced = self._alarmed = False
         self._manifest: dict[str, Any] | None = None
         self._writer = RunWriter(self.log_dir, tf.io.TFRecordWriter)
 
     @_never_raises
     def _record_begin(self, sums: ProbeSums | None) -> None:
+        self._looked = self._step
         if sums is not None and self._rows.last_step < self._step:
             self._record(None, sums, {})
+
+    def _leave_interrupted(self) -> None:
+        """Ends what an exception out of an earlier `fit` has left open."""
+        if self._driver is not None:
+            self._instruments.detach()
+            self._writer.close()
+            self._driver = None
+
+    def _executed(self) -> int:
+        """Returns the number of steps of the last execution.
+
+        Not simply the optimizer's count: it stands still when a loss scale skips a step, and a
+        model may train with another optimizer than its own.
+        """
+        ahead = self._instruments.ahead
+        if ahead == 1:
+            return 1
+        before, self._iterations = self._iterations, self._instruments.step
+        made = self._iterations - before
+        return made if 0 < made <= ahead else ahead
 
     def _wants(self, cadence: str) -> bool:
         return any(getattr(request, cadence) for request in self._parts.values())
@@ -261,15 +297,16 @@ class Recording:
     def _record(
         self, taken: StepSums | None, sums: ProbeSums | None, logs: Mapping[str, Any]
     ) -> None:
-        self._write(self._instruments.measure(taken, sums, logs))
-        if sums is not None and self._instruments.gallery is not None:
-            self._writer.cams(self._step, **self._instruments.gallery.snapshot())
+        snapshot = self._instruments.snapshot() if sums is not None else None
+        found = self._instruments.measure(taken, sums, logs)
+        self._write(found, self._matrix(found.columns))
+        if sums is not None:
+            self._looked = self._step
+        if snapshot is not None:
+            self._writer.cams(self._step, **snapshot)
 
-    def _write(self, found: Measurement) -> None:
+    def _write(self, found: Measurement, stats: np.ndarray | None) -> None:
         now = time.time()
-        if self._layers != self._instruments.architecture.names:  # another model than before
-            self._layers, self._rows = self._instruments.architecture.names, TraceRows()
-        stats = self._matrix(found.columns)
         histograms = any(request.histograms for request in self._parts.values())
         self._writer.step(
             self._step,
@@ -282,9 +319,7 @@ class Recording:
         )
         self._rows.add(self._step, now, stats, found.series)
 
-    def _matrix(self, columns: Mapping[str, np.ndarray]) -> np.ndarray | None:
-        if not columns:
-            return None
+    def _matrix(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
         asked = {name: columns[name] for name in columns if name in self._metrics}
         layers = len(self._instruments.architecture.layers)
         unmeasured = np.full(layers, np.nan, np.float32)
@@ -328,7 +363,9 @@ class Recording:
         elapsed = max(time.perf_counter() - self._started, 1e-9)
         cost = {"seconds": self._seconds, "share": min(1.0, self._seconds / elapsed)}
         self._writer.report(self._step, report.to_json(), finished=finished, cost=cost)
-        new = [finding for finding in report.findings if self._is_news(finding)]
+        # What is only to be watched can wait until the end: most of it goes away.
+        told = [f for f in report.findings if finished or f.severity != "watch"]
+        new = [finding for finding in told if self._is_news(finding)]
         if new:
             self._writer.flush()
         if any(request.announce for request in self._parts.values()):
@@ -378,6 +415,16 @@ def _aggregates(found: Measurement) -> dict[str, float]:
         if values is not None and np.isfinite(values).any():
             shown[f"{name}_max"] = float(np.nanmax(values))
     return shown
+
+
+def _conflict(one: Request, other: Request) -> str | None:
+    """Returns in what two requests cannot both be met."""
+    if one.probe and other.probe and not _same(one.probe, other.probe):
+        return "probe sets"
+    pictures = one.images and other.images and one.probe and other.probe
+    if pictures and (one.layer, one.method) != (other.layer, other.method):
+        return "Grad-CAM layers or methods"
+    return None
 
 
 def _same(one: ProbeSet, other: ProbeSet) -> bool:
