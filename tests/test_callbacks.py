@@ -594,7 +594,21 @@ def test_it_works_beside_early_stopping_and_evaluate(tmp_path):
     assert open_recording(tmp_path).finished
     assert tfdiag.load(tmp_path).steps[-1] == 20
     model.evaluate(*held_out(), verbose=0, callbacks=[callback])
+    assert open_recording(tmp_path).finished, "looking at the model is no training"
     model.predict(held_out()[0], verbose=0, callbacks=[callback])
+
+
+def test_evaluating_with_the_callback_amid_training_does_not_end_the_recording(tmp_path):
+    callback = monitor(tmp_path)
+
+    def evaluate(epoch, logs):
+        callback.model.evaluate(*held_out(), verbose=0, callbacks=[callback])
+
+    parts = [callback, tfdiag.GradientHistograms(tmp_path, every=1)]
+    fit(keras_models.compiled(), [*parts, keras.callbacks.LambdaCallback(on_epoch_end=evaluate)])
+    trace = tfdiag.load(tmp_path)
+    sampled = np.isfinite(trace.columns["gradient_rms"]).any(axis=1)
+    assert trace.steps[sampled].tolist() == list(range(1, 21)), "all callbacks are still there"
 
 
 def test_another_backend_is_refused(monkeypatch, tmp_path):

@@ -174,7 +174,17 @@ def test_nothing_is_changed():
     for part, values in kept.items():
         for before, now in zip(values, after[part], strict=True):
             np.testing.assert_array_equal(before, now, err_msg=part)
-    model.fit(x, x[:, :2], verbose=0)
+    assert not [loss for layer in model._flatten_layers() for loss in layer._losses]
+
+
+def test_metrics_that_the_first_pass_creates_start_empty():
+    x, y = keras_models.images(32)
+    model = keras_models.compiled()
+    ForwardTap(model, recorded_layers(model)).run(probe_set((x, y), 32))
+    variables = [v for metric in model.metrics for v in metric.variables]
+    assert variables
+    for variable in variables:
+        assert not variable.numpy().any(), variable.path
 
 
 def test_an_lstm_is_one_layer():

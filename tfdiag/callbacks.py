@@ -65,7 +65,8 @@ class HealthMonitor(_Part):
 
     Gradients and updates come from the real training step, on sampled steps; outputs, dead
     units and Grad-CAM from a held-out probe set. Nothing of the training changes: weights are
-    bit for bit those of a run without it.
+    bit for bit those of a run without it, unless the model draws from `tf.random`, whose
+    stream is one per compiled function; `keras.random` and Keras' layers do not.
 
     Args:
         log_dir: folder of this run, below the one that TensorBoard is started on.
