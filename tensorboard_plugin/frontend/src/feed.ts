@@ -1,11 +1,9 @@
 /** Keeps the state fed: asks for what is shown, again when it changed, never while hidden. */
 
-import { fetchCams, fetchMetric, fetchRun, fetchRuns, RequestError } from "./api";
+import { fetchCams, fetchMetric, fetchRun, fetchRuns, RequestError, serverNow } from "./api";
 import { defaultMetric } from "./model/metrics";
-import { growShown, keepShown, version } from "./model/runs";
+import { growShown, keepShown, pollAfter, version } from "./model/runs";
 import type { Loaded, Slot, State, Store } from "./state";
-
-const POLL_MS = 5000;
 
 const NOTHING: Loaded = { run: {}, metrics: {}, cams: {} };
 
@@ -40,7 +38,6 @@ const metricResource = (metric: string): Resource => ({
 
 export class Feed {
   private reading: Promise<void> | null = null;
-  private dirty = false;
   private readonly underWay = new Set<string>();
 
   constructor(
@@ -50,24 +47,26 @@ export class Feed {
     store.listen((_, changed) => {
       if (changed.has("shown") || changed.has("metric")) this.complete();
     });
-    setInterval(() => {
-      if (this.mayChange()) void this.refresh();
-    }, POLL_MS);
+    this.poll();
+  }
+
+  /** For ever: a run may begin, or be trained anew, long after all others have finished. */
+  private poll(): void {
+    const { runs, failure } = this.store.get();
+    const wait = failure === null ? pollAfter(runs ?? [], serverNow()) : pollAfter([], 0);
+    setTimeout(() => void this.refresh().then(() => this.poll()), wait * 1000);
   }
 
   /** Asks for the list of runs and for what is shown of those that changed. */
   refresh(): Promise<void> {
-    if (!this.isVisible()) {
-      this.dirty = true;
-      return Promise.resolve();
-    }
+    if (!this.isVisible()) return Promise.resolve();
     this.reading ??= this.readRuns().finally(() => (this.reading = null));
     return this.reading;
   }
 
   /** To be called when the tab comes to the front. */
   wake(): void {
-    if (this.dirty || this.mayChange()) void this.refresh();
+    void this.refresh();
   }
 
   /** Asks again for all that failed. */
@@ -86,13 +85,7 @@ export class Feed {
     this.store.set({ loaded });
   }
 
-  private mayChange(): boolean {
-    const { runs, failure } = this.store.get();
-    return failure !== null || !runs?.length || runs.some((run) => run.finished === false);
-  }
-
   private async readRuns(): Promise<void> {
-    this.dirty = false;
     try {
       const runs = await fetchRuns();
       const { shown, picked, failure } = this.store.get();
@@ -123,10 +116,7 @@ export class Feed {
     const key = `${run}\n${resource.name}`;
     const slot = resource.get(this.entry(run));
     if (slot?.version === wantedVersion || this.underWay.has(key)) return;
-    if (!this.isVisible()) {
-      this.dirty = true;
-      return;
-    }
+    if (!this.isVisible()) return; // asked for when the tab comes to the front
     this.underWay.add(key);
     const next: Slot<unknown> = { version: wantedVersion };
     try {

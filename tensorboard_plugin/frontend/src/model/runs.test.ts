@@ -7,6 +7,7 @@ import {
   keepShown,
   life,
   longAge,
+  pollAfter,
   pulse,
   shortAge,
   version,
@@ -87,6 +88,15 @@ test("live, stale and finished", () => {
   expect(longAge(training, 2004)).toBe("live · step 640");
   expect(pulse([training, run("b", "ok")], 2004).words).toBe("Live · updated 4 s ago");
   expect(pulse([], 0).words).toBe("Waiting for data");
+});
+
+test("the list is asked for again, more often while something is about to come", () => {
+  const training = run("a", "ok", { finished: false });
+  expect(pollAfter([], 2060)).toBe(5);
+  expect(pollAfter([run("plain", null)], 2060)).toBe(5);
+  expect(pollAfter([run("b", "ok"), training], 2060)).toBe(5);
+  expect(pollAfter([run("b", "ok")], 2060)).toBe(10);
+  expect(pollAfter([training], 2000 + 3600)).toBe(10);
 });
 
 test("a version changes with each thing that is shown", () => {

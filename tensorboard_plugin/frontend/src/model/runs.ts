@@ -100,6 +100,12 @@ export function pulse(runs: readonly RunSummary[], now: number): { life: Life; w
   return { life: "none", words: "Waiting for data" };
 }
 
+/** After how many seconds to ask for the runs again: sooner while something is about to come. */
+export function pollAfter(runs: readonly RunSummary[], now: number): number {
+  const recorded = runs.filter((run) => run.recorded);
+  return recorded.length === 0 || recorded.some((run) => life(run, now) === "live") ? 5 : 10;
+}
+
 /** Changes whenever something of the run may have to be fetched again. */
 export function version(run: RunSummary): string {
   return JSON.stringify([

@@ -1,0 +1,68 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import type { RunSummary } from "./api";
+import { Feed } from "./feed";
+import { initialState, Store } from "./state";
+
+const served = vi.hoisted(() => ({ runs: [] as RunSummary[], asked: 0 }));
+
+vi.mock("./api", async (original) => ({
+  ...(await original<typeof import("./api")>()),
+  serverNow: () => 5000,
+  fetchRuns: () => {
+    served.asked++;
+    return Promise.resolve(served.runs);
+  },
+  fetchRun: () => new Promise(() => {}),
+  fetchCams: () => new Promise(() => {}),
+}));
+
+function finished(run: string, start: number): RunSummary {
+  return {
+    run,
+    recorded: true,
+    start_time: start,
+    last_time: start + 60,
+    last_step: 640,
+    finished: true,
+    verdict: null,
+    counts: null,
+    error: null,
+  };
+}
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  Object.assign(served, { runs: [finished("a", 1000)], asked: 0 });
+});
+afterEach(() => vi.useRealTimers());
+
+const names = (store: Store) => store.get().runs?.map((run) => run.run);
+
+test("a run that begins after all others have finished appears", async () => {
+  const store = new Store(initialState({}));
+  await new Feed(store, () => true).refresh();
+  expect(names(store)).toEqual(["a"]);
+  await vi.advanceTimersByTimeAsync(60_000);
+  served.runs = [finished("a", 1000), finished("b", 2000)];
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(names(store)).toEqual(["a", "b"]);
+  expect(store.get().shown).toEqual(["a", "b"]);
+});
+
+test("a run that was trained anew is seen", async () => {
+  const store = new Store(initialState({}));
+  await new Feed(store, () => true).refresh();
+  served.runs = [finished("a", 3000)];
+  await vi.advanceTimersByTimeAsync(15_000);
+  expect(store.get().runs![0]!.start_time).toBe(3000);
+});
+
+test("nothing is asked while hidden, and at once when the tab comes to the front", async () => {
+  let visible = false;
+  const feed = new Feed(new Store(initialState({})), () => visible);
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(served.asked).toBe(0);
+  visible = true;
+  feed.wake();
+  expect(served.asked).toBe(1);
+});
