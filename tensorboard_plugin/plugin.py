@@ -139,9 +139,8 @@ class HealthPlugin(base_plugin.TBPlugin):
         trace = _recording(experiment, run).trace
         found = decode_cams(experiment.snapshots(run), trace)
         if found is None:
-            raise errors.NotFoundError(
-                "No Grad-CAM snapshot was recorded in this run. Add the callback tfdiag.GradCAM."
-            )
+            reason = trace.not_measured.get("gradcam", "no snapshot was recorded yet")
+            raise errors.NotFoundError(f"No Grad-CAM: {reason}.")
         return found
 
     def _experiment(self, request: Request) -> Experiment:

@@ -34,7 +34,7 @@ PICTURE = {
     "tfdiag.recording": "capture forward instruments metrics probe report rules storage.schema "
     "storage.writer trace",
     "tfdiag.callbacks": "errors gallery metrics probe recording rules",
-    "tfdiag.demo": "callbacks errors report storage.reader tfdiag",
+    "tfdiag.demo": "callbacks errors report rules storage.reader tfdiag",
     "tfdiag.cli": "demo errors report rules storage.reader tfdiag",
     "tensorboard_plugin": "errors metrics report rules storage tensorboard_plugin",
 }

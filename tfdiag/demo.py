@@ -164,7 +164,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> int:
     """Runs `tfdiag demo`: TensorBoard first, then the runs, until Ctrl-C."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     log_dir: Path = options.log_dir
     log_dir.mkdir(parents=True, exist_ok=True)
     server = contextlib.nullcontext() if options.no_tensorboard else _tensorboard(log_dir, options)
@@ -185,7 +185,8 @@ def _train_all(log_dir: Path, *, retrain: bool) -> None:
     if not retrain:
         missing = [name for name in missing if not _is_finished(log_dir / name)]
     if not missing:
-        print(f"The three runs are in {log_dir}; --retrain trains them again.")
+        print(f"The three runs are in {log_dir} already. To train them again: ", end="")
+        print(f"tfdiag demo --log-dir {log_dir} --retrain")
         return
     try:
         import tensorflow as tf
@@ -194,6 +195,7 @@ def _train_all(log_dir: Path, *, retrain: bool) -> None:
             "The demo trains with TensorFlow, but it is not installed. Run: "
             "pip install 'tfdiag[tensorflow,demo]'"
         ) from error
+    tf.config.list_physical_devices()  # says what it has to say before the bars are drawn
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (
@@ -212,7 +214,16 @@ def _train_all(log_dir: Path, *, retrain: bool) -> None:
             _remove_recording(log_dir / scenario.name)
             progress.console.print(f"[bold]{scenario.name}[/bold]: {scenario.about}")
             train(scenario, log_dir, [_bar(progress, tasks[scenario.name])])
+            progress.console.print(f"[bold]{scenario.name}[/bold]: {_verdict(log_dir, scenario)}\n")
             tf.keras.backend.clear_session()
+
+
+def _verdict(log_dir: Path, scenario: Scenario) -> str:
+    from tfdiag.report import verdict
+    from tfdiag.rules import check
+    from tfdiag.storage.reader import load
+
+    return verdict(check(load(log_dir / scenario.name))).title
 
 
 def _bar(progress: Any, task: Any) -> Any:
