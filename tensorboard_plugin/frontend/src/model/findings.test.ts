@@ -1,6 +1,18 @@
 import { expect, test } from "vitest";
 import type { Finding, Rule } from "../api";
-import { exemptions, marks, place, problems, sourceOf, spread, tally, worstOf } from "./findings";
+import {
+  exemptions,
+  isInLoss,
+  layerMarks,
+  measureOf,
+  modelMarks,
+  place,
+  problems,
+  sourceOf,
+  spread,
+  tally,
+  worstOf,
+} from "./findings";
 
 const finding = (
   rule: string,
@@ -40,12 +52,49 @@ test("one rule is one problem with one number, worst first", () => {
   expect(place(problems([finding("loss", null, 1)])[0]!)).toBe("");
 });
 
-test("only the worst finding of a problem carries its number", () => {
-  expect(marks(problems(found)).map((m) => [m.number, m.layer, m.step, m.main])).toEqual([
-    [1, "b", 40, true],
-    [1, "c", 20, false],
-    [2, "a", 60, true],
+test("only the worst finding of a problem carries its number, where its measure is shown", () => {
+  const measured = found.map((f) => ({ ...f, metric: f.rule === "dead" ? "dead" : "norm" }));
+  const all = problems([...measured, finding("loss", null, 5)]);
+  expect(layerMarks(all, "dead").map((m) => [m.number, m.layer, m.step])).toEqual([[1, "b", 40]]);
+  expect(layerMarks(all, "norm").map((m) => [m.number, m.layer, m.step])).toEqual([[2, "a", 60]]);
+  expect(layerMarks(all, null)).toEqual([]);
+  expect(modelMarks(all).map((m) => [m.number, m.step])).toEqual([[3, 5]]);
+});
+
+test("a finding is seen in a measure, or in the chart of the loss", () => {
+  const measures = [{ name: "gradient_rms" }];
+  const about = (metric: string | null, layer: string | null = null) => ({
+    ...finding("r", layer, 1),
+    metric,
+  });
+  expect(measureOf(about("gradient_norm"))).toBe("gradient_rms");
+  expect(measureOf(about("loss"))).toBe("loss");
+  expect(isInLoss(about("gradient_norm"), measures)).toBe(false);
+  expect(isInLoss(about("gradient_rms", "a"), measures)).toBe(false);
+  expect(isInLoss(about("probe_loss"), measures)).toBe(true);
+  expect(isInLoss(about(null), measures)).toBe(true);
+  expect(isInLoss(about(null, "a"), measures)).toBe(false);
+});
+
+test("a cause comes before what follows from it, and that right after its cause", () => {
+  const after = (rule: string, of: string) => ({
+    ...finding(rule, null, 1),
+    follows: { rule: of, layer: null },
+  });
+  const order = (...all: Finding[]) => problems(all).map((p) => [p.number, p.rule]);
+  expect(
+    order(after("nan", "rate"), finding("other", null, 1), finding("rate", null, 1)),
+  ).toEqual([
+    [1, "other"],
+    [2, "rate"],
+    [3, "nan"],
   ]);
+  expect(order(after("a", "b"), after("b", "c"), finding("c", null, 1))).toEqual([
+    [1, "c"],
+    [2, "b"],
+    [3, "a"],
+  ]);
+  expect(order(after("a", "b"), after("b", "a"))).toHaveLength(2);
 });
 
 test("what follows from another problem names it", () => {
@@ -63,8 +112,11 @@ test("marks move apart and stay inside", () => {
 });
 
 test("the worst severity of a layer", () => {
-  expect(worstOf(found, "b")).toBe("critical");
-  expect(worstOf(found, "zzz")).toBeNull();
+  const measured = found.map((f) => ({ ...f, metric: "m" }));
+  expect(worstOf(measured, "b", "m")).toBe("critical");
+  expect(worstOf(measured, "b", "other")).toBeNull();
+  expect(worstOf(measured, "zzz", "m")).toBeNull();
+  expect(worstOf(found, "b", null)).toBeNull();
 });
 
 test("the tally names all that is not a finding", () => {

@@ -14,7 +14,7 @@ export interface Problem {
   findings: [Finding, ...Finding[]];
 }
 
-/** Puts the findings of one rule together; the order of the worst of each is kept. */
+/** Puts the findings of one rule together; causes are numbered first, each with what follows. */
 export function problems(findings: readonly Finding[]): Problem[] {
   const byRule = new Map<string, Problem>();
   for (const finding of findings) {
@@ -25,7 +25,7 @@ export function problems(findings: readonly Finding[]): Problem[] {
       continue;
     }
     byRule.set(finding.rule, {
-      number: byRule.size + 1,
+      number: 0,
       rule: finding.rule,
       title: finding.title,
       severity: finding.severity,
@@ -33,7 +33,20 @@ export function problems(findings: readonly Finding[]): Problem[] {
       findings: [finding],
     });
   }
-  return [...byRule.values()];
+  return causesFirst([...byRule.values()]).map((problem, i) => ({ ...problem, number: i + 1 }));
+}
+
+/** What follows from a problem stands right after it; otherwise the order is kept. */
+function causesFirst(found: readonly Problem[]): Problem[] {
+  const ordered = new Set<Problem>();
+  const add = (problem: Problem) => {
+    if (ordered.has(problem)) return;
+    ordered.add(problem);
+    found.filter((other) => sourceOf(other, found) === problem).forEach(add);
+  };
+  found.filter((problem) => !sourceOf(problem, found)).forEach(add);
+  found.forEach(add); // two that follow from each other have no root
+  return [...ordered];
 }
 
 /** "dense", "9 layers" or nothing, for the whole model. */
@@ -49,26 +62,42 @@ export function sourceOf(problem: Problem, all: readonly Problem[]): Problem | u
   return all.find((other) => other !== problem && other.rule === source?.rule);
 }
 
+/** Heat maps have values of layers; this one of them shows what a series of the whole model tells. */
+const STAND_INS: Readonly<Record<string, string>> = { gradient_norm: "gradient_rms" };
+
+/** The measure of the heat maps in which a finding is seen. */
+export function measureOf({ metric }: Finding): string | null {
+  return metric === null ? null : (STAND_INS[metric] ?? metric);
+}
+
+/** Whether a finding is seen in the chart of the loss: it is about no layer and no measure. */
+export function isInLoss(finding: Finding, measures: readonly { name: string }[]): boolean {
+  const measure = measureOf(finding);
+  if (measure === null) return finding.layer === null;
+  return !measures.some(({ name }) => name === measure);
+}
+
 export interface Mark {
   number: number;
-  severity: Severity;
   title: string;
   layer: string | null;
   step: number;
-  /** The worst finding of its problem carries the number, the others a dot. */
-  main: boolean;
 }
 
-export function marks(found: readonly Problem[]): Mark[] {
-  return found.flatMap(({ number, title, findings }) =>
-    findings.map(({ severity, layer, step }, i) => ({
-      number,
-      severity,
-      title,
-      layer,
-      step,
-      main: i === 0,
-    })),
+/** In the heat maps of a measure: the worst finding of each problem that is seen there. */
+export function layerMarks(found: readonly Problem[], measure: string | null): Mark[] {
+  return found.flatMap(({ number, title, findings }) => {
+    const seen = findings.find((f) => f.layer !== null && measureOf(f) === measure);
+    return seen && measure !== null
+      ? [{ number, title, layer: seen.layer, step: seen.step }]
+      : [];
+  });
+}
+
+/** In the chart of the loss: the problems of the whole model. */
+export function modelMarks(found: readonly Problem[]): Mark[] {
+  return found.flatMap(({ number, title, findings: [{ layer, step }] }) =>
+    layer === null ? [{ number, title, layer, step }] : [],
   );
 }
 
@@ -91,9 +120,15 @@ export function spread(positions: number[], least: number, width: number): numbe
 
 export const SEVERITIES: readonly Severity[] = ["critical", "warn", "watch"];
 
-/** The worst severity of the findings about one layer. */
-export function worstOf(findings: readonly Finding[], layer: string): Severity | null {
-  const here = findings.filter((f) => f.layer === layer).map((f) => f.severity);
+/** The worst severity of the findings about one layer in one measure. */
+export function worstOf(
+  findings: readonly Finding[],
+  layer: string,
+  measure: string | null,
+): Severity | null {
+  const here = findings
+    .filter((f) => f.layer === layer && f.metric !== null && measureOf(f) === measure)
+    .map((f) => f.severity);
   return SEVERITIES.find((severity) => here.includes(severity)) ?? null;
 }
 

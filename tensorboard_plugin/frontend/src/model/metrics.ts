@@ -1,7 +1,7 @@
 /** The measures that the shown runs offer, and which of them to begin with. */
 
 import type { Limit, Metric, Run, Severity } from "../api";
-import { SEVERITIES } from "./findings";
+import { measureOf, SEVERITIES } from "./findings";
 
 /** Every measure once, in the order of the first run that has it. */
 export function metricsOf(runs: readonly Run[]): Metric[] {
@@ -18,17 +18,17 @@ export function metricsOf(runs: readonly Run[]): Metric[] {
 export function defaultMetric(runs: readonly Run[]): string | null {
   const metrics = metricsOf(runs).filter((metric) => !metric.not_measured);
   const names = new Set(metrics.map((metric) => metric.name));
-  const found = runs.flatMap((run) => run.findings).filter((f) => names.has(f.metric ?? ""));
+  const found = runs.flatMap((run) => run.findings).filter((f) => names.has(measureOf(f) ?? ""));
   for (const severity of SEVERITIES) {
     const worst = found.find((finding) => finding.severity === severity);
-    if (worst) return worst.metric;
+    if (worst) return measureOf(worst);
   }
   return metrics[0]?.name ?? null;
 }
 
 /** The worst severity that a shown run found in a measure. */
 export function severityOf(runs: readonly Run[], metric: string): Severity | null {
-  const found = runs.flatMap((run) => run.findings).filter((f) => f.metric === metric);
+  const found = runs.flatMap((run) => run.findings).filter((f) => measureOf(f) === metric);
   return SEVERITIES.find((severity) => found.some((f) => f.severity === severity)) ?? null;
 }
 

@@ -2,7 +2,7 @@
 
 import type { Finding, Measurements, Metric, Run } from "../api";
 import { type Cells, cellsOf, layerContents, runEnd } from "./cells";
-import { SEVERITIES } from "./findings";
+import { measureOf, SEVERITIES } from "./findings";
 import { absence, alignLayers, rowLayout, type RowLayout } from "./layers";
 import { limitsOf, metricsOf } from "./metrics";
 import { colourScale, type ColourScale, sample } from "./scale";
@@ -113,7 +113,7 @@ export function restingPoint(plot: Plot): { step: number; layer: string | null }
   const found = plot.columns
     .flatMap((c) => c.run?.findings ?? [])
     .filter((f) => f.layer !== null && plot.layers.includes(f.layer));
-  const about = found.filter((f) => f.metric === plot.metric?.name);
+  const about = found.filter((f) => measureOf(f) === plot.metric?.name);
   const here = worst(about) ?? worst(found);
   const firstFilled = plot.layers.find((_, row) => plot.columns.some((c) => c.filled[row]));
   return { step: Math.max(0, ...last), layer: here?.layer ?? firstFilled ?? null };

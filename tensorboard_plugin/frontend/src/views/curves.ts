@@ -3,7 +3,7 @@
 import type { Run } from "../api";
 import { stepTicks } from "../model/cells";
 import { curveAxis, type CurveAxis, curvePath, indexAt, type Series } from "../model/curve";
-import { marks, problems } from "../model/findings";
+import { modelMarks, problems } from "../model/findings";
 import { formatCount, formatMagnitude, formatShare, formatTick } from "../model/number";
 import type { Plot } from "../model/plot";
 import type { Point } from "../state";
@@ -26,7 +26,7 @@ export function curves(plot: Plot, start: (at: Point | null, pin: boolean) => vo
   const rows = curveRows(runs).map((row) => curveRow(row, plot, start));
   const element = h(
     "section.section.curves",
-    { "aria-label": "Loss" },
+    { id: "loss", "aria-label": "Loss" },
     rows.map((row) => [row.side, row.cells]),
     h("div.side"),
     plot.columns.map(() => stepAxis(plot.end)),
@@ -122,7 +122,7 @@ function curveCell(
       ),
     ),
     run && brokenSpans(run, row, plot.end),
-    run && row.marked && modelMarks(run, plot.end),
+    run && row.marked && numbers(run, plot.end),
     drawn.map(({ series }) => endDot(series, steps, plot.end, axis)),
     line,
   );
@@ -195,19 +195,17 @@ function brokenSpans(run: Run, row: Row, end: number): HTMLElement[] {
 }
 
 /** Findings about the whole model have no layer; their numbers stand on the loss. */
-function modelMarks(run: Run, end: number): HTMLElement[] {
-  return marks(problems(run.findings))
-    .filter((mark) => mark.layer === null && mark.main)
-    .map((mark) =>
-      h(
-        "b.number.mark",
-        {
-          style: `left:clamp(8px,${share(mark.step, end)},calc(100% - 8px));top:9px`,
-          title: `${mark.number}: ${mark.title}`,
-        },
-        String(mark.number),
-      ),
-    );
+function numbers(run: Run, end: number): HTMLElement[] {
+  return modelMarks(problems(run.findings)).map((mark) =>
+    h(
+      "b.number.mark",
+      {
+        style: `left:clamp(8px,${share(mark.step, end)},calc(100% - 8px));top:9px`,
+        title: `${mark.number}: ${mark.title}`,
+      },
+      String(mark.number),
+    ),
+  );
 }
 
 function endDot(series: Series, steps: number[], end: number, axis: CurveAxis): HTMLElement | null {

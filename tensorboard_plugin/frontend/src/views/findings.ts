@@ -1,7 +1,16 @@
 /** The table of findings of one run: worst first, each unfolds in place. */
 
 import type { Finding, Rule, Run } from "../api";
-import { exemptions, place, type Problem, problems, sourceOf, tally } from "../model/findings";
+import {
+  exemptions,
+  isInLoss,
+  measureOf,
+  place,
+  type Problem,
+  problems,
+  sourceOf,
+  tally,
+} from "../model/findings";
 import { formatCount } from "../model/number";
 import type { State, Store } from "../state";
 import { type Child, h, prose } from "./element";
@@ -57,7 +66,7 @@ function row(run: Run, problem: Problem, all: Problem[], state: State, store: St
     h(
       "button.finding-row",
       { "data-key": name, "aria-expanded": String(open), onclick: () => store.toggle(name) },
-      h("b.number", { title: `Marked ${problem.number} in the heat maps` }, String(problem.number)),
+      h("b.number", { title: `${problem.number} marks its place below` }, String(problem.number)),
       glyph(problem.severity),
       h(
         "span.what",
@@ -75,14 +84,14 @@ function row(run: Run, problem: Problem, all: Problem[], state: State, store: St
         formatCount(problem.step),
       ),
     ),
-    open && detail(problem, source, state, store),
+    open && detail(run, problem, source, store),
   );
 }
 
 function detail(
+  run: Run,
   problem: Problem,
   source: Problem | undefined,
-  state: State,
   store: Store,
 ): HTMLElement {
   const [worst] = problem.findings;
@@ -93,14 +102,14 @@ function detail(
     h(
       "ul.evidences",
       null,
-      problem.findings.slice(0, MANY_LAYERS).map((f) => evidence(f, state, store)),
+      problem.findings.slice(0, MANY_LAYERS).map((f) => evidence(run, f, store)),
     ),
     others.length > 0 &&
       h(
         "p.others",
         null,
         "Also in ",
-        others.map((f) => layerButton(f, state, store)),
+        others.map((f) => layerButton(run, f, store)),
       ),
     source &&
       part(
@@ -130,7 +139,7 @@ function detail(
 const part = (title: string, content: HTMLElement) =>
   h("section", null, h("h4", null, title), content);
 
-function evidence(finding: Finding, state: State, store: Store): HTMLElement {
+function evidence(run: Run, finding: Finding, store: Store): HTMLElement {
   return h(
     "li",
     null,
@@ -142,9 +151,9 @@ function evidence(finding: Finding, state: State, store: Store): HTMLElement {
         "button.link",
         {
           "data-key": `go ${finding.rule} ${finding.layer} ${finding.step}`,
-          onclick: () => show(finding, state, store),
+          onclick: () => show(run, finding, store),
         },
-        "Show in heat map",
+        whereTo(run, finding),
       ),
       h(
         "span.quiet",
@@ -156,30 +165,33 @@ function evidence(finding: Finding, state: State, store: Store): HTMLElement {
   );
 }
 
-function layerButton(finding: Finding, state: State, store: Store): HTMLElement {
-  const words = `${finding.evidence}, since step ${formatCount(finding.step)}. Show in heat map`;
+function layerButton(run: Run, finding: Finding, store: Store): HTMLElement {
+  const words = `${finding.evidence}, since step ${formatCount(finding.step)}. ${whereTo(run, finding)}`;
   return h(
     "button.link",
     {
       "data-key": `go ${finding.rule} ${finding.layer} ${finding.step}`,
       title: words,
-      onclick: () => show(finding, state, store),
+      onclick: () => show(run, finding, store),
     },
     h("code", null, finding.layer ?? "the whole model"),
   );
 }
 
-function show(finding: Finding, state: State, store: Store): void {
-  const drawn = [...state.loaded.values()].some((entry) =>
-    entry.run.value?.metrics.some((metric) => metric.name === finding.metric),
-  );
+const whereTo = (run: Run, finding: Finding) =>
+  isInLoss(finding, run.metrics) ? "Show in the loss chart" : "Show in heat map";
+
+function show(run: Run, finding: Finding, store: Store): void {
+  const inLoss = isInLoss(finding, run.metrics);
   store.set({
-    metric: drawn ? finding.metric : state.metric,
-    layer: finding.layer ?? state.layer,
+    metric: inLoss ? store.get().metric : (measureOf(finding) ?? store.get().metric),
+    layer: finding.layer ?? store.get().layer,
     step: finding.step,
     hover: null,
   });
-  document.getElementById("layers")?.scrollIntoView({ block: "start", behavior: "smooth" });
+  document
+    .getElementById(inLoss ? "loss" : "layers")
+    ?.scrollIntoView({ block: inLoss ? "center" : "start", behavior: "smooth" });
 }
 
 const ORDER = ["not-evaluated", "healthy"];

@@ -17,13 +17,7 @@ export function verdicts(state: State, store: Store, retry: () => void): HTMLEle
       "div.side",
       null,
       h("h2", null, "Verdict"),
-      h(
-        "p",
-        null,
-        "One likely cause per run. A ",
-        h("b.number", null, "1"),
-        " marks its place below.",
-      ),
+      h("p", null, "One likely cause per run. Numbers mark where a finding sits below."),
     ),
     state.shown.map((name) => card(state, store, name, retry)),
   );
