@@ -253,3 +253,25 @@ def test_a_large_step_before_a_death_counts_even_if_the_next_were_small():
     long_ago = traces.changed(traces.dying(400), "update_ratio", 0.4, since=80)
     long_ago = traces.changed(long_ago, "update_ratio", 0.0, since=100)
     assert "learning rate" not in report.verdict(check(long_ago)).summary
+
+
+@pytest.mark.parametrize(
+    ("rate", "ratio", "code"),
+    [(100.0, 25.0, "0.004"), (10.0, 58.0, "0.0002"), (0.01, 0.5, "2e-05")],
+)
+def test_a_learning_rate_to_try_follows_from_the_size_of_the_step(rate, ratio, code):
+    run = traces.with_series(traces.dying(60), learning_rate=rate)
+    judged = check(traces.changed(run, "update_ratio", ratio))
+    told = report.verdict(judged)
+    assert "one step moved dense too far" in told.summary
+    assert told.try_first.code == f"model.optimizer.learning_rate = {code}"
+    (large,) = (finding for finding in judged.findings if finding.rule == "update-ratio")
+    assert f"learning rate near {code}" in large.message
+
+
+def test_no_learning_rate_is_suggested_that_may_still_be_absurd():
+    run = traces.with_series(traces.not_finite(220), learning_rate=100.0)
+    assert report.verdict(check(run)).try_first.code is None
+    decaying = traces.with_series(traces.dying(60), learning_rate=np.linspace(10, 1, 31))
+    told = report.verdict(check(traces.changed(decaying, "update_ratio", 25.0)))
+    assert told.try_first.code == "SGD(learning_rate=0.0004)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,23 +13,31 @@ def for_ratio(rate: float, ratio: float) -> float | None:
     """Returns the learning rate that would make the update ratio 1e-3.
 
     Returns:
-        None if a number is not known, if the answer is above 1: then it is not the rate, or
-        if the ratio is: such a run has left the region where one follows from the other.
+        None if a number is not known, or if the answer is above 1: then it is not the rate.
 
     Source: CS231n, https://cs231n.github.io/neural-networks-3/#ratio
 
     >>> for_ratio(0.1, 0.5)
     0.0002
+    >>> for_ratio(100.0, 25.0)
+    0.004
     """
-    if not (rate > 0 and 0 < ratio <= 1 and rate * 1e-3 <= ratio):
+    if not (0 < rate < math.inf and 0 < ratio < math.inf and rate * 1e-3 <= ratio):
         return None
     return float(f"{rate * 1e-3 / ratio:.1g}")
 
 
-def tenth(finding: Finding, facts: Mapping[str, Any]) -> str | None:
-    """Returns code that divides the learning rate by ten; None if the rate is not known."""
+def tenth(finding: Finding | None, facts: Mapping[str, Any]) -> str | None:
+    """Returns code that divides the learning rate by ten.
+
+    Returns:
+        None if the rate is not known, or is above 1: then a tenth of it may still be far too much.
+
+    >>> tenth(None, {"learning_rate_lowest": 0.1, "learning_rate": 0.1})
+    'model.optimizer.learning_rate = 0.01'
+    """
     rate = facts.get("learning_rate")
-    return setting(rate / 10, facts) if isinstance(rate, float) and rate > 0 else None
+    return setting(rate / 10, facts) if isinstance(rate, float) and 0 < rate <= 1 else None
 
 
 def moves(facts: Mapping[str, Any]) -> bool:

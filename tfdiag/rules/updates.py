@@ -9,7 +9,7 @@ import numpy as np
 
 from tfdiag.rules.patience import last_measured, streak_start
 from tfdiag.rules.progress import progress
-from tfdiag.rules.rates import for_ratio, moves, setting, tenth
+from tfdiag.rules.rates import for_ratio, moves, setting
 from tfdiag.rules.roles import no_kernel
 from tfdiag.rules.rule import Case, Limit, rule
 from tfdiag.rules.wording import number
@@ -18,12 +18,10 @@ from tfdiag.trace import Finding, Trace
 
 def _code(finding: Finding, facts: Mapping[str, Any]) -> str | None:
     known = facts.get("learning_rate")
-    rate = None
-    if isinstance(known, float) and not moves(facts):  # or the ratio is that of another rate
-        rate = for_ratio(known, finding.value)
-    if rate is None:
-        return tenth(finding, facts) if finding.value > finding.limit else None
-    return setting(rate, facts)
+    if not isinstance(known, float) or (moves(facts) and not finding.value > finding.limit):
+        return None  # the ratio of a rate that moves is that of an unknown one, at most the highest
+    rate = for_ratio(known, finding.value)
+    return setting(rate, facts) if rate else None
 
 
 @rule(
@@ -115,5 +113,6 @@ def update_ratio(
 def _suggestion(trace: Trace, ratio: float) -> str:
     rates = np.asarray(trace.series.get("learning_rate", ()), dtype=np.float64)
     rates = rates[np.isfinite(rates)]
-    rate = for_ratio(float(rates[-1]), ratio) if len(rates) else None
+    steady = len(rates) and rates.min() == rates.max()  # or it is not known whose ratio this is
+    rate = for_ratio(float(rates[-1]), ratio) if steady else None
     return f" A learning rate near {rate:g} would bring it to 0.001." if rate else ""
