@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Layer, Metric, Run } from "../api";
-import { absence, alignLayers, describeLayer, rowAt, rowLayout, skips } from "./layers";
+import { absence, alignLayers, describeLayer, rowAt, rowLayout, rowNames, skips } from "./layers";
 
 const layer = (name: string, more: Partial<Layer> = {}): Layer => ({
   name,
@@ -47,6 +47,21 @@ test("contradicting orders lose no layer and double none", () => {
       ["b", "a", "c"],
     ]),
   ).toEqual(["a", "b", "c"]);
+});
+
+test("layers that Keras named stand beside their counterparts in an equal model", () => {
+  const pool = { type: "MaxPooling2D", shape: [4] };
+  const first = [layer("dense"), layer("max_pooling2d", pool), layer("dense_1"), layer("head")];
+  const again = [layer("dense_7"), layer("max_pooling2d_3", pool), layer("dense_8"), layer("top")];
+  expect(rowNames([first, again])).toEqual([
+    ["dense", "max_pooling2d", "dense_1", "head"],
+    ["dense", "max_pooling2d", "dense_1", "top"],
+  ]);
+  const wider = [layer("dense_7", { shape: [9] }), ...again.slice(1)];
+  expect(rowNames([first, wider])[1]).toEqual(["dense_7", "max_pooling2d_3", "dense_8", "top"]);
+  const shifted = [layer("dense_1"), layer("dense_2")];
+  expect(rowNames([[layer("a"), layer("dense_2")], shifted])[1]).toEqual(["dense_1", "dense_2"]);
+  expect(rowNames([[layer("dense_2"), layer("a")], shifted])[1]).toEqual(["dense_1", "dense_2"]);
 });
 
 test("an empty row says why", () => {

@@ -16,6 +16,35 @@ export function alignLayers(lists: readonly (readonly string[])[]): string[] {
   return merged;
 }
 
+/**
+ * For each model the names of the rows of its layers: its own names, but where an earlier model is
+ * made of the same types and shapes, what Keras named takes the name of its counterpart there.
+ */
+export function rowNames(models: readonly (readonly Layer[])[]): string[][] {
+  const make = (model: readonly Layer[]) => JSON.stringify(model.map((l) => [l.type, l.shape]));
+  const first = new Map<string, readonly Layer[]>();
+  return models.map((model) => {
+    const twin = first.get(make(model));
+    if (!twin) first.set(make(model), model);
+    const own = model.map((layer) => layer.name);
+    if (!twin) return own;
+    const names = model.map((layer, i) =>
+      isNamedByKeras(layer) && isNamedByKeras(twin[i]!) ? twin[i]!.name : layer.name,
+    );
+    return new Set(names).size === names.length ? names : own;
+  });
+}
+
+/** "dense_4" of a Dense: the type in snake case, as Keras writes it, and perhaps a number. */
+function isNamedByKeras({ name, type }: Layer): boolean {
+  const words = type
+    .replace(/\W+/g, "")
+    .replace(/(.)([A-Z][a-z]+)/g, "$1_$2")
+    .replace(/([a-z])([A-Z])/g, "$1_$2")
+    .toLowerCase();
+  return name.replace(/_\d+$/, "") === words;
+}
+
 /** Why a layer has no value of a measure; null where the layer simply may have one. */
 export function absence(run: Run, metric: Metric, layer: Layer | undefined): string | null {
   if (!layer) return "not in this model";

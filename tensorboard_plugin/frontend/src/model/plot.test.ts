@@ -26,7 +26,7 @@ function source(
     findings,
     rules: [{ id: "r", exempt }],
     verdict: { severity: "ok" },
-    model: { layers: layers.map((l) => ({ name: l })) },
+    model: { layers: layers.map((l) => ({ name: l, type: "Dense", shape: [8] })) },
   } as unknown as Run;
   const measured = {
     steps: Float64Array.from(steps),
@@ -53,6 +53,17 @@ test("runs of different models share rows and axis", () => {
   expect(plot.end).toBe(61);
   expect(plot.steps).toEqual([1, 21, 41]);
   expect(plot.layout.heights[0]).toBeLessThan(plot.layout.heights[1]!);
+});
+
+test("a finding of a layer that Keras named puts the cursor into the row beside it", () => {
+  const twin = (name: string, layer: string, findings: object[]) =>
+    source(name, ["in", layer], [1], [0.1, 0.2], findings);
+  const one = twin("one", "dense", []);
+  const two = twin("two", "dense_4", [{ layer: "dense_4", metric: "m", severity: "warn" }]);
+  const plot = buildPlot([one, two], "m");
+  expect(plot.layers).toEqual(["in", "dense"]);
+  expect(plot.columns[1]!.rows).toEqual([0, 1]);
+  expect(restingPoint(plot).layer).toBe("dense");
 });
 
 test("at rest the cursor is at the end, in the layer of a finding", () => {

@@ -1,9 +1,9 @@
 /** All that the heat maps of the shown runs have in common: rows, axis, colours. */
 
-import type { Finding, Measurements, Metric, Run } from "../api";
+import type { Finding, Layer, Measurements, Metric, Run } from "../api";
 import { type Cells, cellsOf, layerContents, runEnd } from "./cells";
 import { measureOf, SEVERITIES } from "./findings";
-import { absence, alignLayers, rowLayout, type RowLayout } from "./layers";
+import { absence, alignLayers, rowLayout, rowNames, type RowLayout } from "./layers";
 import { limitsOf, metricsOf } from "./metrics";
 import { colourScale, type ColourScale, sample } from "./scale";
 
@@ -42,8 +42,10 @@ const SAMPLE = 4000;
 
 export function buildPlot(sources: readonly PlotSource[], metricName: string | null): Plot {
   const runs = sources.flatMap((source) => source.run ?? []);
-  const layers = alignLayers(runs.map((run) => run.model.layers.map((layer) => layer.name)));
-  const columns = sources.map((source) => column(source, layers, metricName));
+  const names = rowNames(runs.map((run) => run.model.layers));
+  const layers = alignLayers(names);
+  const namesOf = ({ run }: PlotSource) => (run ? names[runs.indexOf(run)]! : []);
+  const columns = sources.map((source) => column(source, layers, namesOf(source), metricName));
   const metric = metricsOf(runs).find((m) => m.name === metricName);
   const drawn = columns.some((c) => c.cells);
   // Until there is data a row is as high as it will probably be, so that little moves.
@@ -61,9 +63,13 @@ export function buildPlot(sources: readonly PlotSource[], metricName: string | n
   };
 }
 
-function column(source: PlotSource, layers: string[], metricName: string | null): PlotColumn {
+function column(
+  source: PlotSource,
+  layers: string[],
+  names: string[],
+  metricName: string | null,
+): PlotColumn {
   const { name, run, measured, counts } = source;
-  const names = run?.model.layers.map((layer) => layer.name) ?? [];
   const rows = layers.map((layer) => names.indexOf(layer));
   const cells = measured && measured.layers === names.length ? remembered(measured, counts) : null;
   const metric = run?.metrics.find((m) => m.name === metricName);
@@ -86,8 +92,9 @@ function scaleOf(
   return colourScale(metric, limitsOf(runs, metric.name), values(sources), values(healthy));
 }
 
-function mayHave({ run, metric, rows }: PlotColumn, row: number): boolean {
-  const layer = run?.model.layers[rows[row]!];
+function mayHave(column: PlotColumn, row: number): boolean {
+  const { run, metric } = column;
+  const layer = layerAt(column, row);
   return !run || !metric || (layer !== undefined && absence(run, metric, layer) === null);
 }
 
@@ -102,6 +109,11 @@ function remembered(measured: Measurements, counts: Measurements | undefined): C
   return cells;
 }
 
+/** The layer of a run in a row; its name may differ from the row's. */
+export function layerAt({ run, rows }: PlotColumn, row: number): Layer | undefined {
+  return run?.model.layers[rows[row] ?? -1];
+}
+
 function worst(findings: readonly Finding[]): Finding | undefined {
   const severity = SEVERITIES.find((s) => findings.some((f) => f.severity === s));
   return findings.find((f) => f.severity === severity);
@@ -110,9 +122,12 @@ function worst(findings: readonly Finding[]): Finding | undefined {
 /** Where the cursor is when nobody put it anywhere: at the end, in the layer most talked of. */
 export function restingPoint(plot: Plot): { step: number; layer: string | null } {
   const last = plot.columns.map((c) => c.run?.last_step ?? 0);
-  const found = plot.columns
-    .flatMap((c) => c.run?.findings ?? [])
-    .filter((f) => f.layer !== null && plot.layers.includes(f.layer));
+  const found = plot.columns.flatMap((column) =>
+    (column.run?.findings ?? []).flatMap((f) => {
+      const layer = plot.layers.find((_, row) => layerAt(column, row)?.name === f.layer);
+      return layer === undefined ? [] : [{ ...f, layer }];
+    }),
+  );
   const about = found.filter((f) => measureOf(f) === plot.metric?.name);
   const here = worst(about) ?? worst(found);
   const firstFilled = plot.layers.find((_, row) => plot.columns.some((c) => c.filled[row]));

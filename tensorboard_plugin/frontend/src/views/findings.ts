@@ -11,6 +11,7 @@ import {
   sourceOf,
   tally,
 } from "../model/findings";
+import { rowNames } from "../model/layers";
 import { formatCount } from "../model/number";
 import type { State, Store } from "../state";
 import { type Child, h, prose } from "./element";
@@ -185,13 +186,21 @@ function show(run: Run, finding: Finding, store: Store): void {
   const inLoss = isInLoss(finding, run.metrics);
   store.set({
     metric: inLoss ? store.get().metric : (measureOf(finding) ?? store.get().metric),
-    layer: finding.layer ?? store.get().layer,
+    layer: rowOf(run, finding, store.get()) ?? store.get().layer,
     step: finding.step,
     hover: null,
   });
   document
     .getElementById(inLoss ? "loss" : "layers")
     ?.scrollIntoView({ block: inLoss ? "center" : "start", behavior: "smooth" });
+}
+
+/** The name of the row in which the layer of a finding stands. */
+function rowOf(run: Run, finding: Finding, { shown, loaded }: State): string | undefined {
+  const runs = shown.flatMap((name) => loaded.get(name)?.run.value ?? []);
+  const names = rowNames(runs.map(({ model }) => model.layers));
+  const layer = run.model.layers.findIndex(({ name }) => name === finding.layer);
+  return names[runs.indexOf(run)]?.[layer];
 }
 
 const ORDER = ["not-evaluated", "healthy"];

@@ -3,7 +3,7 @@
 import type { Layer } from "../api";
 import { describeLayer, skips } from "../model/layers";
 import { formatCount } from "../model/number";
-import type { Plot } from "../model/plot";
+import { layerAt, type Plot } from "../model/plot";
 import type { Store } from "../state";
 import { h, svg } from "./element";
 
@@ -37,11 +37,8 @@ export function gutter(plot: Plot, store: Store): HTMLElement {
 }
 
 export function layerOf(plot: Plot, name: string | null): Layer | undefined {
-  for (const { run } of plot.columns) {
-    const layer = run?.model.layers.find((l) => l.name === name);
-    if (layer) return layer;
-  }
-  return undefined;
+  const row = plot.layers.indexOf(name ?? "");
+  return plot.columns.map((column) => layerAt(column, row)).find((layer) => layer !== undefined);
 }
 
 export function weights(layer: Layer): string {

@@ -36,7 +36,7 @@ export function paintHeat(
   const height = Math.round(plot.layout.total * ratio);
   const { cells } = column;
   if (!cells || !plot.scale || width === 0 || height === 0) return;
-  const key = [width, height, plot.end, dark, plot.scale.id, plot.layers].join();
+  const key = [width, height, plot.end, dark, plot.scale.id, plot.layers, column.rows].join();
   if (canvas.dataset.painted === key) return;
   canvas.dataset.painted = key;
   canvas.width = width;

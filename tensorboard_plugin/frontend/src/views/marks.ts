@@ -1,7 +1,7 @@
 /** Findings in the measure that is shown: their numbers at layer and step, signs beside the rows. */
 
 import { layerMarks, problems, spread, worstOf } from "../model/findings";
-import type { Plot, PlotColumn } from "../model/plot";
+import { layerAt, type Plot, type PlotColumn } from "../model/plot";
 import { h } from "./element";
 import { glyph } from "./glyph";
 
@@ -11,8 +11,8 @@ export function signs(column: PlotColumn, plot: Plot): HTMLElement {
   return h(
     "div.signs",
     null,
-    plot.layers.map((layer, row) => {
-      const severity = worstOf(findings, layer, plot.metric?.name ?? null);
+    plot.layers.map((_, row) => {
+      const severity = worstOf(findings, layerAt(column, row)?.name ?? "", plot.metric?.name ?? null);
       const middle = plot.layout.tops[row]! + plot.layout.heights[row]! / 2;
       return severity && h("span", { style: `top:${middle}px` }, glyph(severity, 11));
     }),
@@ -24,8 +24,8 @@ const MARK = 15;
 export function markElements(column: PlotColumn, plot: Plot, width: number): HTMLElement[] {
   const found = column.cells ? problems(column.run?.findings ?? []) : [];
   const all = layerMarks(found, plot.metric?.name ?? null);
-  return plot.layers.flatMap((layer, row) => {
-    const here = all.filter((mark) => mark.layer === layer);
+  return plot.layers.flatMap((_, row) => {
+    const here = all.filter((mark) => mark.layer === layerAt(column, row)?.name);
     const placed = spread(
       here.map((mark) => (mark.step / plot.end) * width),
       MARK,

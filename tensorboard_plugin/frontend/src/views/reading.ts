@@ -4,7 +4,7 @@ import type { Metric, Run } from "../api";
 import { cellAt } from "../model/cells";
 import { absence, exemption } from "../model/layers";
 import { formatCount, formatValue } from "../model/number";
-import type { Plot, PlotColumn } from "../model/plot";
+import { layerAt, type Plot, type PlotColumn } from "../model/plot";
 import type { Point } from "../state";
 import { h } from "./element";
 
@@ -16,13 +16,14 @@ export function reading(column: PlotColumn, plot: Plot, at: Point): (Node | stri
   if (!run) return [h("span.quiet", null, "Loading …")];
   if (metric?.not_measured || row < 0) return [h("span.quiet", null, metric?.not_measured ?? "")];
   if (!metric || !cells) return [h("span.quiet", null, metric ? "Loading …" : "")];
-  const where = h("code", null, at.layer ?? "");
+  const name = layerAt(column, row)?.name ?? at.layer!;
+  const where = h("code", null, name);
   if (layer < 0) return [h("span.quiet", null, "not in this model"), where];
   const ended = at.step > cells.end;
   const cell = ended ? cells.steps.length - 1 : cellAt(cells, at.step);
   if (cell < 0) return [h("span.quiet", null, "not measured yet"), where];
   const measured = !Number.isNaN(cells.value(cell, layer));
-  const exempt = measured && exemption(run, metric, at.layer!);
+  const exempt = measured && exemption(run, metric, name);
   const when = !ended ? "at step" : run.finished ? "at its end, step" : "newest, step";
   const step = `${when} ${formatCount(cells.steps[cell]!)}`;
   return [
