@@ -168,12 +168,65 @@ def test_a_layer_without_any_gradient_is_not_told_to_change_its_activation():
 
 
 def test_dead_from_the_start_is_not_blamed_on_a_step():
-    judged = report.verdict(check(traces.dying(0)))
-    assert judged.title == "dense dead from the start"
+    judged = report.verdict(check(traces.dying(0, name="dense_1")))
+    assert judged.title == "dense_1 dead from the start"
     assert "from the start" in judged.summary and "step 0" not in judged.summary
-    assert judged.try_first.text.startswith("Start its biases at 0")
+    assert judged.try_first.text.startswith("Set the biases of dense_1 to 0")
     assert "bias_initializer" in judged.try_first.code
     assert report.verdict(check(traces.saturated(0))).title == "dense_1 starts saturated"
+
+
+def test_a_first_layer_dead_from_the_start_is_a_matter_of_the_inputs():
+    judged = check(traces.dying(0))
+    told = report.verdict(judged)
+    assert told.title == "dense dead from the start"
+    assert told.try_first.text == "Scale the inputs to mean 0 and deviation 1."
+    assert "x_train.mean" in told.try_first.code
+    again = Report.from_json(judged.to_json())
+    assert report.as_json(again) == report.as_json(judged)
+    assert report.as_json(judged)["findings"][0]["advice"][0] == told.try_first.text
+
+
+@pytest.mark.parametrize("role", ["embedding", "normalization"])
+def test_inputs_that_need_no_scale_are_not_blamed(role):
+    layers = traces.architecture().layers
+    model = replace(traces.architecture(), layers=(traces.layer("first", None, role=role), *layers))
+    run = traces.changed(traces.stuck(traces.trace(model)), "dead_fraction", 0.97)
+    assert report.verdict(check(run)).try_first.text.startswith("Set the biases of dense to 0")
+
+
+def test_an_activation_that_stands_alone_belongs_to_the_layer_below():
+    layers = list(traces.architecture().layers)
+    layers[1] = replace(layers[1], type="ReLU", parameters=0, trainable=False)
+    model = replace(traces.architecture(), layers=tuple(layers))
+    run = traces.changed(traces.stuck(traces.trace(model)), "dead_fraction", 0.97, ("dense_1",))
+    assert report.verdict(check(run)).try_first.text.startswith("Scale the inputs")
+
+
+def test_a_healthy_run_is_told_to_go_on():
+    run = traces.changed(traces.trace(), "dead_fraction", 0.4)
+    told = report.verdict(check(run)).try_first
+    assert told.text == (
+        "Let it run; look again if 50 % of dense are dead and the loss does not fall."
+    )
+    assert told.code is None
+    stricter = check(run, thresholds={"dead-relu": {"warn": 0.6}})
+    assert "if 60 % of dense" in report.verdict(stricter).try_first.text
+    assert "if 60 %" in report.verdict(Report.from_json(stricter.to_json())).try_first.text
+    moving = traces.changed(traces.trace(), "update_ratio", 0.4)
+    told = report.verdict(check(moving)).try_first
+    assert told.text.startswith("Let it run") and told.code is None
+
+
+def test_a_summary_speaks_in_titles():
+    run = traces.changed(traces.dying(40), "dead_fraction", 0.6, ("dense_1", "dense_2"))
+    run = traces.changed(run, "update_ratio", 0.4, since=20)
+    summary = report.verdict(check(run)).summary
+    assert "Also found: update ratio (dense), loss does not decrease." in summary
+    watched = traces.changed(traces.trace(), "dead_fraction", 0.4)
+    assert "To watch: dead ReLU (dense)." in report.verdict(check(watched)).summary
+    early = report.verdict(check(traces.trace(records=5))).summary
+    assert "Not evaluated: loss does not decrease." in early
 
 
 def from_first_step(run):

@@ -24,7 +24,11 @@ def test_a_dead_layer_is_named_with_its_first_step():
     (finding,) = found(traces.dying(40, 0.97, "dense_1"))
     assert (finding.layer, finding.step, finding.severity) == ("dense_1", 40, "critical")
     assert finding.evidence == "97 % ≥ 95 %"
-    assert "256 samples miss a unit that fires on 1 % of the data with 8 %" in finding.message
+    assert finding.message.endswith(
+        "With 256 samples, 8 % of the units that fire on 1 % of the data would look dead."
+    )
+    large = found(replace(traces.dying(40), probe_samples=2048))
+    assert "would look dead" not in large[0].message
 
 
 @pytest.mark.parametrize(

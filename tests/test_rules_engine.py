@@ -182,6 +182,12 @@ def test_thresholds_are_complete_and_overridden():
         ({"dead-relu": {"watch": True}}, "a number"),
         ({"dead-relu": {"watch": float("nan")}}, "a number"),
         ({"dead-relu": {"watch": -0.1}}, "at least 0"),
+        (
+            {"dead-relu": {"watch": 20}},
+            r"is a share between 0 and 1, but got 20\. Did you mean 0\.2\?",
+        ),
+        ({"saturated-activation": {"share": 500.0}}, r"got 500\.0\. Its default is 0\.5"),
+        ({"loss-not-decreasing": {"fall": 3}}, r"Did you mean 0\.03\?"),
         ({"dead-relu": 3}, "must be a dictionary"),
         (["dead-relu"], "must be a dictionary"),
     ],
@@ -196,3 +202,12 @@ def test_a_wrong_declaration_is_refused():
         made(lambda trace, *, word="x": [])
     with pytest.raises(TypeError, match="keyword-only"):
         made(lambda trace, patience=3: [])
+    with pytest.raises(TypeError, match="share"):
+        made(lambda trace, *, norm=100.0: [], shares=("norm",))
+
+
+def test_norms_may_be_large():
+    resolved = resolve_thresholds(
+        {"exploding-gradient": {"norm": 1e6}, "update-ratio": {"high": 2}}
+    )
+    assert (resolved["exploding-gradient"]["norm"], resolved["update-ratio"]["high"]) == (1e6, 2.0)

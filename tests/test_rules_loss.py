@@ -5,6 +5,7 @@ import pytest
 
 from tests import traces
 from tfdiag.rules import check
+from tfdiag.rules.activations import dead_relu
 from tfdiag.rules.loss import loss_not_decreasing
 from tfdiag.rules.progress import progress
 
@@ -28,6 +29,14 @@ N = np.arange(60)
 def test_a_loss_that_never_falls_is_found():
     stuck = outcome(traces.stuck())
     assert (stuck.findings[0].severity, stuck.findings[0].step) == ("warn", 0)
+
+
+def test_the_evidence_of_a_stuck_loss_tells_its_numbers_apart():
+    assert outcome(traces.stuck()).findings[0].evidence == "2.3 since step 0"
+    assert "The probe loss is 2.3 and does not" in outcome(traces.stuck()).findings[0].message
+    fallen = outcome(run_of(np.linspace(2.31, 2.3, 60)[::-1])).findings[0]
+    assert fallen.evidence == "2.31, was 2.30"
+    assert "is 2.31, was 2.30 at first, and does not fall" in fallen.message
 
 
 def test_a_loss_that_has_not_fallen_yet_is_waited_for():
@@ -104,6 +113,12 @@ def test_what_cannot_be_told_is_said():
     assert "learning rate" in outcome(rising).reason
     assert "too few" in outcome(traces.stuck(traces.trace(records=12))).reason
     assert "no finite" in outcome(traces.stuck(level=np.nan)).reason
+
+
+def test_a_layer_tells_why_the_loss_could_not_be_judged():
+    run = traces.changed(traces.trace(records=5), "dead_fraction", 0.97)
+    (finding,) = check(run, [dead_relu]).findings
+    assert "the loss could not be judged (step 100 of 200 to wait for)" in finding.message
 
 
 def test_the_boundary_of_patience():

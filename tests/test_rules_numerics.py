@@ -42,6 +42,9 @@ def test_the_first_layer_in_forward_order_is_named_once():
     (finding,) = found(traces.not_finite(220, "dense_1"))
     assert (finding.layer, finding.step, finding.severity) == ("dense_1", 220, "critical")
     assert "2 layers more" in finding.message
+    many = found(traces.changed(traces.trace(), "weight_nonfinite", 262144.0, since=20))[0]
+    assert many.evidence == "262,144 NaN or Inf"
+    assert "262,144 non-finite weights" in many.message
 
 
 def test_the_earliest_step_decides_before_the_depth():

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from tfdiag.report.terminal import SIGNS, announcements, text
-from tfdiag.report.verdicts import TryFirst, Verdict, headline, verdict
+from tfdiag.report.verdicts import TryFirst, Verdict, headline, title, verdict
 from tfdiag.rules import ALL_RULES, Report, Rule, resolve_thresholds
 from tfdiag.rules.causes import sources
 from tfdiag.rules.outcome import finding_json
@@ -51,13 +51,13 @@ def as_json(report: Report, rules: Iterable[Rule] = ALL_RULES) -> dict[str, Any]
         "verdict": asdict(verdict(report, rules)),
         "counts": counts(report),
         "findings": [
-            _finding(finding, source, catalogue)
+            _finding(finding, source, catalogue, report.facts)
             for finding, source in zip(report.findings, sources(report), strict=True)
         ],
         "rules": [
             {
                 "id": outcome.rule,
-                "title": _title(outcome.rule, catalogue),
+                "title": title(outcome.rule, catalogue),
                 "outcome": outcome.outcome,
                 "reason": outcome.reason,
                 "step": report.step,
@@ -68,20 +68,19 @@ def as_json(report: Report, rules: Iterable[Rule] = ALL_RULES) -> dict[str, Any]
     }
 
 
-def _title(id: str, catalogue: Mapping[str, Rule]) -> str:
-    return catalogue[id].title if id in catalogue else id
-
-
 def _finding(
-    finding: Finding, source: Finding | None, catalogue: Mapping[str, Rule]
+    finding: Finding,
+    source: Finding | None,
+    catalogue: Mapping[str, Rule],
+    facts: Mapping[str, Any],
 ) -> dict[str, Any]:
     rule = catalogue.get(finding.rule)
     return {
         **finding_json(finding),
         "rule": finding.rule,
-        "title": _title(finding.rule, catalogue),
+        "title": title(finding.rule, catalogue),
         "why": rule.why if rule else "",
-        "advice": list(rule.case(finding).advice) if rule else [],
+        "advice": list(rule.case(finding, facts).advice) if rule else [],
         "follows": {"rule": source.rule, "layer": source.layer} if source else None,
         "source": rule.source if rule else "",
     }

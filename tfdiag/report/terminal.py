@@ -77,7 +77,7 @@ def announcements(
             if clue:
                 lines.append(f"  {clue.message.rstrip('.')}: probably the cause.")
             if rule and first.severity != "watch":
-                lines.append(f"  Try first: {rule.case(told).advice[0]}")
+                lines.append(f"  Try first: {rule.case(told, report.facts).advice[0]}")
         texts.append("\n".join(lines))
     return texts
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from tfdiag.rules import ALL_RULES, Outcome, Report, Rule
 from tfdiag.rules.causes import explanation
-from tfdiag.rules.wording import count, number
+from tfdiag.rules.wording import count, number, share
 from tfdiag.trace import Finding
 
 #: Characters of a headline; the tab and TensorBoard's run list have no room for more.
@@ -58,7 +59,7 @@ def verdict(report: Report, rules: Iterable[Rule] = ALL_RULES) -> Verdict:
         return _without_trouble(report, catalogue)
     worst = troubles[0]
     cause, text = explanation(report) or (worst, worst.message.split(". ")[0].rstrip("."))
-    others = _grouped(f for f in troubles if f.rule not in (cause.rule, worst.rule))
+    others = _grouped((f for f in troubles if f.rule not in (cause.rule, worst.rule)), catalogue)
     sentences = [f"{text}."]
     if others:
         sentences.append(f"Also found: {', '.join(others)}.")
@@ -66,7 +67,7 @@ def verdict(report: Report, rules: Iterable[Rule] = ALL_RULES) -> Verdict:
         sentences.append(_loss(report))
     return Verdict(
         severity=worst.severity,
-        title=headline(worst, catalogue.get(worst.rule)),
+        title=headline(worst, catalogue.get(worst.rule), report.facts),
         summary=" ".join(filter(None, sentences)),
         try_first=_try_first(cause, report, catalogue),
     )
@@ -76,31 +77,32 @@ def _without_trouble(report: Report, catalogue: Mapping[str, Rule]) -> Verdict:
     judged = [o for o in report.outcomes if o.outcome != "not-evaluated"]
     silent = [o for o in report.outcomes if o.outcome == "not-evaluated"]
     if not judged:
-        why = f" {silent[0].rule}: {silent[0].reason}." if silent else ""
+        why = f" {title(silent[0].rule, catalogue)}: {silent[0].reason}." if silent else ""
         return Verdict("not-evaluated", "Not evaluated", f"No rule could be evaluated.{why}")
     unheard = [outcome for outcome in silent if not _inapplicable(outcome, report)]
     if len(unheard) > len(judged) and not report.findings:
-        why = f"{unheard[0].rule}: {unheard[0].reason}"
+        why = f"{title(unheard[0].rule, catalogue)}: {unheard[0].reason}"
         summary = f"{count(len(unheard), 'rule')} could not be evaluated yet. {why}."
         return Verdict("not-evaluated", "Too early to tell", summary)
-    title = "Healthy"
+    headed = "Healthy"
     if report.findings:
-        title = f"Healthy, {len(report.findings)} to watch"
+        headed = f"Healthy, {len(report.findings)} to watch"
     elif unheard:
-        title = f"Healthy, {len(unheard)} not evaluated"
+        headed = f"Healthy, {len(unheard)} not evaluated"
     sentences = [_loss(report)]
     if report.findings:
-        sentences.append(f"To watch: {', '.join(_grouped(report.findings))}.")
+        sentences.append(f"To watch: {', '.join(_grouped(report.findings, catalogue))}.")
     else:
         sentences.append(f"{count(len(judged), 'rule')} found nothing.")
     if unheard:
-        sentences.append(f"Not evaluated: {', '.join(o.rule for o in unheard)}.")
+        titles = (_inner(title(outcome.rule, catalogue)) for outcome in unheard)
+        sentences.append(f"Not evaluated: {', '.join(titles)}.")
     first = report.findings[0] if report.findings else None
     return Verdict(
         "ok",
-        title,
+        headed,
         " ".join(filter(None, sentences)),
-        _try_first(first, report, catalogue) if first else None,
+        _watch(first, report, catalogue) if first else None,
     )
 
 
@@ -130,14 +132,29 @@ def _try_first(finding: Finding, report: Report, catalogue: Mapping[str, Rule]) 
     rule = catalogue.get(finding.rule)
     if rule is None:
         return None
-    case = rule.case(finding)
+    case = rule.case(finding, report.facts)
     code = case.code(finding, report.facts) if callable(case.code) else case.code
     return TryFirst(case.advice[0], code)
 
 
-def headline(finding: Finding, rule: Rule | None) -> str:
+def _watch(finding: Finding, report: Report, catalogue: Mapping[str, Rule]) -> TryFirst | None:
+    """Returns what to do about a finding that does no harm: nothing yet."""
+    rule = catalogue.get(finding.rule)
+    if rule is None:
+        return None
+    text = rule.watch
+    for limit in rule.limits:
+        value = _fact(report, f"{rule.id} {limit.argument}")
+        if math.isnan(value):  # an older tfdiag recorded it
+            value = rule.thresholds[limit.argument]
+        written = share(value) if limit.argument in rule.shares else number(value)
+        text = text.replace(f"{{{limit.argument}}}", written)
+    return TryFirst(text.replace("{layer}", finding.layer or "the model"))
+
+
+def headline(finding: Finding, rule: Rule | None, facts: Mapping[str, Any] | None = None) -> str:
     """Returns subject, event and step; a long layer name loses its beginning."""
-    template = rule.case(finding).verdict if rule else finding.rule
+    template = rule.case(finding, facts or {}).verdict if rule else finding.rule
     layer = (finding.layer or "the model").split("/")[-1]
     room = _HEADLINE - len(template.format(layer="", step=finding.step))
     if "{layer}" in template and len(layer) > room:
@@ -150,12 +167,24 @@ def named(finding: Finding) -> str:
     return f"{finding.rule} in {finding.layer}" if finding.layer else finding.rule
 
 
-def _grouped(findings: Iterable[Finding]) -> list[str]:
-    """Returns one text per rule: "dead-relu dense", "vanishing-gradient 9 layers"."""
+def title(id: str, catalogue: Mapping[str, Rule]) -> str:
+    """Returns a rule's title; its id if the rule is not known."""
+    return catalogue[id].title if id in catalogue else id
+
+
+def _inner(title: str) -> str:
+    """Returns a title for the middle of a sentence: "dead ReLU", but "NaN loss"."""
+    usual = title[:1].isupper() and title.split(" ")[0][1:].islower()
+    return title[:1].lower() + title[1:] if usual else title
+
+
+def _grouped(findings: Iterable[Finding], catalogue: Mapping[str, Rule]) -> list[str]:
+    """Returns one text per rule: "dead ReLU (dense)", "vanishing gradient (9 layers)"."""
     layers: dict[str, list[str | None]] = {}
     for finding in findings:
         layers.setdefault(finding.rule, []).append(finding.layer)
-    return [
-        f"{rule} {names[0] or ''}".rstrip() if len(names) == 1 else f"{rule} {len(names)} layers"
-        for rule, names in layers.items()
-    ]
+    texts = []
+    for rule, names in layers.items():
+        where = f"{len(names)} layers" if len(names) > 1 else names[0]
+        texts.append(_inner(title(rule, catalogue)) + (f" ({where})" if where else ""))
+    return texts

@@ -65,9 +65,18 @@ def check(
     report = Report(
         step=int(trace.steps[-1]) if len(trace.steps) else 0,
         outcomes=tuple(engine.outcome(rule, trace, resolved[rule.id]) for rule in rules),
-        facts=facts(trace),
+        facts={**facts(trace), **_limits(rules, resolved)},
     )
     return replace(report, clues=clues(trace, report.findings, resolved[update_ratio.id]["high"]))
+
+
+def _limits(rules: Iterable[Rule], resolved: thresholds.Thresholds) -> dict[str, float]:
+    """Returns the lines in the charts as facts: "dead-relu warn" is a threshold's value."""
+    return {
+        f"{rule.id} {limit.argument}": float(resolved[rule.id][limit.argument])
+        for rule in rules
+        for limit in rule.limits
+    }
 
 
 def resolve_thresholds(

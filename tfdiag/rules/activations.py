@@ -10,9 +10,12 @@ from tfdiag.rules import wording
 from tfdiag.rules.patience import last_measured, streak_start
 from tfdiag.rules.progress import Progress, progress
 from tfdiag.rules.rates import tenth
-from tfdiag.rules.roles import cuts, no_flat_ends, no_relu
+from tfdiag.rules.roles import at_input, cuts, no_flat_ends, no_relu
 from tfdiag.rules.rule import Case, Limit, rule
 from tfdiag.trace import Finding, Trace
+
+#: Code that scales inputs; a pixel that is always black has no deviation.
+SCALED = "x = (x - x_train.mean(axis=0)) / (x_train.std(axis=0) + 1e-7)"
 
 
 @rule(
@@ -31,10 +34,21 @@ from tfdiag.trace import Finding, Trace
     code=tenth,
     cases=(
         Case(
-            lambda finding: finding.step == 0,
+            lambda finding, facts: finding.step == 0 and at_input(finding, facts),
             "{layer} dead from the start",
             (
-                "Start its biases at 0 and its weights with kernel_initializer='he_normal'.",
+                "Scale the inputs to mean 0 and deviation 1.",
+                "Set the biases of {layer} to 0, its kernel_initializer to 'he_normal'.",
+                "Use LeakyReLU or GELU, which keep a gradient below zero.",
+                "Put BatchNormalization before the activation.",
+            ),
+            SCALED,
+        ),
+        Case(
+            lambda finding, facts: finding.step == 0,
+            "{layer} dead from the start",
+            (
+                "Set the biases of {layer} to 0, its kernel_initializer to 'he_normal'.",
                 "Scale the inputs to mean 0 and deviation 1.",
                 "Use LeakyReLU or GELU, which keep a gradient below zero.",
                 "Put BatchNormalization before the activation.",
@@ -48,6 +62,8 @@ from tfdiag.trace import Finding, Trace
         Limit("dead_fraction", "warn", "warn"),
         Limit("dead_fraction", "critical", "critical"),
     ),
+    shares=("watch", "warn", "critical"),
+    watch="Let it run; look again if {warn} of {layer} are dead and the loss does not fall.",
 )
 def dead_relu(
     trace: Trace,
@@ -103,11 +119,14 @@ def dead_relu(
 
 
 def _bound(samples: int) -> str:
-    """Returns what a probe set of this size cannot see; empty if the size is not known."""
-    if samples < 1:
+    """Returns how far a probe set of this size overstates; empty if that is little or unknown."""
+    missed = 0.99**samples
+    if samples < 1 or missed < 0.01:
         return ""
-    missed = wording.share(0.99**samples)
-    return f"{samples} samples miss a unit that fires on 1 % of the data with {missed} chance."
+    return (
+        f"With {wording.count(samples, 'sample')}, {wording.share(missed)} of the units that fire "
+        "on 1 % of the data would look dead."
+    )
 
 
 @rule(
@@ -126,15 +145,26 @@ def _bound(samples: int) -> str:
     code=tenth,
     cases=(
         Case(
-            lambda finding: finding.step == 0,
+            lambda finding, facts: finding.step == 0 and at_input(finding, facts),
             "{layer} starts saturated",
             (
                 "Scale the inputs to mean 0 and deviation 1.",
-                "Initialise with kernel_initializer='glorot_uniform' and biases at 0.",
+                "Initialise {layer} with kernel_initializer='glorot_uniform' and biases at 0.",
                 "Use ReLU in hidden layers.",
                 "Put BatchNormalization before the activation.",
             ),
-            "x = (x - x_train.mean(axis=0)) / x_train.std(axis=0)",
+            SCALED,
+        ),
+        Case(
+            lambda finding, facts: finding.step == 0,
+            "{layer} starts saturated",
+            (
+                "Initialise {layer} with kernel_initializer='glorot_uniform' and biases at 0.",
+                "Scale the inputs to mean 0 and deviation 1.",
+                "Use ReLU in hidden layers.",
+                "Put BatchNormalization before the activation.",
+            ),
+            'kernel_initializer="glorot_uniform", bias_initializer="zeros"',
         ),
     ),
     exempt=no_flat_ends,
@@ -142,6 +172,7 @@ def _bound(samples: int) -> str:
         Limit("saturated_fraction", "share", "warn"),
         Limit("saturated_fraction", "critical", "critical"),
     ),
+    shares=("share", "critical"),
 )
 def saturated_activation(
     trace: Trace,

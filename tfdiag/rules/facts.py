@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tfdiag.rules.roles import input_layers
 from tfdiag.trace import Trace
 
 #: Series that tell how well the model does, the most trustworthy first: the probe set stays
@@ -20,8 +21,9 @@ def facts(trace: Trace) -> dict[str, Any]:
         A dictionary with "layers" and "records" (their numbers), "loss" (name of the series
         that the next two are of, or None), "loss_first" and "loss_last" (finite, or nan),
         "learning_rate" and "learning_rate_lowest" (the highest and the lowest, or nan: they
-        differ if something moves it), "optimizer" (name of its class, or None) and "probe_gap"
-        (steps from one look at the probe set to the next, or nan).
+        differ if something moves it), "optimizer" (name of its class, or None), "probe_gap"
+        (steps from one look at the probe set to the next, or nan) and "input_layers" (names of the
+        first layer with weights and of its activation, one a line).
     """
     name = next((name for name in LOSSES if len(_finite(trace, name))), None)
     values = _finite(trace, name) if name else np.array([])
@@ -37,6 +39,7 @@ def facts(trace: Trace) -> dict[str, Any]:
         "learning_rate_lowest": float(rates.min()) if len(rates) else float("nan"),
         "optimizer": trace.architecture.optimizer,
         "probe_gap": float(np.median(np.diff(looks))) if len(looks) > 1 else float("nan"),
+        "input_layers": "\n".join(input_layers(trace.architecture)),
     }
 
 

@@ -31,7 +31,9 @@ from tfdiag.trace import Finding, Trace
     verdict="{layer} exploded, step {step}",
     cases=(
         Case(
-            lambda finding: finding.step <= 1,  # the first gradient is that of the initial weights
+            lambda finding, facts: (
+                finding.step <= 1
+            ),  # the first gradient is that of the initial weights
             "Huge gradient in {layer}",
             (
                 "Scale inputs, and the targets of a regression, to mean 0 and deviation 1.",
@@ -132,7 +134,7 @@ def _explosion(
     verdict="{layer} starves, step {step}",
     cases=(
         Case(
-            lambda finding: finding.value == 0,
+            lambda finding, facts: finding.value == 0,
             "{layer} gets no gradient",
             (
                 "Look above this layer, towards the loss: dead units, a stopped gradient or a "

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from tfdiag.rules.progress import progress
 from tfdiag.rules.rule import CannotJudge, rule
-from tfdiag.rules.wording import number
+from tfdiag.rules.wording import apart
 from tfdiag.trace import Finding, Trace
 
 
@@ -23,6 +23,7 @@ from tfdiag.trace import Finding, Trace
     why="The model is no better than at its start.",
     source="CS231n, https://cs231n.github.io/neural-networks-3/#loss; the limits are heuristics",
     verdict="Loss stuck since step {step}",
+    shares=("fall", "chance", "spent"),
 )
 def loss_not_decreasing(
     trace: Trace,
@@ -67,12 +68,14 @@ def loss_not_decreasing(
     of = "probe loss" if loss.series == "probe_loss" else "training loss"
     was = loss.first if loss.state == "stuck" else loss.best
     word = "at first" if loss.state == "stuck" else "at its best"
+    now, then = apart(loss.last, was)
+    differ = now != then
     yield Finding(
         severity="warn",
         step=loss.since,
-        message=f"The {of} is {number(loss.last)}, was {number(was)} {word}, and does not fall "
+        message=f"The {of} is {now}{f', was {then} {word},' if differ else ''} and does not fall "
         f"since step {loss.since}.",
-        evidence=f"{number(loss.last)}, was {number(was)}",
+        evidence=f"{now}, was {then}" if differ else f"{now} since step {loss.since}",
         value=loss.last,
         limit=was,
         metric=loss.series,

@@ -33,9 +33,10 @@ _LOOK = "np.isfinite(x_train).all(), abs(x_train).max()"
     source="Keras TerminateOnNaN, https://keras.io/api/callbacks/terminate_on_nan/",
     verdict="NaN loss since step {step}",
     code=tenth,
+    watch="Let it run; look again if the loss is NaN once more.",
     cases=(
         Case(
-            lambda finding: finding.step <= 1,  # the first step's loss is that before it
+            lambda finding, facts: finding.step <= 1,  # the first step's loss is that before it
             "NaN loss from the start",
             _AT_ONCE,
             _LOOK,
@@ -86,7 +87,10 @@ def nonfinite_loss(trace: Trace) -> Iterator[Finding]:
     "https://www.tensorflow.org/tensorboard/debugger_v2",
     verdict="NaN in {layer}, step {step}",
     code=tenth,
-    cases=(Case(lambda finding: finding.step == 0, "NaN in {layer} at start", _AT_ONCE, _LOOK),),
+    watch="Let it run; look again if loss, gradients or weights become NaN.",
+    cases=(
+        Case(lambda finding, facts: finding.step == 0, "NaN in {layer} at start", _AT_ONCE, _LOOK),
+    ),
 )
 def nonfinite_tensor(trace: Trace, *, skips: int = 3) -> Iterator[Finding]:
     """Finds the first layer, from the input side, among those with NaN or Inf at first.
@@ -128,7 +132,7 @@ def nonfinite_tensor(trace: Trace, *, skips: int = 3) -> Iterator[Finding]:
         severity="critical" if harmful else "watch",
         step=step,
         message=_message(trace.layers[layer], metric, entries, step, together - 1, ever - 1),
-        evidence=f"{entries} not finite > 0",
+        evidence=f"{entries:,} NaN or Inf",
         layer=trace.layers[layer],
         value=float(entries),
         limit=0.0,
@@ -150,7 +154,7 @@ def _message(layer: str, metric: str, entries: int, step: int, together: int, mo
         "gradient_nonfinite": ("entry of the gradient", "entries of the gradient"),
         "output_nonfinite": ("output", "outputs"),
     }[metric]
-    message = f"{layer} has {entries} non-finite {tensor[entries != 1]} at step {step}"
+    message = f"{layer} has {entries:,} non-finite {tensor[entries != 1]} at step {step}"
     if not more:
         return message + "; no other layer has any."
     if not together:

@@ -45,13 +45,14 @@ class Progress:
     @property
     def text(self) -> str:
         """The state in a few words, for a message."""
+        why = f" ({self.reason})" if self.reason else ""
         return {
             "plateau": "the loss does not fall any more",
             "stuck": "the loss does not fall",
             "worse": "the loss got worse",
             "improving": "the loss still falls",
             "learned": "the loss is low",
-        }.get(self.state, "it is too early to judge the loss")
+        }.get(self.state, f"the loss could not be judged{why}")
 
 
 def progress(

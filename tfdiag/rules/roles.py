@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from tfdiag.architecture import DYING, SATURATING, Architecture, Layer
+from tfdiag.trace import Finding
 
 
 def untrained(layer: Layer) -> str | None:
@@ -43,6 +47,23 @@ def gated(layer: Layer) -> str | None:
     if layer.parameters and not layer.trainable:
         return "frozen"
     return None
+
+
+def input_layers(architecture: Architecture) -> tuple[str, ...]:
+    """Returns the first layer with weights and those up to the next with weights: its activation.
+
+    Empty if an embedding or a normalization comes first: then inputs need no scale.
+    """
+    weighted = [i for i, layer in enumerate(architecture.layers) if layer.parameters]
+    if not weighted or architecture.layers[weighted[0]].role in ("embedding", "normalization"):
+        return ()
+    end = weighted[1] if len(weighted) > 1 else None
+    return tuple(layer.name for layer in architecture.layers[weighted[0] : end])
+
+
+def at_input(finding: Finding, facts: Mapping[str, Any]) -> bool:
+    """Returns True if the finding's layer is one of `input_layers`: see `facts.py`."""
+    return finding.layer in str(facts.get("input_layers") or "").split("\n")
 
 
 def cuts(architecture: Architecture, name: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tfdiag.architecture import Layer
@@ -42,14 +42,14 @@ class Case:
     """What a rule says of some of its findings, where its usual texts would mislead.
 
     Attributes:
-        when: tells these findings. It reads nothing but the finding, so that a recorded one
-            is told alike.
+        when: tells these findings. It reads nothing but the finding and `Report.facts`, so that a
+            recorded one is told alike.
         verdict: as in `Rule`.
         advice: as in `Rule`.
         code: as in `Rule`.
     """
 
-    when: Callable[[Finding], bool]
+    when: Callable[[Finding, Mapping[str, Any]], bool]
     verdict: str
     advice: tuple[str, ...]
     code: Code | None = None
@@ -69,7 +69,8 @@ class Rule:
         judge: takes a trace and keyword-only thresholds, yields findings without `rule`.
         needs: metrics and series that it cannot do without.
         uses: further metrics that it reads if they are there.
-        advice: what to do, one sentence each; the first is the first thing to try.
+        advice: what to do, one sentence each; the first is the first thing to try. `{layer}`
+            stands for the finding's layer.
         why: what the trouble does to training, in one sentence.
         source: where the definition comes from.
         verdict: headline with `{layer}` and `{step}`, at most 28 characters when filled in.
@@ -78,6 +79,9 @@ class Rule:
         exempt: says why the rule leaves a layer out, or None if it does not.
         absent: why a layer has none of the needed metrics, if no other reason is known.
         limits: lines in the charts.
+        shares: thresholds that are shares: at most 1.
+        watch: what to do about findings that are only watched. `{layer}` stands for the finding's
+            layer, another threshold's name for its value, if that is a line in a chart.
     """
 
     id: str
@@ -94,6 +98,8 @@ class Rule:
     exempt: Callable[[Layer], str | None] | None = None
     absent: str = "not measured"
     limits: tuple[Limit, ...] = ()
+    shares: tuple[str, ...] = ()
+    watch: str = "Let it run; look again if the loss does not fall."
 
     @property
     def thresholds(self) -> dict[str, int | float]:
@@ -101,10 +107,16 @@ class Rule:
         parameters = inspect.signature(self.judge).parameters.values()
         return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
 
-    def case(self, finding: Finding) -> Case:
-        """Returns verdict, advice and code for one of this rule's findings."""
-        usual = Case(lambda finding: True, self.verdict, self.advice, self.code)
-        return next((case for case in self.cases if case.when(finding)), usual)
+    def case(self, finding: Finding, facts: Mapping[str, Any]) -> Case:
+        """Returns verdict, advice and code for one of this rule's findings.
+
+        Args:
+            facts: `Report.facts`.
+        """
+        usual = Case(lambda finding, facts: True, self.verdict, self.advice, self.code)
+        case = next((case for case in self.cases if case.when(finding, facts)), usual)
+        layer = finding.layer or "the model"
+        return replace(case, advice=tuple(text.replace("{layer}", layer) for text in case.advice))
 
     def __call__(self, trace: Trace, **thresholds: float) -> list[Finding]:
         """Judges `trace` without the engine: no exemptions, no states, errors pass."""
@@ -120,7 +132,7 @@ def rule(id: str, **facts: Any) -> Callable[[Callable[..., Iterable[Finding]]], 
 
     Raises:
         TypeError: if a fact is missing or unknown, if a threshold is positional or has no
-            number as its default, or if a limit names no threshold of the rule.
+            number as its default, or if a limit or a share names no fitting threshold of the rule.
     """
 
     def decorate(judge: Callable[..., Iterable[Finding]]) -> Rule:
@@ -133,6 +145,9 @@ def rule(id: str, **facts: Any) -> Callable[[Callable[..., Iterable[Finding]]], 
         for limit in made.limits:
             if limit.argument not in made.thresholds or limit.severity not in SEVERITIES:
                 raise TypeError(f"rule {id!r} has no threshold for {limit!r}.")
+        for name in made.shares:
+            if not 0 <= made.thresholds.get(name, -1) <= 1:
+                raise TypeError(f"rule {id!r} has no share `{name}`.")
         return made
 
     return decorate

@@ -21,7 +21,8 @@ def resolve(overrides: Mapping[str, Mapping[str, Any]] | None, rules: Iterable[R
     Raises:
         ValueError: if a rule or a threshold is unknown, or a value is no fitting number.
     """
-    resolved: Thresholds = {rule.id: dict(rule.thresholds) for rule in rules}
+    known = {rule.id: rule for rule in rules}
+    resolved: Thresholds = {id: dict(rule.thresholds) for id, rule in known.items()}
     for id, values in _items(overrides or {}, "thresholds", "{'dead-relu': {'patience': 3}}"):
         if id not in resolved:
             raise ValueError(
@@ -29,7 +30,10 @@ def resolve(overrides: Mapping[str, Mapping[str, Any]] | None, rules: Iterable[R
                 "Correct the name or leave it out."
             )
         for name, value in _items(values, f"thresholds[{id!r}]", "{'patience': 3}"):
-            resolved[id][name] = _number(id, name, value, resolved[id])
+            number = _number(id, name, value, resolved[id])
+            if name in known[id].shares and number > 1:
+                raise ValueError(_no_share(known[id], name, value))
+            resolved[id][name] = number
     return resolved
 
 
@@ -39,6 +43,13 @@ def _items(mapping: Any, name: str, example: str) -> Iterable[tuple[str, Any]]:
             f"`{name}` must be a dictionary such as {example}, but got {mapping!r}. Pass one."
         )
     return mapping.items()
+
+
+def _no_share(rule: Rule, name: str, value: float) -> str:
+    message = f"`{name}` of rule {rule.id!r} is a share between 0 and 1, but got {value!r}. "
+    if value <= 100:
+        return message + f"Did you mean {value / 100:g}?"
+    return message + f"Its default is {rule.thresholds[name]!r}."
 
 
 def _number(id: str, name: str, value: Any, known: Mapping[str, int | float]) -> int | float:

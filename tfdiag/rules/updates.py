@@ -36,18 +36,18 @@ def _code(finding: Finding, facts: Mapping[str, Any]) -> str | None:
     ),
     why="Too large steps undo what was learned; too small ones learn nothing in your lifetime.",
     source="CS231n, https://cs231n.github.io/neural-networks-3/#ratio",
-    verdict="Steps too large since {step}",
+    verdict="Steps too large, step {step}",
     code=_code,
     cases=(
         Case(
-            lambda finding: finding.metric == "learning_rate",
+            lambda finding, facts: finding.metric == "learning_rate",
             "Learning rate rose, {step}",
             ("Keep the learning rate at what it was before it rose.",),
             lambda finding, facts: setting(finding.limit, facts),
         ),
         Case(
-            lambda finding: finding.value < finding.limit,
-            "Steps too small since {step}",
+            lambda finding, facts: finding.value < finding.limit,
+            "Steps too small, step {step}",
             (
                 "Raise the learning rate until a step moves the weights by about 0.1 %.",
                 "Normalize the inputs, or the layer's, so that its gradient is not that small.",

@@ -20,14 +20,27 @@ def share(value: float) -> str:
 def number(value: float) -> str:
     """Returns a number with two to three digits that count.
 
-    >>> number(12345.0), number(0.00012), number(2.305), number(0.0), number(64)
-    ('1.2e+04', '1.2e-04', '2.3', '0', '64')
+    >>> number(12345.0), number(0.00012), number(1e-7), number(2.305), number(0.0), number(64)
+    ('1.2e+04', '1.2e-04', '1e-07', '2.3', '0', '64')
     """
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
     if 1e-2 <= abs(value) < 1e4:
         return f"{value:.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.2g}"
-    return f"{value:.1e}"
+    return f"{value:.1e}".replace(".0e", "e")
+
+
+def apart(one: float, other: float) -> tuple[str, str]:
+    """Returns two numbers, with a third digit where two do not tell them apart.
+
+    >>> apart(2.31, 0.5), apart(2.302, 2.311), apart(2.3, 2.3)
+    (('2.3', '0.5'), ('2.30', '2.31'), ('2.3', '2.3'))
+    """
+    short = number(one), number(other)
+    if short[0] != short[1]:
+        return short
+    exact = f"{one:#.3g}".rstrip("."), f"{other:#.3g}".rstrip(".")
+    return exact if exact[0] != exact[1] else short
 
 
 def since(step: int) -> str:
