@@ -18,7 +18,7 @@ import { page } from "./views/page";
 import style from "./views/style.css?inline";
 
 const LINKED = ["shown", "picked", "metric", "step", "layer", "sample"] as const;
-const NARROW = 1000; // pixels; below, the rail begins folded
+const NARROW = 1100; // pixels; below, the rail begins folded
 
 export function render(): void {
   document.head.append(Object.assign(document.createElement("style"), { textContent: style }));

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { curveAxis, curvePath, indexAt, pieces } from "./curve";
+import { curveAxis, curvePath, indexAt, pieces, stretches } from "./curve";
 
 test("an axis over several decades is logarithmic", () => {
   const axis = curveAxis([
@@ -60,4 +60,13 @@ test("a value is in effect until the next is due", () => {
   expect(indexAt([1, 20, 40, 60], [null, 3, 2, 1], 10)).toBe(-1);
   expect(indexAt([1, 20, 40, 60], [3, 2, null, null], 60)).toBe(-1);
   expect(indexAt([1, 2, 3, 4, 5, 6], [9, null, 8, null, 7, null], 6)).toBe(4);
+});
+
+test("records without a count do not end a stretch of NaN", () => {
+  expect(stretches([null, 0, 0, 1, null, 1, null, null, 1, null])).toEqual([[3, -1]]);
+  expect(stretches([2, null, 0, null, 1, 0])).toEqual([
+    [0, 2],
+    [4, 5],
+  ]);
+  expect(stretches([null, 0])).toEqual([]);
 });

@@ -104,6 +104,21 @@ export function curvePath(
     .join("");
 }
 
+/**
+ * Where a count is above 0: the first record of each such stretch and the record that ends it, -1
+ * for none. A record without a count is as the one before it.
+ */
+export function stretches(count: Series): [from: number, to: number][] {
+  const found: [number, number][] = [];
+  let open = false;
+  for (const i of measuredIndices(count)) {
+    if (count[i]! > 0 && !open) found.push([i, -1]);
+    else if (count[i] === 0 && open) found.at(-1)![1] = i;
+    open = count[i]! > 0;
+  }
+  return found;
+}
+
 /** The index whose value is in effect at a step; -1 in a gap and before the first. */
 export function indexAt(steps: readonly number[], series: Series, step: number): number {
   const record = steps.findLastIndex((s) => s <= step);

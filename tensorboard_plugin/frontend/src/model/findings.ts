@@ -141,15 +141,17 @@ export function exemptions(rule: Rule): { reason: string; layers: string[] }[] {
   return [...byReason].map(([reason, layers]) => ({ reason, layers }));
 }
 
-/** "2 more · 5 passed, 1 with exempt layers, 1 not evaluated" */
+/** "2 more · 5 passed (1 leaves layers out) · 1 not evaluated" */
 export function tally(hidden: number, rules: readonly Rule[]): string {
   const passed = rules.filter((rule) => rule.outcome === "healthy");
-  const exempt = rules.filter((rule) => Object.keys(rule.exempt).length > 0).length;
+  const exempt = passed.filter((rule) => Object.keys(rule.exempt).length > 0).length;
   const silent = rules.filter((rule) => rule.outcome === "not-evaluated").length;
-  const rest = [
-    `${passed.length} passed`,
-    exempt && `${exempt} with exempt layers`,
+  const without = exempt && ` (${exempt} ${exempt === 1 ? "leaves" : "leave"} layers out)`;
+  return [
+    hidden && `${hidden} more`,
+    `${passed.length} passed${without || ""}`,
     silent && `${silent} not evaluated`,
-  ].filter(Boolean);
-  return (hidden ? `${hidden} more · ` : "") + rest.join(", ");
+  ]
+    .filter(Boolean)
+    .join(" · ");
 }

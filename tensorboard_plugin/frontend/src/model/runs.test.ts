@@ -81,8 +81,8 @@ test("live, stale and finished", () => {
   const training = run("a", "ok", { finished: false });
   expect(life(training, 2060)).toBe("live");
   expect(life(training, 2000 + 3600)).toBe("stale");
-  expect(shortAge(training, 2000 + 3600)).toBe("1 h");
-  expect(shortAge(run("b", "ok"), 2720)).toBe("12 min");
+  expect(shortAge(training, 2000 + 3600)).toBe("1 h ago");
+  expect(shortAge(run("b", "ok"), 2720)).toBe("12 min ago");
   expect(shortAge(run("c", null), 0)).toBe("no data");
   expect(shortAge(run("c", null, { error: "damaged" }), 0)).toBe("unreadable");
   expect(longAge(training, 2004)).toBe("live · step 640");

@@ -66,13 +66,12 @@ export function life(run: RunSummary, now: number): Life {
   return now - run.last_time > STALE_AFTER ? "stale" : "live";
 }
 
-/** "live", "12 min" or "no data", for the rail; a hollow dot beside it says "stale". */
+/** "live", "12 min ago" or "no data", for the rail; a hollow dot beside it says "stale". */
 export function shortAge(run: RunSummary, now: number): string {
   if (run.error !== null) return "unreadable";
   const state = life(run, now);
   if (state === "none") return run.recorded ? "no steps yet" : "no data";
-  const age = formatAge(now - run.last_time!);
-  return state === "live" ? "live" : age;
+  return state === "live" ? "live" : `${formatAge(now - run.last_time!)} ago`;
 }
 
 /** "12 min ago · step 1,200", for the head of a column. */

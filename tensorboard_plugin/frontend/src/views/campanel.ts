@@ -23,11 +23,15 @@ const MOST_SAMPLES = 24;
 export function camPanel(state: State, store: Store, retry: () => void): Panel {
   const all = state.shown.map((name) => state.loaded.get(name)?.cams ?? {});
   const first = all.find((slot) => slot.value)?.value;
-  const columns = all.map((slot, i) =>
-    slot.value
-      ? camColumn(slot.value, state, store)
-      : { element: instead(slot, waits(state, i), retry), paint() {}, point() {} },
-  );
+  const columns = all.flatMap((slot, i) => {
+    if (slot.value) return camColumn(slot.value, state, store);
+    if (i > 0 && sameAbsence(all[i - 1]!, slot)) return [];
+    const element = instead(slot, waits(state, i), retry);
+    // What the server says of several runs side by side is said once.
+    const next = all.findIndex((other, k) => k > i && !sameAbsence(slot, other));
+    element.style.gridColumn = `span ${(next < 0 ? all.length : next) - i}`;
+    return { element, paint() {}, point() {} };
+  });
   const element = h(
     "section.section.cams",
     { "aria-label": "Grad-CAM" },
@@ -60,6 +64,9 @@ export function camPanel(state: State, store: Store, retry: () => void): Panel {
     point: (at) => columns.forEach((column) => column.point(at)),
   };
 }
+
+const sameAbsence = (one: Slot<Cams>, other: Slot<Cams>) =>
+  one.absent === true && other.absent === true && one.failure === other.failure;
 
 function instead(slot: Slot<Cams>, waiting: boolean, retry: () => void): HTMLElement {
   if (slot.failure && !slot.absent)

@@ -2,7 +2,7 @@
 
 import type { Run } from "../api";
 import { stepTicks } from "../model/cells";
-import { curveAxis, type CurveAxis, curvePath, indexAt, type Series } from "../model/curve";
+import { curveAxis, type CurveAxis, curvePath, indexAt, type Series, stretches } from "../model/curve";
 import { modelMarks, problems } from "../model/findings";
 import { formatCount, formatMagnitude, formatShare, formatTick } from "../model/number";
 import type { Plot } from "../model/plot";
@@ -172,26 +172,20 @@ function brokenSeries(run: Run, row: Row): Series | undefined {
 
 function brokenAt(run: Run, row: Row, step: number): boolean {
   const index = run.steps.findLastIndex((s) => s <= step);
-  return (brokenSeries(run, row)?.[index] ?? 0) > 0;
+  return stretches(brokenSeries(run, row)?.slice(0, index + 1) ?? []).at(-1)?.[1] === -1;
 }
 
 /** Where the loss was NaN or infinite: a hatch, as in the heat maps. */
 function brokenSpans(run: Run, row: Row, end: number): HTMLElement[] {
-  const broken = brokenSeries(run, row);
-  const spans: HTMLElement[] = [];
-  run.steps.forEach((from, i) => {
-    if (!((broken?.[i] ?? 0) > 0) || (broken?.[i - 1] ?? 0) > 0) return;
-    const next = run.steps.findIndex((_, k) => k > i && !((broken?.[k] ?? 0) > 0));
+  return stretches(brokenSeries(run, row) ?? []).map(([first, next]) => {
+    const from = run.steps[first]!;
     const to = next < 0 ? Math.max(run.last_step, from + end / 100) : run.steps[next]!;
-    spans.push(
-      h(
-        "div.hatch",
-        { style: `left:${share(from, end)};width:${share(to - from, end)}` },
-        h("span", null, "NaN"),
-      ),
+    return h(
+      "div.hatch",
+      { style: `left:${share(from, end)};width:${share(to - from, end)}` },
+      h("span", null, "NaN"),
     );
   });
-  return spans;
 }
 
 /** Findings about the whole model have no layer; their numbers stand on the loss. */

@@ -1,6 +1,5 @@
 /** The whole tab: which parts there are, and which of them a change concerns. */
 
-import { serverNow } from "../api";
 import { buildPlot, type Plot, restingPoint } from "../model/plot";
 import type { Point, State, Store } from "../state";
 import { bar, pill } from "./bar";
@@ -12,7 +11,7 @@ import { heatmaps } from "./heatmaps";
 import { listenToKeys } from "./keys";
 import { banner, empty, loading, noneShown, unreachable } from "./notices";
 import type { Panel } from "./panel";
-import { rail } from "./rail";
+import { rail, railAge } from "./rail";
 import { verdicts } from "./verdicts";
 
 /** Answers that come within this time are drawn together: each redraws what all runs share. */
@@ -136,8 +135,8 @@ function sources(state: State) {
 function tick(state: State, element: HTMLElement): void {
   const place = element.querySelector(".pill-place");
   if (place) refill(place, pill(state));
-  for (const span of element.querySelectorAll<HTMLElement>(".head .age")) {
+  for (const span of element.querySelectorAll<HTMLElement>(".age[data-run]")) {
     const run = state.runs?.find((r) => r.run === span.dataset.run);
-    if (run && serverNow()) refill(span, ...age(run));
+    if (run) refill(span, ...(span.closest(".head") ? age(run) : railAge(run)));
   }
 }

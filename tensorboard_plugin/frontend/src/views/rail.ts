@@ -7,11 +7,11 @@ import {
   isShowable,
   KEYS,
   life,
-  longAge,
   MOST_SHOWN,
   shortAge,
   worstFirst,
 } from "../model/runs";
+import { formatCount } from "../model/number";
 import type { State, Store } from "../state";
 import { h, refill } from "./element";
 import { glyph, WORDS } from "./glyph";
@@ -85,8 +85,11 @@ function content(state: State, store: Store): HTMLElement[] {
     );
   }
   if (shown.length) {
-    parts.push(heading("Side by side", `${shown.length} of ${MOST_SHOWN}`));
+    parts.push(heading("Side by side", `${shown.length} shown, at most ${MOST_SHOWN}`));
     parts.push(list(shown.map((run, i) => line(run, state, store, i, false))));
+    if (found && shown.some((run) => !found.includes(run))) {
+      parts.push(h("p.hint", null, "Shown runs stay listed, whatever the filter."));
+    }
   }
   if (listed.length || !shown.length) {
     parts.push(
@@ -113,20 +116,18 @@ function line(
   column: number,
   full: boolean,
 ): HTMLElement {
-  const now = serverNow();
   const able = isShowable(run) && !full;
   const sign = run.verdict?.severity ?? "not-evaluated";
   const title = run.verdict
     ? `${WORDS[sign]}: ${run.verdict.title}`
     : (run.error ?? "No recording of tfdiag");
-  const phase = life(run, now);
-  const isOpen = phase === "live" || phase === "stale";
+  const step = run.last_step === null ? null : `step ${formatCount(run.last_step)}`;
   return h(
     "li",
     null,
     h(
       column < 0 ? "label.run" : "label.run.on",
-      { title: [run.run, title, longAge(run, now)].filter(Boolean).join("\n") },
+      { title: [run.run, title, step].filter(Boolean).join("\n") },
       h("input", {
         type: "checkbox",
         "data-key": `show ${run.run}`,
@@ -139,9 +140,17 @@ function line(
       glyph(sign, 14, title),
       h("i.swatch", { style: `background:${runColour(state.names, run.run, state.dark)}` }),
       h("span.name", null, run.run),
-      h("span.age", null, isOpen ? h(`i.dot.${phase}`) : null, shortAge(run, now)),
+      h("span.age", { "data-run": run.run }, railAge(run)),
     ),
   );
+}
+
+/** What is renewed each second. */
+export function railAge(run: RunSummary): (Node | string)[] {
+  const now = serverNow();
+  const phase = life(run, now);
+  const words = shortAge(run, now);
+  return phase === "live" || phase === "stale" ? [h(`i.dot.${phase}`), words] : [words];
 }
 
 function toggle(store: Store, name: string): void {

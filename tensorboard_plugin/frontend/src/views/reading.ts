@@ -21,7 +21,10 @@ export function reading(column: PlotColumn, plot: Plot, at: Point): (Node | stri
   if (layer < 0) return [h("span.quiet", null, "not in this model"), where];
   const ended = at.step > cells.end;
   const cell = ended ? cells.steps.length - 1 : cellAt(cells, at.step);
-  if (cell < 0) return [h("span.quiet", null, "not measured yet"), where];
+  if (cell < 0) {
+    const none = run.finished ? "not measured" : "not measured yet";
+    return [h("span.quiet", null, absence(run, metric, run.model.layers[layer]) ?? none), where];
+  }
   const measured = !Number.isNaN(cells.value(cell, layer));
   const exempt = measured && exemption(run, metric, name);
   const when = !ended ? "at step" : run.finished ? "at its end, step" : "newest, step";

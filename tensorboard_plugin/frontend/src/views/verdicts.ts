@@ -4,7 +4,7 @@ import type { Run, Verdict } from "../api";
 import { formatCount, formatShare, plural } from "../model/number";
 import type { State, Store } from "../state";
 import { copyButton } from "./copy";
-import { type Child, h, prose } from "./element";
+import { h, prose } from "./element";
 import { findingsTable } from "./findings";
 import { glyph, WORDS } from "./glyph";
 import { problem } from "./notices";
@@ -65,13 +65,8 @@ function tryFirst(advice: { text: string; code: string | null }, run: string): H
     "div.try",
     null,
     h("p", null, h("span.quiet", null, "Try first: "), h("b", null, prose(advice.text))),
-    advice.code !== null && [copyButton(advice.code, run), h("code", null, breakable(advice.code))],
+    advice.code !== null && [copyButton(advice.code, run), h("code", null, advice.code)],
   );
-}
-
-/** Long code breaks after a dot, comma or parenthesis rather than within a name. */
-function breakable(code: string): Child[] {
-  return code.split(/(?<=[.,(])/).map((piece) => [piece, h("wbr")]);
 }
 
 /** How the run was made and watched: what one looks up, not what one reads. */
