@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -165,6 +166,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(options: argparse.Namespace) -> int:
     """Runs `tfdiag demo`: TensorBoard first, then the runs, until Ctrl-C."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends TensorBoard too, as Ctrl-C
     log_dir: Path = options.log_dir
     log_dir.mkdir(parents=True, exist_ok=True)
     server = contextlib.nullcontext() if options.no_tensorboard else _tensorboard(log_dir, options)
