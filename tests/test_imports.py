@@ -31,9 +31,10 @@ PICTURE = {
     "tfdiag.gallery": "architecture errors explain gradcam_plus_plus picture probe",
     "tfdiag.instruments": "architecture capture errors forward gallery layers metrics probe "
     "statistics",
-    "tfdiag.recording": "capture forward instruments metrics probe report rules storage.schema "
-    "storage.writer trace",
-    "tfdiag.callbacks": "errors gallery metrics probe recording rules",
+    "tfdiag.request": "probe",
+    "tfdiag.recording": "capture forward instruments metrics probe report request rules "
+    "storage.schema storage.writer trace",
+    "tfdiag.callbacks": "errors gallery metrics probe recording request rules",
     "tfdiag.demo": "callbacks errors report rules storage.reader tfdiag",
     "tfdiag.cli": "demo errors report rules storage.reader tfdiag",
     "tensorboard_plugin": "errors metrics report rules storage tensorboard_plugin",
@@ -44,7 +45,7 @@ WITH_KERAS = {
     f"tfdiag.{name}"
     for name in (
         *("layers", "capture", "forward", "explain", "gradcam_plus_plus", "gallery", "instruments"),
-        *("recording", "callbacks", "demo"),
+        *("request", "recording", "callbacks", "demo"),
     )
 }
 

@@ -13,7 +13,8 @@ from tfdiag.errors import TfdiagError
 from tfdiag.gallery import METHODS
 from tfdiag.metrics import METRICS, PROBE
 from tfdiag.probe import probe_set
-from tfdiag.recording import Recording, Request
+from tfdiag.recording import Recording
+from tfdiag.request import Request
 from tfdiag.rules import resolve_thresholds
 
 _ALL = frozenset(metric.name for metric in METRICS)

@@ -14,7 +14,6 @@ import os
 import time
 import weakref
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any, ClassVar
 
@@ -26,8 +25,8 @@ from tfdiag.capture import StepSums
 from tfdiag.forward import ProbeSums
 from tfdiag.instruments import Instruments, Measurement
 from tfdiag.metrics import METRIC_NAMES
-from tfdiag.probe import ProbeSet
 from tfdiag.report import announcements
+from tfdiag.request import Request, conflict
 from tfdiag.rules import check, resolve_thresholds
 from tfdiag.storage import schema
 from tfdiag.storage.writer import RunWriter
@@ -37,35 +36,6 @@ _log = logging.getLogger("tfdiag")
 
 #: Packages whose versions a recording notes.
 _PACKAGES = ("tfdiag", "keras", "tensorflow", "tensorflow-cpu", "numpy", "tensorboard")
-
-
-@dataclass(frozen=True, eq=False)
-class Request:
-    """What one callback wants recorded.
-
-    Attributes:
-        metrics: names of the measures.
-        every: steps between two samples of the training step; 0 for none.
-        probe_every: steps between two passes over the probe set; 0 for none.
-        probe: the probe set, or None.
-        histograms: whether gradient histograms are wanted.
-        images: number of probe images with Grad-CAM; 0 for none.
-        layer: name of the layer that Grad-CAM looks at; None for the last spatial one.
-        method: "gradcam" or "gradcam++".
-        thresholds: rule's id to its thresholds, those that differ from the defaults.
-        announce: whether findings are printed.
-    """
-
-    metrics: frozenset[str]
-    every: int = 0
-    probe_every: int = 0
-    probe: ProbeSet | None = None
-    histograms: bool = False
-    images: int = 0
-    layer: str | None = None
-    method: str = "gradcam"
-    thresholds: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    announce: bool = False
 
 
 def _never_raises(method: Callable) -> Callable:
@@ -133,13 +103,13 @@ class Recording:
         self._gathering = True
         others = [other for known, other in self._parts.items() if known is not part]
         self._parts[part] = request
-        conflict = next(filter(None, (_conflict(request, other) for other in others)), None)
-        if conflict:
+        clash = next(filter(None, (conflict(request, other) for other in others)), None)
+        if clash:
             self._parts.clear()
             self._gathering = False
             raise ValueError(
                 f"Callbacks that share a `log_dir` share one recording, but those of "
-                f"{self.log_dir!r} have different {conflict}. Pass the same to each, or give one "
+                f"{self.log_dir!r} have different {clash}. Pass the same to each, or give one "
                 "of them a folder of its own."
             )
         self._model = model
@@ -415,22 +385,3 @@ def _aggregates(found: Measurement) -> dict[str, float]:
         if values is not None and np.isfinite(values).any():
             shown[f"{name}_max"] = float(np.nanmax(values))
     return shown
-
-
-def _conflict(one: Request, other: Request) -> str | None:
-    """Returns in what two requests cannot both be met."""
-    if one.probe and other.probe and not _same(one.probe, other.probe):
-        return "probe sets"
-    pictures = one.images and other.images and one.probe and other.probe
-    if pictures and (one.layer, one.method) != (other.layer, other.method):
-        return "Grad-CAM layers or methods"
-    return None
-
-
-def _same(one: ProbeSet, other: ProbeSet) -> bool:
-    if one is other:
-        return True
-    parts = [keras.tree.flatten((probe.x, probe.y)) for probe in (one, other)]
-    return len(parts[0]) == len(parts[1]) and all(
-        np.array_equal(a, b) for a, b in zip(*parts, strict=True)
-    )
