@@ -67,7 +67,7 @@ class Tab:
         """
         area = self._area(run)
         names = self.frame.get_by_role("group", name="Layers, input first")
-        row = names.get_by_role("button", name=layer, exact=True).bounding_box()
+        row = self._box(names.get_by_role("button", name=layer, exact=True))
         self.page.mouse.move(area["x"] + along * area["width"], row["y"] + row["height"] / 2)
         return self.readout(run).inner_text()
 
@@ -89,7 +89,15 @@ class Tab:
     def _area(self, run: str) -> dict[str, float]:
         # Not Playwright's own scrolling: that fails if the panel is drawn anew meanwhile.
         self.heat_map(run).evaluate("map => map.scrollIntoView({block: 'center'})")
-        return self.heat_map(run).bounding_box()
+        return self._box(self.heat_map(run))
+
+    def _box(self, locator: Any) -> dict[str, float]:
+        for _ in range(50):
+            box = locator.bounding_box()
+            if box is not None:
+                return box
+            self.page.wait_for_timeout(100)  # a panel that is just drawn anew has no place
+        raise AssertionError(f"{locator} is nowhere on the page")
 
     def _picture(self, box: dict[str, float]) -> Image.Image:
         return Image.open(io.BytesIO(self.page.screenshot(clip=box)))
