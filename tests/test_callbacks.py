@@ -550,6 +550,20 @@ def test_a_fault_of_ours_never_reaches_the_users_training(broken, tmp_path, monk
     assert len(tfdiag.load(tmp_path).steps) >= 2, "what was recorded before is there"
 
 
+@pytest.mark.parametrize("broken", ["tfdiag.recording.Instruments", "tfdiag.instruments.describe"])
+def test_a_fault_of_ours_before_the_first_step_stops_no_training(
+    broken, tmp_path, monkeypatch, caplog
+):
+    def explode(*args, **kwargs):
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(broken, explode)
+    with caplog.at_level(logging.WARNING, "tfdiag"):
+        history = fit(keras_models.compiled(), [monitor(tmp_path)], epochs=1)
+    assert np.isfinite(history.history["loss"][0])
+    assert "training goes on without it: RuntimeError: a fault of ours" in caplog.text
+
+
 def test_a_fault_in_a_picture_costs_the_pictures_alone(tmp_path, monkeypatch, caplog):
     def explode(*args):
         raise RuntimeError("no such colour")

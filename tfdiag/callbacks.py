@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from numbers import Integral
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 
@@ -139,19 +139,10 @@ class GradientHistograms(_Part):
         super().__init__(log_dir, Request(metrics=_GRADIENTS, every=self.every, histograms=True))
 
 
-class LayerOutputs(_Part):
-    """Records the magnitudes of the layers' outputs on a probe set only.
+class _OutputPart(_Part):
+    """A callback that looks at layer outputs on a probe set, and at nothing else."""
 
-    Args:
-        log_dir: folder of this run.
-        probe: held-out samples, as for `HealthMonitor`.
-        every: training steps between two looks at the probe set.
-        probe_samples: at most this many samples are used.
-
-    Raises:
-        ValueError: if an argument is wrong; if the probe set does not fit the model, before
-            the first step.
-    """
+    _metrics: ClassVar[frozenset[str]]
 
     def __init__(
         self,
@@ -165,14 +156,31 @@ class LayerOutputs(_Part):
         super().__init__(
             log_dir,
             Request(
-                metrics=_OUTPUTS - {"dead_fraction"},
+                metrics=self._metrics,
                 probe_every=self.every,
                 probe=probe_set(probe, probe_samples),
             ),
         )
 
 
-class DeadReLU(_Part):
+class LayerOutputs(_OutputPart):
+    """Records the magnitudes of the layers' outputs on a probe set only.
+
+    Args:
+        log_dir: folder of this run.
+        probe: held-out samples, as for `HealthMonitor`.
+        every: training steps between two looks at the probe set.
+        probe_samples: at most this many samples are used.
+
+    Raises:
+        ValueError: if an argument is wrong; if the probe set does not fit the model, before
+            the first step.
+    """
+
+    _metrics = _OUTPUTS - {"dead_fraction"}
+
+
+class DeadReLU(_OutputPart):
     """Records the share of dead units of each layer with a ReLU only.
 
     A unit is dead if it is not above zero anywhere on the whole probe set.
@@ -188,23 +196,7 @@ class DeadReLU(_Part):
             the first step.
     """
 
-    def __init__(
-        self,
-        log_dir: str | os.PathLike[str],
-        probe: Any,
-        *,
-        every: int = 100,
-        probe_samples: int = 256,
-    ):
-        self.every = _checked_cadence("every", every)
-        super().__init__(
-            log_dir,
-            Request(
-                metrics=frozenset({"dead_fraction", "output_zeros", "output_nonfinite"}),
-                probe_every=self.every,
-                probe=probe_set(probe, probe_samples),
-            ),
-        )
+    _metrics = frozenset({"dead_fraction", "output_zeros", "output_nonfinite"})
 
 
 class GradCAM(_Part):

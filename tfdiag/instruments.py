@@ -90,15 +90,15 @@ class Instruments:
             self.not_measured["update_ratio"] = (
                 f"gradients are accumulated over {accumulated} steps: most steps change no weight"
             )
-        self._fits = plain_function(model)
+        self._plain = plain_function(model)
 
     def serve(self, model: keras.Model) -> bool:
         """Returns whether these instruments serve for another `fit` of this model.
 
         They do until it is compiled anew, which may change its loss and its metrics.
         """
-        known = model is self._model and self._fits is not None
-        return known and self._fits is plain_function(model)
+        known = model is self._model and self._plain is not None
+        return known and self._plain is plain_function(model)
 
     @property
     def architecture(self) -> Architecture:

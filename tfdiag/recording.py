@@ -131,9 +131,15 @@ class Recording:
             return
         self._gathering = False
         self._started, self._seconds = time.perf_counter(), 0.0
-        self._prepare()
-        self._planned = self._step + epochs * steps if epochs and steps else 0
-        first_look = self._instruments.attach()
+        try:
+            self._prepare()
+            self._planned = self._step + epochs * steps if epochs and steps else 0
+            first_look = self._instruments.attach()
+        except ValueError:
+            raise  # the user's, and no step has been made
+        except Exception as error:
+            self._fail(error)
+            return
         self._driver = part
         self._record_begin(part, first_look)
 
@@ -361,8 +367,10 @@ class Recording:
             error,
             exc_info=error,
         )
-        self._instruments.detach()
-        self._writer.close()
+        if hasattr(self, "_instruments"):  # not if preparing has failed
+            self._instruments.detach()
+        if hasattr(self, "_writer"):
+            self._writer.close()
 
 
 @functools.cache
