@@ -525,9 +525,9 @@ def test_a_model_without_images_has_no_gradcam_and_says_why(tmp_path):
     "broken",
     [
         "tfdiag.instruments.statistics.gradient_measures",
-        "tfdiag.recording.check",
+        "tfdiag.judge.check",
         "tfdiag.storage.writer.RunWriter.step",
-        "tfdiag.forward._merge",
+        "tfdiag.sums.output_sums",
     ],
 )
 def test_a_fault_of_ours_never_reaches_the_users_training(broken, tmp_path, monkeypatch, caplog):

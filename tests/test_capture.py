@@ -13,12 +13,11 @@ tf = pytest.importorskip("tensorflow")
 from tests import keras_models  # noqa: E402
 from tests.test_statistics import slow_bin, weight_row  # noqa: E402
 from tfdiag.capture import (  # noqa: E402
-    HISTOGRAM_ENTRIES,
     TrainingTap,
-    _stride,
-    plain_function,
+    compiled_state,
 )
 from tfdiag.statistics import BINS  # noqa: E402
+from tfdiag.sums import HISTOGRAM_ENTRIES, stride  # noqa: E402
 
 
 class Probe(keras.callbacks.Callback):
@@ -104,8 +103,7 @@ def test_histograms_equal_counting_each_entry():
 
 def test_a_large_weight_is_sampled_from_all_its_units():
     for shape in [(1000, 512), (4096, 121), (3, 3, 256, 512), (200_000,)]:
-        stride = _stride(shape)
-        sampled = np.arange(np.prod(shape))[::stride]
+        sampled = np.arange(np.prod(shape))[:: stride(shape)]
         assert len(sampled) <= HISTOGRAM_ENTRIES
         if len(shape) > 1:
             assert len(np.unique(sampled % shape[-1])) == shape[-1]
@@ -194,7 +192,7 @@ def test_a_dispatcher_left_by_an_exception_is_healed():
     with pytest.raises(Boom):
         bomb = keras.callbacks.LambdaCallback(on_train_batch_end=explode)
         model.fit(x, y, batch_size=16, verbose=0, callbacks=[stale, bomb])
-    plain = plain_function(model)
+    plain = compiled_state(model)
     assert model.train_function is not plain
     model.fit(x, y, batch_size=16, verbose=0)  # without us, through what is left of us
     stale.tap.detach()
@@ -217,7 +215,7 @@ def test_what_cannot_be_instrumented_trains_on(monkeypatch, caplog):
     def broken(gradients):
         raise RuntimeError("no such kernel")
 
-    monkeypatch.setattr("tfdiag.capture._histograms", broken)
+    monkeypatch.setattr("tfdiag.sums.histograms", broken)
     model = keras_models.compiled()
     with caplog.at_level(logging.WARNING, "tfdiag"):
         probe = Probe(0, [keras_models.images(16)])

@@ -22,17 +22,22 @@ PICTURE = {
     "tfdiag.rules": "architecture errors metrics trace",
     "tfdiag.storage": "architecture errors trace",
     "tfdiag.report": "rules trace",
-    "tfdiag.layers": "architecture",
+    "tfdiag.sums": "statistics",
+    "tfdiag.graph_sums": "statistics sums",
+    "tfdiag.backend": "",
+    "tfdiag.layers": "architecture backend",
     "tfdiag.probe": "",
-    "tfdiag.capture": "statistics",
-    "tfdiag.forward": "architecture layers probe statistics",
-    "tfdiag.explain": "architecture errors forward",
+    "tfdiag.capture": "backend graph_sums sums",
+    "tfdiag.forward": "architecture backend layers probe statistics sums",
+    "tfdiag.explain": "architecture backend errors forward",
     "tfdiag.gradcam_plus_plus": "errors explain forward",
     "tfdiag.gallery": "architecture errors explain gradcam_plus_plus picture probe",
-    "tfdiag.instruments": "architecture capture errors forward gallery layers metrics probe "
-    "statistics",
+    "tfdiag.instruments": "architecture backend capture errors forward gallery layers metrics "
+    "probe statistics",
     "tfdiag.request": "probe",
-    "tfdiag.recording": "capture forward instruments metrics probe report request rules "
+    "tfdiag.cadence": "",
+    "tfdiag.judge": "report rules trace",
+    "tfdiag.recording": "cadence capture forward instruments judge metrics probe request "
     "storage.schema storage.writer trace",
     "tfdiag.callbacks": "errors gallery metrics probe recording request rules",
     "tfdiag.demo": "callbacks errors report rules storage.reader tfdiag",
@@ -44,7 +49,17 @@ PICTURE = {
 WITH_KERAS = {
     f"tfdiag.{name}"
     for name in (
-        *("layers", "capture", "forward", "explain", "gradcam_plus_plus", "gallery", "instruments"),
+        *(
+            "backend",
+            "graph_sums",
+            "layers",
+            "capture",
+            "forward",
+            "explain",
+            "gradcam_plus_plus",
+            "gallery",
+            "instruments",
+        ),
         *("request", "recording", "callbacks", "demo"),
     )
 }

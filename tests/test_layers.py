@@ -17,7 +17,7 @@ def described(kind):
     model = keras_models.compiled(kind)
     tap = ForwardTap(model, recorded_layers(model))
     tap.run(probe_set(keras_models.images(8), 8))
-    return describe(model, recorded_layers(model), tap.shapes)
+    return describe(model, recorded_layers(model), tap.places)
 
 
 def test_a_sequential_model_is_its_layers():

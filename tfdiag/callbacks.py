@@ -73,9 +73,13 @@ class HealthMonitor(_Part):
         log_dir: folder of this run, below the one that TensorBoard is started on.
         probe: held-out samples (x, y): arrays, dicts of arrays, or a `tf.data.Dataset` of
             batches. Without it everything about outputs is "not measured".
-        every: training steps between two samples of gradients and updates.
-        probe_every: training steps between two looks at the probe set; by default five
-            times `every`.
+        budget: share of the training's time that monitoring may take, 0.02 for 2 %. The
+            monitor measures its own time and records less often to stay within: at most every
+            20 steps gradients and updates, at most every 100 steps the probe set, and always the
+            beginning and the end.
+        every: training steps between two samples of gradients and updates, whatever they cost.
+        probe_every: training steps between two looks at the probe set, whatever they cost; by
+            default five times `every` if that is given.
         probe_samples: at most this many samples of the probe set are used.
         gradcam: number of probe images with Grad-CAM at each look; 0 for none.
         gradcam_layer: name of the layer it looks at; by default the last spatial one.
@@ -94,7 +98,8 @@ class HealthMonitor(_Part):
         log_dir: str | os.PathLike[str],
         probe: Any = None,
         *,
-        every: int = 20,
+        budget: float = 0.02,
+        every: int | None = None,
         probe_every: int | None = None,
         probe_samples: int = 256,
         gradcam: int = 8,
@@ -102,10 +107,13 @@ class HealthMonitor(_Part):
         thresholds: Mapping[str, Mapping[str, float]] | None = None,
         announce: bool = True,
     ):
-        self.every = _checked_cadence("every", every)
-        if probe_every is None:
+        self.budget = _checked_budget(budget)
+        self.every = None if every is None else _checked_cadence("every", every)
+        if probe_every is None and self.every is not None:
             probe_every = 5 * self.every
-        self.probe_every = _checked_cadence("probe_every", probe_every)
+        self.probe_every = (
+            None if probe_every is None else _checked_cadence("probe_every", probe_every)
+        )
         resolve_thresholds(thresholds)
         super().__init__(
             log_dir,
@@ -113,6 +121,7 @@ class HealthMonitor(_Part):
                 metrics=_ALL,
                 every=self.every,
                 probe_every=self.probe_every if probe is not None else 0,
+                budget=self.budget,
                 probe=None if probe is None else probe_set(probe, probe_samples),
                 histograms=True,
                 images=_checked_images("gradcam", gradcam),
@@ -274,6 +283,16 @@ def _checked_cadence(name: str, steps: Any) -> int:
             f"{name}=100 to keep the cost low."
         )
     return int(steps)
+
+
+def _checked_budget(budget: Any) -> float:
+    if isinstance(budget, bool) or not isinstance(budget, int | float) or not 0 < budget <= 1:
+        raise ValueError(
+            f"`budget` is the share of the training's time that monitoring may take, so it must be "
+            f"a number above 0 and at most 1, but got {budget!r}. Use budget=0.02 for 2 %, or "
+            "every=20 to record at fixed steps whatever it costs."
+        )
+    return float(budget)
 
 
 def _checked_images(name: str, images: Any) -> int:

@@ -1,16 +1,16 @@
-"""Takes sums of gradients and weights inside the real, compiled training step.
+"""Takes gradients and weights out of the real, compiled training step.
 
-A second, instrumented train function is built beside the model's own and exchanged in for
-sampled executions only. All other steps run the user's own program, unmodified. This module
-holds what tfdiag leans on in Keras' trainer and optimizers; nothing else here knows of it.
+The user's training step is traced once, with the gradients and the weights before the step as
+further outputs. A function that does not return them, in which they are pruned and nothing is
+added, makes all steps but the sampled ones.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import math
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,19 +20,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfdiag.statistics import (
-    BINS,
-    INF_BIN,
-    LOWEST_EXPONENT,
-    NAN_BIN,
-    OCTAVES,
-    ZERO_BIN,
-)
+from tfdiag import backend, graph_sums, sums
 
 _log = logging.getLogger("tfdiag")
-
-#: A weight's histogram is taken of at most this many of its entries, evenly strided.
-HISTOGRAM_ENTRIES = 65_536
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,9 +30,9 @@ class StepSums:
     """What one sampled training step added up.
 
     Attributes:
-        variables: `W` trainable variables, in the order in which the optimizer got them.
-        sums: `float32[W, 9]`, columns as in `tfdiag.statistics.WEIGHT_SUMS`.
-        histograms: `float32[W, BINS]`, entries per bin, scaled up to the whole weight.
+        variables: `W` trainable variables, in the order in which the optimizers got them.
+        sums: `float64[W, 9]`, columns as in `tfdiag.statistics.WEIGHT_SUMS`.
+        histograms: `float64[W, BINS]`, entries per bin, scaled up to the whole weight.
         loss: mean loss over the training batch; None if the step did not call `compute_loss`.
     """
 
@@ -70,24 +60,25 @@ class TrainingTap:
         """Why nothing can be measured, once that is known; training goes on without us."""
         return None if self._function is None else self._function.failure
 
-    def attach(self) -> None:
-        """Puts our function in the place of the model's train function.
+    @property
+    def clock(self) -> Clock:
+        """How long steps take, sampled and not."""
+        return Clock() if self._function is None else self._function.clock
 
-        Call after `make_train_function`, that is in `on_train_begin`. One that an exception out
-        of an earlier `fit` left behind serves on: where nobody samples, it changes nothing.
+    def attach(self) -> None:
+        """Puts our function in the place of the model's train function, until it is detached.
+
+        One that an exception out of an earlier `fit` left behind serves on: where nobody
+        samples, it changes nothing.
         """
+        self._model.make_train_function()  # Keras has made it in `fit`, not in a user's own loop
         current = self._model.train_function
-        if current is None:
-            return
-        if isinstance(current, _SampledFunction):
-            self._function = current
-        elif self._function is None or current is not self._function.plain:
-            self._function = _SampledFunction(self._model, current)  # compiled, or compiled anew
+        self._function = _SampledFunction.behind(current) or _SampledFunction(self._model, current)
         self._function.taps.add(self)
         self._model.train_function = self._function
 
     def detach(self) -> None:
-        """Puts the model's own train function back, unless another tap samples on."""
+        """Gives the model a train function without taps, unless another tap samples on."""
         function = self._function
         if function is None:
             return
@@ -105,10 +96,38 @@ class TrainingTap:
         return result
 
 
-def plain_function(model: keras.Model) -> Callable | None:
-    """Returns the model's own train function: another one after each `compile`."""
-    function = model.train_function
-    return function.plain if isinstance(function, _SampledFunction) else function
+class Clock:
+    """How long executions take, in seconds.
+
+    Attributes:
+        plain: a typical execution that is not sampled; 0 while none is known.
+        last_extra: what the last sampled execution took more.
+        extra: what all sampled executions took more.
+    """
+
+    def __init__(self) -> None:
+        self.plain = self.last_extra = self.extra = 0.0
+        self._seen = 0
+
+    def add(self, seconds: float) -> None:
+        """Adds an execution that was not sampled; the first ones are traced, so they are slow."""
+        self._seen += 1
+        if self._seen < 3:
+            return
+        # A running median: an outlier moves it as little as any other value.
+        rate = 1 / min(self._seen, 50)
+        self.plain = self.plain * (1 + (rate if seconds > self.plain else -rate)) or seconds
+
+    def add_sampled(self, seconds: float) -> None:
+        """Adds a sampled execution."""
+        self.last_extra = max(0.0, seconds - self.plain)
+        self.extra += self.last_extra
+
+
+def compiled_state(model: keras.Model) -> Any:
+    """Returns what stands for the model's last `compile`: another object after each of them."""
+    function = _SampledFunction.behind(model.train_function)
+    return function.plain if function else model.train_function
 
 
 class _SampledFunction:
@@ -117,132 +136,87 @@ class _SampledFunction:
     An execution that no tap is armed for runs the user's own program.
     """
 
-    def __init__(self, model: keras.Model, plain: Callable):
-        self.plain = plain
+    def __init__(self, model: keras.Model, kerass_own: Callable):
         self.taps: weakref.WeakSet[TrainingTap] = weakref.WeakSet()
         self.failure: str | None = None
+        self.clock = Clock()
         self._model = model
-        self._instrumented: Callable | None = None
-        self._variables: list[Any] = []
-        self._sink = threading.local()
-        self._traced = False
+        self._kerass_own = kerass_own
+        self._step = _InstrumentedStep(model, self._ours)
+        shared = backend.traced_once(model, self._step)
+        self._is_shared = shared is not None
+        if shared is None:  # eager, or under a distribution strategy
+            self._plain = kerass_own
+            self._sampled = backend.train_function(model, self._step)
+        else:
+            self._plain = backend.train_function(model, lambda data: shared(data)["logs"])
+            if backend.steps_per_execution(model) == 1:
+                self._sampled = backend.one_batch(shared)
+            else:
+                self._sampled = backend.train_function(model, shared)
+
+        def plain(iterator: Any) -> Any:
+            return self._unsampled(iterator)
+
+        self.plain: Callable = plain
+        self.plain.sampled_function = self  # type: ignore[attr-defined]
+
+    @staticmethod
+    def behind(function: Any) -> _SampledFunction | None:
+        """Returns the one that a model's train function is or comes from."""
+        if isinstance(function, _SampledFunction):
+            return function
+        return getattr(function, "sampled_function", None)
 
     def __call__(self, iterator: Any) -> Any:
         armed = [tap for tap in self.taps if tap.armed]
-        if not armed:
-            return self.plain(iterator)
         for tap in armed:
             tap.armed = False
-        if self.failure is not None:
-            return self.plain(iterator)
-        try:
-            if self._instrumented is None:
-                self._instrumented = self._build()
-            with self._patched():
-                output = self._instrumented(iterator)
-        except Exception as error:
-            if self._traced or self._model.run_eagerly or isinstance(error, StopIteration):
-                raise  # the user's own error: the data, a numeric check, the end of the epoch
-            # Tracing failed, so no data was consumed and no weight has changed. If that was the
-            # user's error, the plain function raises it again.
-            logs = self.plain(iterator)
-            self._give_up(error)
+        started = time.perf_counter()
+        if not armed or self.failure is not None:
+            logs = self._unsampled(iterator)
+            self.clock.add(time.perf_counter() - started)
             return logs
-        sums = self._step_sums(output["tfdiag"])
+        output = self._attempt(self._sampled, iterator)
+        taken = self._ours(lambda: self._step_sums(output["tfdiag"])) if output else None
         for tap in armed:
-            tap.result = sums
-        return output["logs"]
+            tap.result = taken
+        self.clock.add_sampled(time.perf_counter() - started)
+        return output["logs"] if output else self._kerass_own(iterator)
 
-    def _build(self) -> Callable:
-        model, train_step = self._model, self._model.train_step
+    def _unsampled(self, iterator: Any) -> Any:
+        if self._step.was_traced or self._plain is self._kerass_own:
+            return self._plain(iterator)
+        logs = self._attempt(self._plain, iterator)
+        return self._kerass_own(iterator) if logs is None else logs
 
-        def instrumented_step(data: Any) -> dict[str, Any]:
-            self._sink.taken = {}
-            self._sink.variables = []
-            try:
-                logs = train_step(data)
-                taken = self._sink.taken
-            finally:
-                self._sink.taken = None
-            self._variables = self._sink.variables
-            self._traced = True
-            return {"logs": logs, "tfdiag": taken}
+    def _attempt(self, function: Callable, iterator: Any) -> Any:
+        """Returns what one of our functions does; None if it could not be traced.
 
-        standing = model.train_function
+        In that case no data was consumed and no weight has changed: Keras' own function goes on,
+        and if the error was the user's, it raises it again.
+        """
         try:
-            with _replaced(model, "train_step", instrumented_step):
-                model.make_train_function(force=True)
-            return model.train_function
-        finally:
-            model.train_function = standing
+            return function(iterator)
+        except Exception as error:
+            if self._step.was_traced or self._model.run_eagerly or isinstance(error, StopIteration):
+                raise  # the user's own error: the data, a numeric check, the end of the epoch
+            self._give_up(error)
+            self._plain = self._kerass_own
+            return None
 
     def _step_sums(self, taken: dict[str, Any]) -> StepSums | None:
-        rows = [value for name, value in sorted(taken.items()) if name.startswith("sums")]
-        bins = [value for name, value in sorted(taken.items()) if name.startswith("bins")]
-        if not rows:
+        variables, loss = self._step.variables, taken.pop("loss", None)
+        if not taken:
             self.failure = self.failure or "the training step called no optimizer that is seen"
             return None
-        loss = taken.get("loss")
-        strides = np.array([_stride(v.shape) for v in self._variables], np.float32)
+        totals, bins = (_added_up if self._step.in_graph else _add_up)(_by_order(taken), variables)
         return StepSums(
-            variables=self._variables,
-            sums=np.concatenate([np.asarray(row) for row in rows]),
-            histograms=np.concatenate([np.asarray(b) for b in bins]) * strides[:, None],
+            variables=variables,
+            sums=totals,
+            histograms=bins,
             loss=None if loss is None else float(np.asarray(loss)),
         )
-
-    @contextlib.contextmanager
-    def _patched(self) -> Iterator[None]:
-        """Replaces `apply` of each optimizer and `compute_loss`, during this call only."""
-        with contextlib.ExitStack() as stack:
-            for optimizer in self._optimizers():
-                stack.enter_context(_replaced(optimizer, "apply", self._tap_apply(optimizer)))
-            stack.enter_context(_replaced(self._model, "compute_loss", self._tap_loss()))
-            yield
-
-    def _optimizers(self) -> list[Any]:
-        """Returns the optimizers that are attributes of the model, also in a list or dict."""
-        found = []
-        for value in vars(self._model).values():
-            parts = value.values() if isinstance(value, dict) else value
-            inside = list(parts) if isinstance(value, dict | list | tuple) else [value]
-            found += [v for v in inside if isinstance(v, keras.optimizers.Optimizer)]
-        return list({id(optimizer): optimizer for optimizer in found}.values())
-
-    def _tap_apply(self, optimizer: Any) -> Callable:
-        original = optimizer.apply
-
-        def apply(grads: Any, trainable_variables: Any = None) -> Any:
-            taken = getattr(self._sink, "taken", None)
-            if taken is None or self.failure is not None:
-                return original(grads, trainable_variables)
-            grads = list(grads)
-            if trainable_variables is not None:
-                trainable_variables = list(trainable_variables)
-            update = self._ours(lambda: _Update(optimizer, grads, trainable_variables))
-            result = original(grads, trainable_variables)
-            sums = update and self._ours(update.sums)
-            if sums is not None:
-                order = f"{len(taken):03d}"
-                taken[f"sums{order}"], taken[f"bins{order}"] = sums
-                self._sink.variables.extend(update.variables)
-            return result
-
-        return apply
-
-    def _tap_loss(self) -> Callable:
-        original = self._model.compute_loss
-
-        def compute_loss(*args: Any, **kwargs: Any) -> Any:
-            loss = original(*args, **kwargs)
-            taken = getattr(self._sink, "taken", None)
-            if taken is not None and loss is not None:
-                kept = self._ours(lambda: tf.cast(loss, tf.float32))
-                if kept is not None:
-                    taken["loss"] = kept
-            return loss
-
-        return compute_loss
 
     def _ours(self, work: Callable[[], Any]) -> Any:
         """Returns what `work` returns, or None if it fails: the user's step goes on."""
@@ -262,121 +236,183 @@ class _SampledFunction:
         )
 
 
-@contextlib.contextmanager
-def _replaced(owner: Any, name: str, value: Callable) -> Iterator[None]:
-    # Through __dict__, since Keras tracks what is set as an attribute.
-    missing = object()
-    previous = vars(owner).get(name, missing)
-    vars(owner)[name] = value
-    try:
-        yield
-    finally:
-        if previous is missing:
-            del vars(owner)[name]
-        else:
-            vars(owner)[name] = previous
+class _InstrumentedStep:
+    """The user's `train_step`, with what we take as a further output.
 
+    Args:
+        model: a compiled Keras model.
+        ours: calls a function of ours so that it cannot fail.
 
-class _Update:
-    """One call of an optimizer's `apply`, seen from before and from after it."""
-
-    def __init__(self, optimizer: Any, grads: list[Any], variables: list[Any] | None):
-        if variables is None:
-            variables = list(optimizer._trainable_variables)
-        elif not optimizer.built:
-            with keras.name_scope(optimizer.name):
-                optimizer.build(variables)  # a loss scale does not exist before
-        scale = _loss_scale(optimizer)  # the update may change it
-        pairs = [(g, v) for g, v in zip(grads, variables, strict=True) if g is not None]
-        self.variables = [v for _, v in pairs]
-        self._gradients = [tf.reshape(_unscaled(g, scale), v.shape) for g, v in pairs]
-        self._before = [tf.identity(v.value) for v in self.variables]
-
-    def sums(self) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns `float32[W, 9]` sums and `int32[W, BINS]` histograms; call after `apply`."""
-        after = [tf.convert_to_tensor(v.value) for v in self.variables]
-        return (
-            _weight_sums(self._gradients, self._before, after),
-            _histograms(self._gradients),
-        )
-
-
-def _loss_scale(optimizer: Any) -> Any:
-    """Returns what the loss was multiplied by, so that gradients can be divided by it."""
-    dynamic = getattr(optimizer, "dynamic_scale", None)
-    if dynamic is not None:
-        return tf.identity(dynamic.value)
-    return getattr(optimizer, "loss_scale_factor", None)
-
-
-def _unscaled(gradient: Any, scale: Any) -> tf.Tensor:
-    gradient = tf.cast(tf.convert_to_tensor(gradient), tf.float32)
-    return gradient if scale is None else gradient / scale
-
-
-def _weight_sums(
-    gradients: list[tf.Tensor], before: list[tf.Tensor], after: list[tf.Tensor]
-) -> tf.Tensor:
-    """Returns `float32[W, 9]`, columns as in `tfdiag.statistics.WEIGHT_SUMS`."""
-    rows = []
-    for gradient, old, new in zip(gradients, before, after, strict=True):
-        old, new = tf.cast(old, tf.float32), tf.cast(new, tf.float32)
-        rows.append(
-            tf.stack(
-                [
-                    tf.cast(tf.size(gradient), tf.float32),
-                    2 * tf.nn.l2_loss(gradient),
-                    tf.reduce_max(tf.abs(gradient)),
-                    _count(tf.equal(gradient, 0)),
-                    _count(~tf.math.is_finite(gradient)),
-                    2 * tf.nn.l2_loss(old),
-                    2 * tf.nn.l2_loss(new),
-                    2 * tf.nn.l2_loss(new - old),
-                    _count(~tf.math.is_finite(new)),
-                ]
-            )
-        )
-    return tf.stack(rows)
-
-
-def _count(condition: tf.Tensor) -> tf.Tensor:
-    return tf.cast(tf.math.count_nonzero(condition), tf.float32)
-
-
-def _histograms(gradients: list[tf.Tensor]) -> tf.Tensor:
-    """Returns `float32[W, BINS]`: entries per power of two, per weight."""
-    bins = [
-        _bins(tf.reshape(gradient, [-1])[:: _stride(gradient.shape)]) + BINS * row
-        for row, gradient in enumerate(gradients)
-    ]
-    size = BINS * len(gradients)  # a Python number: XLA needs it while tracing
-    counts = tf.raw_ops.DenseBincount(
-        input=tf.concat(bins, axis=0),
-        size=tf.constant(size, tf.int32),
-        weights=tf.zeros([0], tf.float32),
-        binary_output=False,
-    )
-    return tf.reshape(counts, [len(gradients), BINS])
-
-
-def _bins(values: tf.Tensor) -> tf.Tensor:
-    """Returns the histogram bin of each value, `int32[N]`, from its float32 exponent."""
-    bits = tf.bitcast(values, tf.int32)
-    exponent = tf.bitwise.bitwise_and(tf.bitwise.right_shift(bits, 23), 0xFF) - 127
-    octave = tf.clip_by_value(exponent - LOWEST_EXPONENT, 0, OCTAVES - 1)
-    bins = tf.where(values > 0, octave + OCTAVES, octave)
-    bins = tf.where(tf.equal(values, 0), ZERO_BIN, bins)
-    bins = tf.where(tf.math.is_inf(values), INF_BIN, bins)
-    return tf.where(tf.math.is_nan(values), NAN_BIN, bins)
-
-
-def _stride(shape: Any) -> int:
-    """Returns the stride that leaves at most `HISTOGRAM_ENTRIES` entries of a weight.
-
-    It shares no factor with the last axis, so that no unit is left out.
+    Attributes:
+        variables: those whose gradients the last trace returns, in that order.
+        was_traced: True once a trace has come to its end.
+        in_graph: whether gradients are added up inside the step, not after it.
     """
-    size = math.prod(shape)
-    stride = max(1, math.ceil(size / HISTOGRAM_ENTRIES))
-    while stride > 1 and math.gcd(stride, int(shape[-1])) > 1:
-        stride += 1
-    return stride
+
+    def __init__(self, model: keras.Model, ours: Callable[[Callable[[], Any]], Any]):
+        self.variables: list[Any] = []
+        self.was_traced = False
+        self.in_graph = backend.is_elsewhere(model)
+        self._model = model
+        self._train_step = model.train_step
+        self._ours = ours
+        self._sink = threading.local()  # a strategy runs one thread per replica
+        self._patched = contextlib.ExitStack()
+        self._running = 0
+
+    def __call__(self, data: Any) -> dict[str, Any]:
+        self._sink.taken, self._sink.variables = {}, []
+        try:
+            with self._patches():
+                logs = self._train_step(data)
+            taken = self._sink.taken
+        finally:
+            self._sink.taken = None
+        self.variables = self._sink.variables
+        self.was_traced = True
+        return {"logs": logs, "tfdiag": taken}
+
+    @contextlib.contextmanager
+    def _patches(self) -> Iterator[None]:
+        """Replaces `apply` of each optimizer and `compute_loss`, once for all threads."""
+        if self._running == 0:
+            self._patched = contextlib.ExitStack()
+            for optimizer in backend.optimizers(self._model):
+                tap = self._tap_apply(optimizer)
+                self._patched.enter_context(backend.replaced(optimizer, "apply", tap))
+            tap = self._tap_loss()
+            self._patched.enter_context(backend.replaced(self._model, "compute_loss", tap))
+        self._running += 1
+        try:
+            yield
+        finally:
+            self._running -= 1
+            if self._running == 0:
+                self._patched.close()
+
+    def _tap_apply(self, optimizer: Any) -> Callable:
+        original = optimizer.apply
+
+        def apply(grads: Any, trainable_variables: Any = None) -> Any:
+            if getattr(self._sink, "taken", None) is None:
+                return original(grads, trainable_variables)
+            grads = list(grads)
+            if trainable_variables is not None:
+                trainable_variables = list(trainable_variables)
+            taken = self._ours(lambda: self._take(optimizer, grads, trainable_variables))
+            result = original(grads, trainable_variables)
+            if taken and self.in_graph:
+                self._ours(lambda: self._add_up(taken))
+            return result
+
+        return apply
+
+    def _take(self, optimizer: Any, grads: list[Any], variables: list[Any] | None) -> list[str]:
+        """Takes gradients and weights before the update; returns under which keys."""
+        variables = backend.updated_variables(optimizer, variables)
+        scale = backend.loss_scale(optimizer)  # the update may change it
+        keys = []
+        for gradient, variable in zip(grads, variables, strict=True):
+            if gradient is None:
+                continue
+            twice = self._taken_before(variable)
+            if twice is not None:  # applied twice in one step
+                twice["gradient"] = _dense(twice["gradient"], variable) + gradient
+                continue
+            keys.append(f"{len(self._sink.variables):04d}")
+            self._sink.variables.append(variable)
+            part = {"gradient": _as_output(gradient), "before": tf.identity(variable.value)}
+            if scale is not None:
+                part["scale"] = tf.cast(scale, tf.float32)
+            self._sink.taken[keys[-1]] = part
+        return keys
+
+    def _taken_before(self, variable: Any) -> dict[str, Any] | None:
+        """Returns what this step has taken of a weight already, if it is not added up yet."""
+        known = [i for i, other in enumerate(self._sink.variables) if other is variable]
+        part = self._sink.taken[f"{known[-1]:04d}"] if known else {}
+        return part if "gradient" in part else None
+
+    def _add_up(self, keys: list[str]) -> None:
+        """Puts sums in the place of what was taken; call after the update."""
+        parts = [self._sink.taken[key] for key in keys]
+        variables = [self._sink.variables[int(key)] for key in keys]
+        gradients = [
+            tf.reshape(tf.cast(_dense(part["gradient"], v), tf.float32), v.shape)
+            / part.get("scale", 1.0)
+            for part, v in zip(parts, variables, strict=True)
+        ]
+        before = [part["before"] for part in parts]
+        after = [tf.convert_to_tensor(v.value) for v in variables]
+        totals = graph_sums.weight_sums(gradients, before, after)
+        bins = graph_sums.histograms(gradients)
+        for row, key in enumerate(keys):
+            self._sink.taken[key] = {"sums": totals[row], "bins": bins[row]}
+
+    def _tap_loss(self) -> Callable:
+        original = self._model.compute_loss
+
+        def compute_loss(*args: Any, **kwargs: Any) -> Any:
+            loss = original(*args, **kwargs)
+            taken = getattr(self._sink, "taken", None)
+            if taken is not None and loss is not None:
+                kept = self._ours(lambda: tf.cast(loss, tf.float32))
+                if kept is not None:
+                    taken["loss"] = kept
+            return loss
+
+        return compute_loss
+
+
+def _as_output(gradient: Any) -> Any:
+    if isinstance(gradient, tf.IndexedSlices):
+        return {"values": gradient.values, "indices": gradient.indices}
+    return tf.convert_to_tensor(gradient)
+
+
+def _dense(taken: Any, variable: Any) -> tf.Tensor:
+    if not isinstance(taken, dict):
+        return taken
+    return tf.convert_to_tensor(
+        tf.IndexedSlices(taken["values"], taken["indices"], tf.constant(variable.shape))
+    )
+
+
+def _by_order(taken: dict[str, Any]) -> list[dict[str, Any]]:
+    """Returns what was taken of each weight, in the weights' order."""
+    return [taken[order] for order in sorted(key for key in taken if key.isdigit())]
+
+
+Sums = tuple[np.ndarray, np.ndarray]
+
+
+def _added_up(parts: list[dict[str, Any]], variables: list[Any]) -> Sums:
+    """Returns the sums and histograms that the step itself has added up."""
+    strides = np.array([sums.stride(v.shape) for v in variables])
+    bins = np.array([np.asarray(part["bins"]) for part in parts], np.float64)
+    return np.array([np.asarray(part["sums"]) for part in parts]), bins * strides[:, None]
+
+
+def _add_up(parts: list[dict[str, Any]], variables: list[Any]) -> Sums:
+    """Returns the sums and histograms of the gradients that the step returned."""
+    gradients = [_gradient(part) for part in parts]
+    before = [_float32(part["before"]) for part in parts]
+    after = [_float32(tf.convert_to_tensor(v.value)) for v in variables]
+    return sums.weight_sums(gradients, before, after), sums.histograms(gradients)
+
+
+def _gradient(part: dict[str, Any]) -> sums.Gradient:
+    """Returns a gradient that was taken, float32, without the loss's scale."""
+    gradient, scale = part["gradient"], part.get("scale")
+    divisor = None if scale is None else np.float32(scale)
+    if isinstance(gradient, dict):
+        values = _float32(gradient["values"], divisor)
+        return sums.SparseRows(values, np.asarray(gradient["indices"]), part["before"].shape[0])
+    return _float32(gradient, divisor)
+
+
+def _float32(tensor: Any, divisor: np.float32 | None = None) -> np.ndarray:
+    array = np.asarray(tensor)  # no copy where it is in the host's memory
+    if array.dtype != np.float32:
+        array = array.astype(np.float32)
+    return array if divisor is None else array / divisor

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +10,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfdiag import backend
 from tfdiag.architecture import Architecture, Layer
 from tfdiag.errors import TfdiagError
-from tfdiag.forward import first_float, tapping, unchanged, watching
+from tfdiag.forward import first_float, unchanged
 
 #: Operations between a score and the model's output that do not change it.
 _TRANSPARENT = ("Identity", "Cast", "Reshape", "Squeeze")
@@ -70,7 +72,7 @@ class GradCamTap:
     def __init__(self, model: keras.Model, layer: keras.layers.Layer):
         self._model = model
         self._layer = layer
-        self._function = tf.function(self._maps, reduce_retracing=True, autograph=False)
+        self._loops = backend.Loops()
 
     def run(self, x: Any, true: np.ndarray) -> Cams:
         """Returns the maps of samples.
@@ -83,28 +85,30 @@ class GradCamTap:
             TfdiagError: if the layer has no spatial output, or the model no class scores.
         """
         x = keras.tree.map_structure(tf.convert_to_tensor, x)
-        with unchanged(self._model), tapping():
-            maps, probabilities = self._function(x, tf.constant(true, tf.int32))
+        with unchanged(self._model):
+            maps, probabilities = self._maps(x, tf.constant(true, tf.int32))
+            backend.clear_losses(self._model)
         return Cams.of(np.asarray(maps), np.asarray(probabilities), true)
 
     def _maps(self, x: Any, true: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         spatial: list[tf.Tensor] = []
+        trail = Trail()
         with tf.GradientTape(persistent=True) as tape:
 
             def look(layer: keras.layers.Layer, output: Any) -> None:
-                tensor = first_float(output)
-                if layer is self._layer and tensor is not None:
+                tensor = first_float(output) if layer is self._layer else None
+                if tensor is not None:
                     tape.watch(tensor)
                     spatial.append(tensor)
 
-            with watching(look):
+            with backend.watching(look, trail.on_operation, self._loops):
                 output = first_float(self._model(x, training=False))
             if not spatial or spatial[-1].shape.rank != 4:
                 raise TfdiagError(
                     f"Grad-CAM needs a layer with two spatial axes and channels, but "
                     f"{self._layer.name!r} has none. Name a convolution with `layer=`."
                 )
-            scores = class_scores(output)
+            scores = trail.class_scores(output)
             predicted = tf.argmax(scores, axis=1, output_type=tf.int32)
             true_score = tf.gather(scores, true, axis=1, batch_dims=1)
             predicted_score = tf.gather(scores, predicted, axis=1, batch_dims=1)
@@ -117,36 +121,48 @@ class GradCamTap:
         return tf.stack(maps, axis=1), tf.nn.softmax(scores)
 
 
-def class_scores(output: tf.Tensor) -> tf.Tensor:
-    """Returns the scores before softmax or sigmoid, `float32[N, C]`.
+class Trail:
+    """Remembers where the model's probabilities come from, while the model runs."""
 
-    They are found in the graph, so the model is not touched. A single score s of a binary
-    classifier becomes the two scores (-s/2, s/2): their softmax is the sigmoid of s, and what
-    speaks for one class speaks against the other.
+    def __init__(self) -> None:
+        # With the output, so that its id stays its own.
+        self._made: dict[int, tuple[str, tf.Tensor, tf.Tensor]] = {}
 
-    Args:
-        output: the model's output, `float[N, C]`, traced in a graph.
+    def on_operation(
+        self, kind: str, inputs: Sequence[Any], outputs: Sequence[Any], stack: Sequence[Any]
+    ) -> None:
+        """Notes an operation that only changes the form of scores, or makes probabilities."""
+        if kind in _TRANSPARENT or kind in _PROBABILITIES:
+            self._made[id(outputs[0])] = (kind, inputs[0], outputs[0])
 
-    Raises:
-        TfdiagError: if it is not one score per class.
-    """
-    scores = output
-    source = getattr(output, "op", None)
-    while source is not None and source.type in _TRANSPARENT:
-        source = source.inputs[0].op
-    if source is not None and source.type in _PROBABILITIES:
-        scores = tf.reshape(source.inputs[0], tf.shape(output))
-        scores.set_shape(output.shape)
-    scores = tf.cast(scores, tf.float32)
-    if scores.shape.rank != 2 or scores.shape[1] is None:
-        raise TfdiagError(
-            f"Grad-CAM explains one score per class, but the model's output has the shape "
-            f"{tuple(output.shape)}."
-        )
-    if scores.shape[1] == 1:
-        half = scores / 2
-        return tf.concat([-half, half], axis=1)
-    return scores
+    def class_scores(self, output: tf.Tensor) -> tf.Tensor:
+        """Returns the scores before softmax or sigmoid, `float32[N, C]`.
+
+        A single score s of a binary classifier becomes the two scores (-s/2, s/2): their softmax
+        is the sigmoid of s, and what speaks for one class speaks against the other.
+
+        Args:
+            output: the model's output, `float[N, C]`.
+
+        Raises:
+            TfdiagError: if it is not one score per class.
+        """
+        scores = source = output
+        while id(source) in self._made:
+            kind, source, _ = self._made[id(source)]
+            if kind in _PROBABILITIES:
+                scores = tf.reshape(source, tf.shape(output))
+                break
+        scores = tf.cast(scores, tf.float32)
+        if scores.shape.rank != 2:
+            raise TfdiagError(
+                f"Grad-CAM explains one score per class, but the model's output has the shape "
+                f"{tuple(output.shape)}."
+            )
+        if scores.shape[1] == 1:
+            half = scores / 2
+            return tf.concat([-half, half], axis=1)
+        return scores
 
 
 def class_labels(y: Any, classes: int) -> np.ndarray:

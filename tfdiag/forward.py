@@ -1,26 +1,30 @@
 """Adds up every layer's output while the model's own test step looks at the probe set.
 
-Nothing of the model is changed by it: metrics, seeds and statistics that a forward pass moves
-are put back.
+The step runs eagerly, so nothing has to be traced for it and each output is let go as soon as it
+is added up. Nothing of the model is changed: metrics, seeds and statistics that a forward pass
+moves are put back.
 """
 
 from __future__ import annotations
 
 import contextlib
-import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
-from keras.src.backend.common import global_state
 
+from tfdiag import backend, sums
 from tfdiag.architecture import DYING, SATURATING
-from tfdiag.layers import PASSIVE, activation_name
+from tfdiag.layers import PASSIVE, Place, activation_name, containers
 from tfdiag.probe import ProbeSet
 from tfdiag.statistics import OUTPUT_SUMS
+
+#: Functions whose units can die or saturate, as TensorFlow's operations are called.
+_FUNCTIONS = {"Relu": "relu", "Relu6": "relu6", "Tanh": "tanh", "Sigmoid": "sigmoid"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,22 +47,22 @@ class ProbeSums:
 
 
 class ForwardTap:
-    """The instrumented test step of one model.
+    """A look at one model's test step.
 
     Args:
         model: a compiled and built Keras model.
         layers: name to layer, those to measure.
 
     Attributes:
-        shapes: layer's name to the shape of its output without the batch axis; known for
-            those that the first pass has reached.
+        places: name to what is measured there, in the order of the layers; from the first pass
+            on also the functions that are called between layers, with the shapes that it saw.
     """
 
     def __init__(self, model: keras.Model, layers: dict[str, keras.layers.Layer]):
-        self.shapes: dict[str, tuple[int | None, ...]] = {}
+        self.places = {name: Place(layer, activation_name(layer)) for name, layer in layers.items()}
         self._model = model
-        self._layers = layers
-        self._function = tf.function(self._step, reduce_retracing=True, autograph=False)
+        self._loops = backend.Loops()
+        self._was_run = False
 
     def run(self, probe: ProbeSet) -> ProbeSums:
         """Runs the model's test step over the probe set, in order.
@@ -66,117 +70,154 @@ class ForwardTap:
         Raises:
             Exception: whatever the model raises on data that it cannot take.
         """
-        merged: dict[str, dict[str, np.ndarray]] = {}
+        logs: dict[str, Any] = {}
+        look = _Look(self._model, self.places, discover=not self._was_run)
         with unchanged(self._model):
             self._model.reset_metrics()
-            step = self._step if self._model.run_eagerly else self._function
             for batch in probe.batches(_declared_batch(self._model)):
-                with tapping():
-                    logs, taken = step(_tensors(batch))
-                for name, sums in taken.items():
-                    _merge(merged.setdefault(name, {}), sums)
+                with backend.watching(look.on_layer, look.on_operation, self._loops):
+                    logs = self._test(_tensors(batch))
+                look.next_batch()
             logs = {name: float(np.mean(value)) for name, value in logs.items()}
+        self._was_run = True
+        taken = [look.taken.get(name, _Taken()) for name in self.places]
         return ProbeSums(
-            sums=np.array(
-                [merged.get(n, {}).get("sums", np.zeros(len(OUTPUT_SUMS))) for n in self._layers]
-            ),
-            unit_max=[merged.get(name, {}).get("unit_max") for name in self._layers],
-            saturated=[merged.get(name, {}).get("saturated") for name in self._layers],
+            sums=np.array([part.sums for part in taken]),
+            unit_max=[part.unit_max for part in taken],
+            saturated=[part.saturated for part in taken],
             logs=logs,
         )
 
-    def _step(self, batch: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        taken: dict[str, dict[str, tf.Tensor]] = {}
-        names = {id(layer): name for name, layer in self._layers.items()}
+    def _test(self, batch: Any) -> dict[str, Any]:
+        try:
+            if backend.has_loss(self._model):
+                return dict(self._model.test_step(batch))
+            self._model(batch[0], training=False)
+            return {}
+        finally:
+            backend.clear_losses(self._model)
 
-        def look(layer: keras.layers.Layer, output: Any) -> None:
-            name, tensor = names.get(id(layer)), first_float(output)
-            if name is None or tensor is None:
+
+@dataclass
+class _Taken:
+    """What one layer's outputs add up to, over its calls and the batches."""
+
+    sums: np.ndarray = field(default_factory=lambda: np.zeros(len(OUTPUT_SUMS)))
+    unit_max: np.ndarray | None = None
+    saturated: np.ndarray | None = None
+
+    def add(self, output: np.ndarray, activation: str | None, axis: int) -> None:
+        self.sums += sums.output_sums(output)
+        if output.ndim < 2:
+            return
+        if activation in DYING:
+            largest = sums.unit_max(output, axis)
+            self.unit_max = largest if self.unit_max is None else np.maximum(self.unit_max, largest)
+        if activation in SATURATING:
+            often = sums.outside(output, axis, *SATURATING[activation])
+            self.saturated = often if self.saturated is None else self.saturated + often
+
+
+class _Look:
+    """Listens to one pass; the first one also discovers what is called between layers."""
+
+    def __init__(self, model: keras.Model, places: dict[str, Place], *, discover: bool):
+        self.taken: dict[str, _Taken] = {}
+        self._model = model
+        self._places = places
+        self._discover = discover
+        self._names = {id(p.layer): name for name, p in places.items() if p.layer is not None}
+        self._prefixes = containers(model)
+        self._counts: dict[tuple[int, str], int] = {}  # functions called so far, per call
+        self._pending: list[tuple[Any, str, tf.Tensor]] = []  # in a layer that has not returned
+        self._recent: deque[tuple[str, tf.Tensor]] = deque(maxlen=4)
+        self._last = ""  # the last place that was reached
+
+    def next_batch(self) -> None:
+        """Forgets what is known of the batch that has ended."""
+        self._counts.clear()
+        self._pending.clear()
+        self._recent.clear()
+
+    def on_layer(self, layer: keras.layers.Layer, output: Any) -> None:
+        """Adds up what a layer has put out."""
+        name, tensor = self._names.get(id(layer)), first_float(output)
+        pending = [part for part in self._pending if part[0] is layer]
+        self._pending = [part for part in self._pending if part[0] is not layer]
+        if name is not None and tensor is not None:
+            place, last = self._places[name], pending[-1] if pending else None
+            if last is not None and last[2] is tensor and self._discover:
+                place.activation = last[1]  # a function that the layer ends with
+            if last is not None and last[2] is tensor:
+                pending = pending[:-1]
+            if not backend.is_kerass_own(layer):
+                for _, kind, inner in pending:
+                    self._add_function(layer, f"{name}/", kind, inner)
+            self._add(name, tensor)
+        elif id(layer) in self._prefixes:
+            self._counts = {key: n for key, n in self._counts.items() if key[0] != id(layer)}
+            if layer is self._model:
+                for name, inner in self._recent:
+                    self._places[name].is_output |= inner is tensor
+
+    def on_operation(
+        self,
+        kind: str,
+        inputs: Sequence[Any],
+        outputs: Sequence[Any],
+        stack: Sequence[keras.layers.Layer],
+    ) -> None:
+        """Adds up what a function between layers has put out; remembers what is inside one."""
+        if kind == "Mul":
+            for name, tensor in self._recent:
+                if any(tensor is value for value in inputs):
+                    self._places[name].is_gate = True
+        if kind not in _FUNCTIONS or not stack:
+            return
+        owner = stack[-1]
+        if id(owner) in self._prefixes:
+            self._add_function(owner, self._prefixes[id(owner)], kind, outputs[0])
+        elif id(owner) in self._names:
+            self._pending.append((owner, _FUNCTIONS[kind], outputs[0]))
+
+    def _add_function(self, owner: Any, prefix: str, kind: str, tensor: tf.Tensor) -> None:
+        function = _FUNCTIONS.get(kind, kind)
+        number = self._counts.get((id(owner), function), 0)
+        self._counts[id(owner), function] = number + 1
+        name = f"{prefix}{function}_{number}" if number else f"{prefix}{function}"
+        if name not in self._places or self._places[name].layer is not None:
+            if not self._discover or name in self._places:
                 return
-            self.shapes[name] = tuple(tensor.shape[1:]) if tensor.shape.rank else ()
-            if not isinstance(layer, PASSIVE):
-                sums = _output_sums(tensor, layer)
-                taken[name] = _added(taken[name], sums) if name in taken else sums
+            _insert(self._places, self._last, name, Place(None, function))
+        self._recent.append((name, tensor))
+        self._add(name, tensor)
 
-        with watching(look):
-            if has_loss(self._model):
-                logs = self._model.test_step(batch)
-            else:
-                self._model(batch[0], training=False)
-                logs = {}
-        self._model._clear_losses()  # an add_loss would leave tensors of this graph behind
-        return dict(logs), taken
+    def _add(self, name: str, tensor: tf.Tensor) -> None:
+        place = self._places[name]
+        self._last = name
+        if not place.shape and tensor.shape.rank:
+            place.shape = tuple(tensor.shape[1:])
+        if isinstance(place.layer, PASSIVE):
+            return
+        output = np.asarray(tensor)
+        if output.dtype != np.float32:
+            output = output.astype(np.float32)
+        data_format = getattr(place.layer, "data_format", None) or keras.config.image_data_format()
+        axis = 1 if data_format == "channels_first" and output.ndim > 2 else -1
+        self.taken.setdefault(name, _Taken()).add(output, place.activation, axis)
 
 
-def has_loss(model: keras.Model) -> bool:
-    """Returns whether the model can be tested: it has a loss, or a `test_step` of its own."""
-    own = type(model).test_step is not keras.Model.test_step
-    own = own or type(model).compute_loss is not keras.Model.compute_loss
-    return own or bool(model.losses) or getattr(model, "_compile_loss", None) is not None
+def _insert(places: dict[str, Place], after: str, name: str, place: Place) -> None:
+    items = list(places.items())
+    position = [key for key, _ in items].index(after) + 1 if after in places else 0
+    places.clear()
+    places.update([*items[:position], (name, place), *items[position:]])
 
 
 def _declared_batch(model: keras.Model) -> int | None:
     """Returns the batch size that the model insists on, as stateful ones do; else None."""
-    try:
-        declared = [tensor.shape[0] for tensor in getattr(model, "inputs", None) or ()]
-    except (AttributeError, ValueError):  # a subclassed model declares none
-        return None
+    declared = [tensor.shape[0] for tensor in backend.declared_inputs(model)]
     return declared[0] if declared else None
-
-
-_local = threading.local()
-_patching = threading.Lock()
-
-
-@contextlib.contextmanager
-def tapping() -> Iterator[None]:
-    """Lets `watching` see every layer's call that this thread makes or traces.
-
-    One thread at a time: the class that is patched is everybody's.
-    """
-    with _patching, _patched_call():
-        yield
-
-
-@contextlib.contextmanager
-def _patched_call() -> Iterator[None]:
-    original = keras.layers.Layer.__call__
-
-    def call(layer: keras.layers.Layer, *args: Any, **kwargs: Any) -> Any:
-        output = original(layer, *args, **kwargs)
-        look = getattr(_local, "look", None)
-        if look is not None and _in_watched_graph(output):
-            look(layer, output)
-        return output
-
-    keras.layers.Layer.__call__ = call
-    try:
-        yield
-    finally:
-        keras.layers.Layer.__call__ = original
-
-
-@contextlib.contextmanager
-def watching(look: Callable[[keras.layers.Layer, Any], None]) -> Iterator[None]:
-    """Calls `look(layer, output)` for every layer called within, in this graph only.
-
-    What is called inside a loop or a function of its own (the cell of an LSTM) lives in
-    another graph and cannot be read from here.
-    """
-    _local.look, _local.graph = look, _current_graph()
-    try:
-        yield
-    finally:
-        _local.look = _local.graph = None
-
-
-def _current_graph() -> Any:
-    return None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
-
-
-def _in_watched_graph(output: Any) -> bool:
-    tensor = first_float(output)
-    return tensor is not None and getattr(tensor, "graph", None) is _local.graph
 
 
 def first_float(output: Any) -> tf.Tensor | None:
@@ -190,78 +231,15 @@ def first_float(output: Any) -> tf.Tensor | None:
 @contextlib.contextmanager
 def unchanged(model: keras.Model) -> Iterator[None]:
     """Puts back whatever a forward pass moves: metrics, seeds, moving statistics."""
-    saved = [
-        (variable, tf.identity(tf.convert_to_tensor(variable))) for variable in _movable(model)
-    ]
+    saved = [(v, np.array(tf.convert_to_tensor(v))) for v in backend.movable(model)]
     try:
         yield
     finally:
         model.reset_metrics()  # those that the pass itself created
         for variable, value in saved:
-            variable.assign(value)
-
-
-def _movable(model: keras.Model) -> list[Any]:
-    variables = [variable for metric in model.metrics for variable in metric.variables]
-    for layer in model._flatten_layers():
-        variables += layer._non_trainable_variables
-        variables += [generator.state for generator in layer._seed_generators]
-        variables += [value for value in vars(layer).values() if isinstance(value, tf.Variable)]
-    shared = global_state.get_global_attribute("global_seed_generator")
-    if shared is not None:  # what `keras.random` takes where no seed is given
-        variables.append(shared.state)
-    return list({id(variable): variable for variable in variables}.values())
+            if not np.array_equal(np.asarray(tf.convert_to_tensor(variable)), value):
+                variable.assign(value)
 
 
 def _tensors(batch: Any) -> Any:
     return keras.tree.map_structure(tf.convert_to_tensor, batch)
-
-
-def _output_sums(output: tf.Tensor, layer: keras.layers.Layer) -> dict[str, tf.Tensor]:
-    values = tf.cast(output, tf.float32)
-    sums = {
-        "sums": tf.stack(
-            [
-                tf.cast(tf.size(values), tf.float32),
-                tf.reduce_sum(values),
-                2 * tf.nn.l2_loss(values),
-                _count(tf.equal(values, 0)),
-                _count(~tf.math.is_finite(values)),
-            ]
-        )
-    }
-    activation = activation_name(layer)
-    if values.shape.rank is None or values.shape.rank < 2:
-        return sums
-    channels = 1 if getattr(layer, "data_format", None) == "channels_first" else -1
-    others = [axis for axis in range(values.shape.rank) if axis != channels % values.shape.rank]
-    if activation in DYING:
-        sums["unit_max"] = tf.reduce_max(values, axis=others)
-    if activation in SATURATING:
-        low, high = SATURATING[activation]
-        flat = (values < low) | (values > high)
-        sums["saturated"] = tf.reduce_sum(tf.cast(flat, tf.float32), axis=others)
-    return sums
-
-
-def _count(condition: tf.Tensor) -> tf.Tensor:
-    return tf.cast(tf.math.count_nonzero(condition), tf.float32)
-
-
-def _added(one: dict[str, tf.Tensor], other: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    """Returns the sums of two calls of a shared layer."""
-    return {
-        name: tf.maximum(value, other[name]) if name == "unit_max" else value + other[name]
-        for name, value in one.items()
-    }
-
-
-def _merge(total: dict[str, np.ndarray], sums: dict[str, Any]) -> None:
-    for name, value in sums.items():
-        value = np.asarray(value, np.float64)
-        if name not in total:
-            total[name] = value
-        elif name == "unit_max":
-            total[name] = np.maximum(total[name], value)
-        else:
-            total[name] = total[name] + value

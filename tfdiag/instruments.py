@@ -11,13 +11,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from tfdiag import statistics
+from tfdiag import backend, statistics
 from tfdiag.architecture import Architecture
-from tfdiag.capture import StepSums, TrainingTap, plain_function
+from tfdiag.capture import Clock, StepSums, TrainingTap, compiled_state
 from tfdiag.errors import TfdiagError
-from tfdiag.forward import ForwardTap, ProbeSums, has_loss
+from tfdiag.forward import ForwardTap, ProbeSums
 from tfdiag.gallery import Gallery
-from tfdiag.layers import describe, recorded_layers
+from tfdiag.layers import describe, owned_weights, recorded_layers
 from tfdiag.metrics import METRICS, TRAINING
 from tfdiag.probe import ProbeSet, check_fits
 
@@ -40,6 +40,16 @@ class Measurement:
     columns: dict[str, np.ndarray] = field(default_factory=dict)
     series: dict[str, float] = field(default_factory=dict)
     histograms: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def aggregates(self) -> dict[str, float]:
+        """Returns the few numbers that TensorBoard's own tabs show too."""
+        names = ("loss", "probe_loss", "gradient_norm")
+        shown = {name: self.series[name] for name in names if name in self.series}
+        for name in ("update_ratio", "dead_fraction", "saturated_fraction"):
+            values = self.columns.get(name)
+            if values is not None and np.isfinite(values).any():
+                shown[f"{name}_max"] = float(np.nanmax(values))
+        return shown
 
 
 class Instruments:
@@ -83,29 +93,29 @@ class Instruments:
                 self.not_measured[metric.name] = _NO_PROBE
         if probe is None:
             self.not_measured["probe_loss"] = _NO_PROBE
-        elif not has_loss(model):
+        elif not backend.has_loss(model):
             self.not_measured["probe_loss"] = "the model was compiled without a loss"
         accumulated = getattr(model.optimizer, "gradient_accumulation_steps", None)
         if accumulated:
             self.not_measured["update_ratio"] = (
                 f"gradients are accumulated over {accumulated} steps: most steps change no weight"
             )
-        self._plain = plain_function(model)
+        self._compiled = compiled_state(model)
 
     def serve(self, model: keras.Model) -> bool:
         """Returns whether these instruments serve for another `fit` of this model.
 
         They do until it is compiled anew, which may change its loss and its metrics.
         """
-        known = model is self._model and self._plain is not None
-        return known and self._plain is plain_function(model)
+        known = model is self._model and self._compiled is not None
+        return known and self._compiled is compiled_state(model)
 
     @property
     def architecture(self) -> Architecture:
         """The model's layers; known once it has been built."""
         if self._architecture is None:
             self._find_new_layers()
-            self._architecture = describe(self._model, self._layers, self._forward.shapes)
+            self._architecture = describe(self._model, self._layers, self._forward.places)
         return self._architecture
 
     @property
@@ -115,9 +125,14 @@ class Instruments:
         return 0 if optimizer is None else int(optimizer.iterations)
 
     @property
+    def clock(self) -> Clock:
+        """How long the model's steps take."""
+        return Clock() if self._training is None else self._training.clock
+
+    @property
     def ahead(self) -> int:
         """The number of steps that the model makes in its next execution."""
-        return int(getattr(self._model, "steps_per_execution", 1) or 1)
+        return backend.steps_per_execution(self._model)
 
     def attach(self) -> ProbeSums | None:
         """Attaches everything and looks at the probe set for the first time.
@@ -254,8 +269,9 @@ class Instruments:
         if not self._owners:
             self._owners = {
                 id(weight): index
-                for index, layer in enumerate(self._layers.values())
-                for weight in layer.weights
+                for index, place in enumerate(self._forward.places.values())
+                if place.layer is not None
+                for weight in owned_weights(place.layer)
             }
         return self._owners.get(id(variable))
 

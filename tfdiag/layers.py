@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 
+from tfdiag import backend
 from tfdiag.architecture import Architecture, Layer
 
 #: Layers that hand their input on: their output is worth no measurement of its own.
@@ -45,7 +47,8 @@ def recorded_layers(model: keras.Model) -> dict[str, keras.layers.Layer]:
     """Returns the layers that are recorded, from the input side to the output side.
 
     A model inside the model and a layer of the user's own that is made of layers are opened;
-    Keras' own layers (an LSTM, an attention) stay whole.
+    Keras' own layers (an LSTM, an attention) stay whole. What is opened is recorded itself only
+    if it has weights of its own, as a class token is.
 
     Args:
         model: any Keras model; what an unbuilt one has not created yet is missing.
@@ -55,7 +58,8 @@ def recorded_layers(model: keras.Model) -> dict[str, keras.layers.Layer]:
     """
     named: dict[str, keras.layers.Layer] = {}
     seen: set[int] = set()
-    for name, layer in _leaves(model, ""):
+    own = [(model.name, model)] if backend.own_weights(model) else []
+    for name, layer in [*own, *_leaves(model, "")]:
         if id(layer) in seen or isinstance(layer, keras.layers.InputLayer):
             continue
         seen.add(id(layer))
@@ -63,36 +67,61 @@ def recorded_layers(model: keras.Model) -> dict[str, keras.layers.Layer]:
     return named
 
 
+@dataclass
+class Place:
+    """Where something is measured: a layer, or a function that is called between layers.
+
+    Attributes:
+        layer: the layer; None for a function, such as `tf.nn.relu` in a model's `call`.
+        activation: name of the function at its end, None if it is linear.
+        shape: shape of its output without the batch axis; empty if it is not known.
+        is_gate: True for a function whose output is multiplied by something.
+        is_output: True for a function whose output is the model's.
+    """
+
+    layer: keras.layers.Layer | None
+    activation: str | None
+    shape: tuple[int | None, ...] = ()
+    is_gate: bool = False
+    is_output: bool = False
+
+
+def containers(model: keras.Model) -> dict[int, str]:
+    """Returns the prefix of the names of what is called inside each opened model or layer.
+
+    Args:
+        model: any Keras model.
+
+    Returns:
+        `id` of the model, or of a model or layer inside it, to "" or "backbone/".
+    """
+    return dict(_containers(model, ""))
+
+
 def describe(
     model: keras.Model,
     layers: dict[str, keras.layers.Layer],
-    shapes: Mapping[str, tuple[int | None, ...]] | None = None,
+    places: Mapping[str, Place] | None = None,
 ) -> Architecture:
     """Returns what the model is, as rules and the tab need it.
 
     Args:
         model: a compiled model.
         layers: its recorded layers, from `recorded_layers`.
-        shapes: layer's name to the shape of its output without the batch axis, as far as a
-            pass has shown it; else what the layer itself declares counts.
+        places: the same with what a pass has shown, in the same order; else what the layers
+            themselves declare counts.
     """
-    shapes = shapes or {}
+    if places is None:
+        places = {name: Place(layer, activation_name(layer)) for name, layer in layers.items()}
     feeds = _feeds(model, layers)
     outputs = _output_names(model, layers, feeds)
     optimizer = getattr(model, "optimizer", None)
     return Architecture(
         layers=tuple(
-            Layer(
-                name=name,
-                type=type(layer).__name__,
-                shape=shapes.get(name) or _output_shape(layer),
-                parameters=sum(math.prod(weight.shape) for weight in layer.weights),
-                trainable=bool(layer.trainable_weights),
-                activation=activation_name(layer),
-                role="output" if name in outputs else _role(layer),
-                inputs=tuple(feeds.get(name, ())),
-            )
-            for name, layer in layers.items()
+            _describe_layer(name, place, name in outputs, tuple(feeds.get(name, ())))
+            if place.layer is not None
+            else _describe_function(name, place)
+            for name, place in places.items()
         ),
         loss=_name(getattr(model, "loss", None)),
         optimizer=type(optimizer).__name__ if optimizer is not None else None,
@@ -122,21 +151,56 @@ def activation_name(layer: keras.layers.Layer) -> str | None:
     return None if name == "linear" else name
 
 
+def _describe_layer(name: str, place: Place, is_output: bool, inputs: tuple[str, ...]) -> Layer:
+    layer = place.layer
+    return Layer(
+        name=name,
+        type=type(layer).__name__,
+        shape=place.shape or _output_shape(layer),
+        parameters=sum(math.prod(weight.shape) for weight in owned_weights(layer)),
+        trainable=any(weight.trainable for weight in owned_weights(layer)),
+        activation=place.activation,
+        role="output" if is_output else _role(layer),
+        inputs=inputs,
+    )
+
+
+def _describe_function(name: str, place: Place) -> Layer:
+    role = "output" if place.is_output else "gate" if place.is_gate else "hidden"
+    return Layer(
+        name=name,
+        type=str(place.activation),
+        shape=place.shape,
+        activation=place.activation,
+        role=role,
+    )
+
+
+def owned_weights(layer: keras.layers.Layer) -> list[Any]:
+    """Returns the weights that are recorded under this layer's name, not under one inside it."""
+    return backend.own_weights(layer) if _is_open(layer) else list(layer.weights)
+
+
 def _leaves(layer: Any, prefix: str) -> Iterator[tuple[str, keras.layers.Layer]]:
-    for child in _children(layer):
+    for child in backend.sublayers(layer):
         name = f"{prefix}{child.name}"
-        if _children(child) and _is_open(child):
-            yield from _leaves(child, f"{name}/")
-        else:
+        if not _is_open(child) or backend.own_weights(child):
             yield name, child
+        if _is_open(child):
+            yield from _leaves(child, f"{name}/")
 
 
-def _children(layer: Any) -> list[keras.layers.Layer]:
-    return list(layer.layers if isinstance(layer, keras.Model) else layer._layers)
+def _containers(layer: Any, prefix: str) -> Iterator[tuple[int, str]]:
+    yield id(layer), prefix
+    for child in backend.sublayers(layer):
+        if _is_open(child):
+            yield from _containers(child, f"{prefix}{child.name}/")
 
 
 def _is_open(layer: keras.layers.Layer) -> bool:
-    return isinstance(layer, keras.Model) or not type(layer).__module__.startswith("keras.")
+    """Returns whether a layer is recorded as the layers that it is made of."""
+    own = isinstance(layer, keras.Model) or not backend.is_kerass_own(layer)
+    return own and bool(backend.sublayers(layer))
 
 
 def _unique(name: str, taken: dict[str, Any]) -> str:
@@ -167,7 +231,7 @@ def _output_shape(layer: keras.layers.Layer) -> tuple[int | None, ...]:
 
 def _has_output(layer: keras.layers.Layer) -> bool:
     # `Layer.output` raises unless the layer was called once, symbolically.
-    return len(getattr(layer, "_inbound_nodes", ())) == 1
+    return len(backend.inputs_of(layer)) == 1
 
 
 def _feeds(model: keras.Model, layers: dict[str, Any]) -> dict[str, list[str]]:
@@ -175,26 +239,24 @@ def _feeds(model: keras.Model, layers: dict[str, Any]) -> dict[str, list[str]]:
     names = {id(layer): name for name, layer in layers.items()}
     feeds: dict[str, list[str]] = {}
     for layer in layers.values():
-        nodes = getattr(layer, "_inbound_nodes", ())
-        sources = [
-            _recorded_source(tensor, names) for node in nodes for tensor in node.input_tensors
-        ]
+        calls = backend.inputs_of(layer)
+        sources = [_recorded_source(tensor, names) for call in calls for tensor in call]
         feeds[names[id(layer)]] = list(dict.fromkeys(s for s in sources if s))
     return feeds
 
 
 def _recorded_source(tensor: Any, names: dict[int, str]) -> str | None:
     """Returns the recorded layer that made a symbolic tensor; None if that is an input."""
-    history = getattr(tensor, "_keras_history", None)
-    while history is not None:
-        source = history.operation
+    made = backend.made_by(tensor)
+    while made is not None:
+        source, call, output = made
         if id(source) in names:
             return names[id(source)]
         if isinstance(source, keras.Model) and getattr(source, "outputs", None):
-            history = getattr(source.outputs[history.tensor_index], "_keras_history", None)
+            made = backend.made_by(source.outputs[output])
         else:  # an operation that is not a layer: follow its first input
-            inputs = source._inbound_nodes[history.node_index].input_tensors
-            history = getattr(inputs[0], "_keras_history", None) if inputs else None
+            inputs = backend.inputs_of(source)[call]
+            made = backend.made_by(inputs[0]) if inputs else None
     return None
 
 

@@ -13,7 +13,7 @@ import math
 import os
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib import metadata
 from typing import Any, ClassVar
 
@@ -21,16 +21,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfdiag.cadence import EVERY, FIRST, PROBE_EVERY, Budget, Cadence
 from tfdiag.capture import StepSums
 from tfdiag.forward import ProbeSums
 from tfdiag.instruments import Instruments, Measurement
+from tfdiag.judge import Judge
 from tfdiag.metrics import METRIC_NAMES
-from tfdiag.report import announcements
 from tfdiag.request import Request, conflict
-from tfdiag.rules import check, resolve_thresholds
 from tfdiag.storage import schema
 from tfdiag.storage.writer import RunWriter
-from tfdiag.trace import SEVERITIES, Finding, TraceRows
+from tfdiag.trace import TraceRows
 
 _log = logging.getLogger("tfdiag")
 
@@ -88,7 +88,8 @@ class Recording:
         self._settings: Any = None  # what the instruments were made for
         self._recorded: weakref.ref[keras.Model] | None = None  # whose rows these are
         self._rows = TraceRows()
-        self._announced: dict[tuple[str, str | None], int] = {}
+        self._said: dict[tuple[str, str | None], int] = {}  # findings that were announced
+        self._has_said = False  # that the cadence was stretched
 
     def join(self, part: Any, request: Request, model: keras.Model) -> None:
         """Adds a callback's request; call from `set_model`, before training begins.
@@ -141,7 +142,9 @@ class Recording:
             self._fail(error)
             return
         self._driver = part
+        self._seconds = time.perf_counter() - self._started
         self._record_begin(part, first_look)
+        self._budget.looked(self._seconds)
 
     @_never_raises
     def epoch_begin(self, epoch: int) -> None:
@@ -151,26 +154,31 @@ class Recording:
     @_never_raises
     def batch_begin(self) -> None:
         """Lets the next execution be a sampled one if one is due."""
-        ahead = self._instruments.ahead
-        if self._due("every", ahead) or (self._wants("every") and self._is_first_or_forced()):
-            self._sampling = self._instruments.arm()
+        if self._forced or self._is_first() or self._samples.due(self._step, self._ahead):
+            self._sampling = bool(self._samples) and self._instruments.arm()
 
     @_never_raises
     def batch_end(self, logs: Mapping[str, Any]) -> None:
         """Records what was due at this step."""
         executed = self._executed()
-        probing = self._due("probe_every", executed) or self._forced
+        looking = self._looks.due(self._step, executed) or (self._forced and bool(self._looks))
         self._step += executed
         self._forced = False
         alarmed = self._first_nonfinite(logs)
-        if not (self._sampling or probing or alarmed):
+        if not (self._sampling or looking or alarmed):
             return
-        self._sampling = False
         taken = self._instruments.take()
-        sums = self._instruments.look() if probing or alarmed else None
+        if taken is not None:
+            self._has_sample = True
+            self._budget.sampled(self._instruments.clock.last_extra)
+        started = time.perf_counter()
+        sums = self._instruments.look() if looking or alarmed else None
         self._record(taken, sums, logs)
         if sums is not None:
             self._judge()
+            self._budget.looked(time.perf_counter() - started)
+        self._sampling = False
+        self._plan()
 
     @_never_raises
     def epoch_end(self, logs: Mapping[str, Any]) -> None:
@@ -180,26 +188,37 @@ class Recording:
             if isinstance(value, int | float | np.number):
                 series[name if name.startswith("val_") else f"epoch_{name}"] = float(value)
         self._write(Measurement(series=series), stats=None)
-        self._judge()
+        elapsed = time.perf_counter() - self._started
+        if self._budget.affords(self._judgement, spent=self._spent, elapsed=elapsed):
+            self._judge()
+        self._plan()
         self._writer.flush()
 
     @_never_raises
     def end(self) -> None:
         """Ends the recording and closes its file."""
         self._instruments.detach()
-        if self._wants("probe_every") and self._looked < self._step:
+        if self._looks and self._looked < self._step:
             self._record(None, self._instruments.look(), {})
         self._judge(finished=True)
         self._writer.close()
         self._driver = None
+
+    @property
+    def _spent(self) -> float:
+        """Seconds that monitoring has taken so far."""
+        return self._seconds + self._instruments.clock.extra - self._extra_before
 
     def _prepare(self) -> None:
         requests = list(self._parts.values())
         self._probe = next((r.probe for r in requests if r.probe), None)
         pictured = next((r for r in requests if r.images and r.probe), requests[0])
         self._leave_interrupted()
+        self._samples = Cadence.of((r.every for r in requests), EVERY)
+        self._looks = Cadence.of((r.probe_every for r in requests), PROBE_EVERY)
+        self._budget = Budget(min(r.budget for r in requests), self._samples, self._looks)
         settings: dict[str, Any] = {
-            "gradients": self._wants("every"),
+            "gradients": bool(self._samples),
             "images": pictured.images,
             "layer": pictured.layer,
             "method": pictured.method,
@@ -211,17 +230,19 @@ class Recording:
         if self._recorded is None or self._recorded() is not self._model:  # not yet, or another
             self._recorded = weakref.ref(self._model)
             self._rows = TraceRows()
-            self._announced.clear()
+            self._said = {}
         self._metrics = frozenset().union(*(r.metrics for r in requests))
-        self._thresholds = resolve_thresholds(
-            {rule: values for r in requests for rule, values in r.thresholds.items()}
-        )
+        thresholds = {rule: values for r in requests for rule, values in r.thresholds.items()}
+        self._rules = Judge(thresholds, self._said)
         self._iterations = self._instruments.step
+        self._ahead = self._instruments.ahead
+        self._extra_before = self._instruments.clock.extra
         # A model that is compiled anew counts from 0 again; its training goes on.
         self._step = self._start = max(self._iterations, self._rows.last_step)
         self._epoch = 0
         self._looked = -1  # step of the last pass over the probe set
-        self._sampling = self._forced = self._alarmed = False
+        self._judgement = 0.0  # seconds that the last judgement took
+        self._sampling = self._forced = self._alarmed = self._has_sample = False
         self._manifest: dict[str, Any] | None = None
         self._writer = RunWriter(self.log_dir, tf.io.TFRecordWriter)
 
@@ -230,6 +251,20 @@ class Recording:
         self._looked = self._step
         if sums is not None and self._rows.last_step < self._step:
             self._record(None, sums, {})
+
+    def _plan(self) -> None:
+        """Lets the cadences follow from what monitoring costs."""
+        before = self._samples.shortest, self._looks.shortest
+        self._budget.plan(
+            spent=self._spent,
+            elapsed=time.perf_counter() - self._started,
+            steps_left=max(0, self._planned - self._step) if self._planned else None,
+            step_seconds=self._instruments.clock.plain / self._ahead,
+        )
+        after = self._samples.shortest, self._looks.shortest
+        if after != before and not self._has_said:
+            self._has_said = True
+            self._say([self._budget.in_words()])
 
     def _leave_interrupted(self) -> None:
         """Ends what an exception out of an earlier `fit` has left open."""
@@ -244,23 +279,22 @@ class Recording:
         Not simply the optimizer's count: it stands still when a loss scale skips a step, and a
         model may train with another optimizer than its own.
         """
-        ahead = self._instruments.ahead
-        if ahead == 1:
+        if self._ahead == 1:
             return 1
         before, self._iterations = self._iterations, self._instruments.step
         made = self._iterations - before
-        return made if 0 < made <= ahead else ahead
+        return made if 0 < made <= self._ahead else self._ahead
 
-    def _wants(self, cadence: str) -> bool:
-        return any(getattr(request, cadence) for request in self._parts.values())
+    def _is_first(self) -> bool:
+        """Returns whether the first sample is due: at once, or when the slow first steps are over.
 
-    def _due(self, cadence: str, ahead: int) -> bool:
-        """Returns whether a multiple of someone's cadence lies in the next `ahead` steps."""
-        cadences = {getattr(request, cadence) for request in self._parts.values()} - {0}
-        return any((self._step + ahead) // every > self._step // every for every in cadences)
-
-    def _is_first_or_forced(self) -> bool:
-        return self._forced or self._step == self._start
+        Those trace the user's model; ours is traced later where the cadence is free.
+        """
+        if self._has_sample:
+            return False
+        long = not self._planned or self._planned - self._start > 5 * FIRST
+        late = bool(self._samples.base) and not self._samples.fixed and long
+        return self._step + self._ahead >= self._start + (FIRST if late else 1)
 
     def _first_nonfinite(self, logs: Mapping[str, Any]) -> bool:
         """Returns True once, at the first loss that is not finite; the next step is sampled."""
@@ -290,7 +324,7 @@ class Recording:
             stats=stats,
             series=found.series,
             histograms=found.histograms if histograms else {},
-            scalars=_aggregates(found),
+            scalars=found.aggregates(),
             wall_time=now,
         )
         self._rows.add(self._step, now, stats, found.series)
@@ -304,19 +338,19 @@ class Recording:
     def _current_manifest(self) -> dict[str, Any]:
         not_measured = self._not_measured()
         if self._manifest is None or self._manifest["not_measured"] != not_measured:
-            cadences = {
-                name: min({getattr(r, name) for r in self._parts.values()} - {0}, default=0)
-                for name in ("every", "probe_every")
-            }
             self._manifest = schema.manifest(
                 self._instruments.architecture,
                 METRIC_NAMES,
-                thresholds=self._thresholds,
+                thresholds=self._rules.thresholds,
                 versions=_versions(),
                 not_measured=not_measured,
                 probe_samples=self._probe.size if self._probe else 0,
                 planned_steps=self._planned,
-                monitor=cadences,
+                monitor={
+                    "every": self._samples.finest,
+                    "probe_every": self._looks.finest,
+                    "budget": self._budget.share if self._budget.is_free else None,
+                },
             )
         return self._manifest
 
@@ -328,6 +362,7 @@ class Recording:
     def _judge(self, finished: bool = False) -> None:
         if not len(self._rows):
             return
+        started = time.perf_counter()
         trace = self._rows.trace(
             METRIC_NAMES,
             self._instruments.architecture,
@@ -335,27 +370,26 @@ class Recording:
             probe_samples=self._probe.size if self._probe else 0,
             planned_steps=self._planned,
         )
-        report = check(trace, thresholds=self._thresholds)
-        elapsed = max(time.perf_counter() - self._started, 1e-9)
-        cost = {"seconds": self._seconds, "share": min(1.0, self._seconds / elapsed)}
-        self._writer.report(self._step, report.to_json(), finished=finished, cost=cost)
-        # What is only to be watched can wait until the end: most of it goes away.
-        told = [f for f in report.findings if finished or f.severity != "watch"]
-        new = [finding for finding in told if self._is_news(finding)]
-        if new:
+        report, news = self._rules.judge(trace, finished=finished)
+        self._writer.report(self._step, report.to_json(), finished=finished, cost=self._cost())
+        if news:
             self._writer.flush()
-        if any(request.announce for request in self._parts.values()):
-            for text in announcements(new, report):
-                print(f"\n{text}", flush=True)
+        self._say(news)
+        self._judgement = time.perf_counter() - started
 
-    def _is_news(self, finding: Finding) -> bool:
-        """Returns True at the first time, and when it has become worse since."""
-        place = finding.rule, finding.layer
-        severity = SEVERITIES.index(finding.severity)
-        if self._announced.get(place, -1) >= severity:
-            return False
-        self._announced[place] = severity
-        return True
+    def _cost(self) -> dict[str, float]:
+        elapsed = max(time.perf_counter() - self._started, 1e-9)
+        return {
+            "seconds": self._spent,
+            "share": min(1.0, self._spent / elapsed),
+            "every": self._samples.shortest,
+            "probe_every": self._looks.shortest,
+        }
+
+    def _say(self, texts: Iterable[str]) -> None:
+        if any(request.announce for request in self._parts.values()):
+            for text in texts:
+                print(f"\n{text}", flush=True)
 
     def _fail(self, error: Exception) -> None:
         self._driver = None
@@ -382,14 +416,3 @@ def _versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue  # one of two builds of TensorFlow
     return versions
-
-
-def _aggregates(found: Measurement) -> dict[str, float]:
-    """Returns the few numbers that TensorBoard's own tabs show too."""
-    names = ("loss", "probe_loss", "gradient_norm")
-    shown = {name: found.series[name] for name in names if name in found.series}
-    for name in ("update_ratio", "dead_fraction", "saturated_fraction"):
-        values = found.columns.get(name)
-        if values is not None and np.isfinite(values).any():
-            shown[f"{name}_max"] = float(np.nanmax(values))
-    return shown

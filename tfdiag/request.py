@@ -17,8 +17,10 @@ class Request:
 
     Attributes:
         metrics: names of the measures.
-        every: steps between two samples of the training step; 0 for none.
-        probe_every: steps between two passes over the probe set; 0 for none.
+        every: steps between two samples of the training step; 0 for none, None for as many as
+            the budget allows.
+        probe_every: steps between two looks at the probe set; the same.
+        budget: share of the training's time that monitoring may take where it is free to choose.
         probe: the probe set, or None.
         histograms: whether gradient histograms are wanted.
         images: number of probe images with Grad-CAM; 0 for none.
@@ -29,8 +31,9 @@ class Request:
     """
 
     metrics: frozenset[str]
-    every: int = 0
-    probe_every: int = 0
+    every: int | None = 0
+    probe_every: int | None = 0
+    budget: float = 0.02
     probe: ProbeSet | None = None
     histograms: bool = False
     images: int = 0

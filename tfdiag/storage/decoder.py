@@ -44,7 +44,8 @@ class Recording:
         monitor: the monitor's own settings.
         report_json: the newest report of the rules; None if there is none.
         finished: True if training ended after the newest measurement.
-        cost: {"seconds": float, "share": float} of the monitoring; None if it is not known.
+        cost: {"seconds": float, "share": float} of the monitoring, and {"every": int,
+            "probe_every": int}, its cadence at the end; None if it is not known.
         other_models: number of recordings of other models in the same folder; left aside.
     """
 
@@ -164,7 +165,7 @@ def decode_report(tag: Tag | None) -> Report | None:
     if not isinstance(report, dict) or not isinstance(finished, bool):
         raise damaged("the report has no `report` or `finished`")
     if cost is not None and not _is_cost(cost):
-        raise damaged("the report's `cost` is not {seconds, share}")
+        raise damaged("the report's `cost` is not {seconds, share, every, probe_every}")
     return Report(report, finished, cost)
 
 
@@ -207,7 +208,7 @@ def array_of(record: Record, dtype: type, shape: Sequence[int | None]) -> np.nda
 def _is_cost(cost: Any) -> bool:
     return (
         isinstance(cost, dict)
-        and set(cost) == {"seconds", "share"}
+        and {"seconds", "share"} <= set(cost) <= {"seconds", "share", "every", "probe_every"}
         and all(isinstance(value, (int, float)) for value in cost.values())
     )
 

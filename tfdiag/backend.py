@@ -1,0 +1,286 @@
+"""All that tfdiag leans on inside Keras and TensorFlow, behind a few functions.
+
+Private names and the order of Keras' own calls are known to this file alone. When a new Keras
+moves one of them, this is the file that breaks; another Keras backend would be another such file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+from keras.src.backend.common import global_state
+
+try:
+    from tensorflow.python.framework import op_callbacks
+except ImportError:  # then functions inside `call` are not seen, layers are
+    op_callbacks = None
+
+#: Hears of a layer's call: the layer and its output.
+OnLayer = Callable[[keras.layers.Layer, Any], None]
+#: Hears of an operation: its type, inputs, outputs, and the layers in whose `call` it is, the
+#: innermost last.
+OnOperation = Callable[[str, Sequence[Any], Sequence[Any], Sequence[keras.layers.Layer]], None]
+
+
+# --- the training step ---
+
+
+def train_function(model: keras.Model, step: Callable[[Any], Any]) -> Callable:
+    """Returns what Keras builds around a `train_step`; the model keeps the one it has.
+
+    Args:
+        model: a compiled Keras model.
+        step: takes a batch, returns tensors in dicts.
+    """
+    standing = model.train_function
+    try:
+        with replaced(model, "train_step", step):
+            model.make_train_function(force=True)
+        return model.train_function
+    finally:
+        model.train_function = standing
+
+
+def traced_once(model: keras.Model, step: Callable[[Any], Any]) -> Callable | None:
+    """Returns `step` as a function that several train functions share; None if that cannot be.
+
+    It is traced once for all of them, and what one of them does not return is pruned from it.
+    """
+    if model.run_eagerly or not is_single(model):
+        return None
+    return tf.function(step, reduce_retracing=True, autograph=False, jit_compile=model.jit_compile)
+
+
+def one_batch(step: Callable[[Any], Any]) -> Callable[[Iterator], Any]:
+    """Returns a train function of one step per execution, without a trace of its own."""
+
+    def function(iterator: Iterator) -> Any:
+        batch = keras.tree.map_structure(
+            lambda part: None if isinstance(part, tf.experimental.Optional) else part,
+            next(iterator),
+        )
+        return step(batch)
+
+    return function
+
+
+def is_elsewhere(model: keras.Model) -> bool:
+    """Returns whether the step's numbers are better left where they are: with XLA, on a GPU."""
+    return bool(model.jit_compile or tf.config.list_logical_devices("GPU"))
+
+
+def is_single(model: keras.Model) -> bool:
+    """Returns whether the model trains as one replica, outside of every distribution strategy."""
+    return type(model.distribute_strategy).__name__ == "_DefaultDistributionStrategy"
+
+
+def steps_per_execution(model: keras.Model) -> int:
+    """Returns how many steps the model makes in one execution of its train function."""
+    return int(getattr(model, "steps_per_execution", 1) or 1)
+
+
+def optimizers(model: keras.Model) -> list[Any]:
+    """Returns the optimizers that are attributes of the model, also in a list or dict."""
+    found = []
+    for value in vars(model).values():
+        parts = value.values() if isinstance(value, dict) else value
+        inside = list(parts) if isinstance(value, dict | list | tuple) else [value]
+        found += [v for v in inside if isinstance(v, keras.optimizers.Optimizer)]
+    return list({id(optimizer): optimizer for optimizer in found}.values())
+
+
+def updated_variables(optimizer: Any, variables: list[Any] | None) -> list[Any]:
+    """Returns the variables that a call of `apply` is for; builds an optimizer that is not.
+
+    Args:
+        optimizer: a Keras optimizer.
+        variables: what was passed to `apply`; None for those that it was built with.
+    """
+    if variables is None:
+        return list(optimizer._trainable_variables)
+    if not optimizer.built:
+        with keras.name_scope(optimizer.name):
+            optimizer.build(variables)  # a loss scale does not exist before
+    return variables
+
+
+def loss_scale(optimizer: Any) -> Any:
+    """Returns what the loss was multiplied by, so that gradients can be divided by it."""
+    dynamic = getattr(optimizer, "dynamic_scale", None)
+    if dynamic is not None:
+        return tf.identity(dynamic.value)
+    return getattr(optimizer, "loss_scale_factor", None)
+
+
+def has_loss(model: keras.Model) -> bool:
+    """Returns whether the model can be tested: it has a loss, or a `test_step` of its own."""
+    own = type(model).test_step is not keras.Model.test_step
+    own = own or type(model).compute_loss is not keras.Model.compute_loss
+    return own or bool(model.losses) or getattr(model, "_compile_loss", None) is not None
+
+
+@contextlib.contextmanager
+def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
+    """Sets an attribute for a while, past Keras, which tracks what is set as an attribute."""
+    missing = object()
+    previous = vars(owner).get(name, missing)
+    vars(owner)[name] = value
+    try:
+        yield
+    finally:
+        if previous is missing:
+            del vars(owner)[name]
+        else:
+            vars(owner)[name] = previous
+
+
+# --- a forward pass ---
+
+_local = threading.local()
+_patching = threading.Lock()
+
+
+class Loops:
+    """Layers with a loop inside, compiled: an operation after the other they are slow."""
+
+    def __init__(self) -> None:
+        self._compiled: dict[int, Callable] = {}
+
+    def call(self, call: Callable, layer: keras.layers.Layer) -> Callable:
+        """Returns what calls the layer."""
+        if not isinstance(layer, keras.layers.RNN | keras.layers.Bidirectional):
+            return functools.partial(call, layer)
+        if id(layer) not in self._compiled:
+            self._compiled[id(layer)] = tf.function(
+                functools.partial(call, layer), reduce_retracing=True, autograph=False
+            )
+        return self._compiled[id(layer)]
+
+
+@contextlib.contextmanager
+def watching(
+    on_layer: OnLayer, on_operation: OnOperation | None = None, loops: Loops | None = None
+) -> Iterator[None]:
+    """Calls back for every layer and operation that this thread runs eagerly within.
+
+    What is inside a `tf.function` of the user's own is not run eagerly and cannot be read. One
+    thread at a time: the class that is patched is everybody's.
+
+    Args:
+        on_layer: called after each layer's call.
+        on_operation: called after each of TensorFlow's operations.
+        loops: compiled layers, to be kept between passes over the same model.
+    """
+    with _patching, _patched_call(loops or Loops()), _operations(on_operation):
+        _local.on_layer, _local.stack = on_layer, []
+        try:
+            yield
+        finally:
+            _local.on_layer = None
+
+
+@contextlib.contextmanager
+def _patched_call(loops: Loops) -> Iterator[None]:
+    original = keras.layers.Layer.__call__
+
+    def call(layer: keras.layers.Layer, *args: Any, **kwargs: Any) -> Any:
+        if getattr(_local, "on_layer", None) is None or not tf.executing_eagerly():
+            return original(layer, *args, **kwargs)
+        _local.stack.append(layer)
+        try:
+            output = loops.call(original, layer)(*args, **kwargs)
+        finally:
+            _local.stack.pop()
+        _local.on_layer(layer, output)
+        return output
+
+    keras.layers.Layer.__call__ = call
+    try:
+        yield
+    finally:
+        keras.layers.Layer.__call__ = original
+
+
+@contextlib.contextmanager
+def _operations(on_operation: OnOperation | None) -> Iterator[None]:
+    if on_operation is None or op_callbacks is None:
+        yield
+        return
+
+    def callback(
+        kind: Any, inputs: Any, attrs: Any, outputs: Any, op_name: Any = None, graph: Any = None
+    ) -> None:
+        if graph is None:
+            name = kind.decode() if isinstance(kind, bytes) else kind
+            on_operation(name, inputs, outputs, _local.stack)
+
+    op_callbacks.add_op_callback(callback)
+    try:
+        yield
+    finally:
+        op_callbacks.remove_op_callback(callback)
+
+
+def clear_losses(model: keras.Model) -> None:
+    """Forgets what `add_loss` has added in a pass of ours."""
+    model._clear_losses()
+
+
+def movable(model: keras.Model) -> list[Any]:
+    """Returns the variables that a forward pass may move: metrics, seeds, moving statistics."""
+    variables = [variable for metric in model.metrics for variable in metric.variables]
+    for layer in model._flatten_layers():
+        variables += layer._non_trainable_variables
+        variables += [generator.state for generator in layer._seed_generators]
+        variables += [value for value in vars(layer).values() if isinstance(value, tf.Variable)]
+    shared = global_state.get_global_attribute("global_seed_generator")
+    if shared is not None:  # what `keras.random` takes where no seed is given
+        variables.append(shared.state)
+    return list({id(variable): variable for variable in variables}.values())
+
+
+# --- what a model is made of ---
+
+
+def sublayers(layer: Any) -> list[keras.layers.Layer]:
+    """Returns the layers that a model or layer is made of, in the order of its own."""
+    return list(layer.layers if isinstance(layer, keras.Model) else layer._layers)
+
+
+def own_weights(layer: Any) -> list[Any]:
+    """Returns the weights that a layer has itself, not those of layers inside it."""
+    seeds = {id(generator.state) for generator in layer._seed_generators}
+    own = [*layer._trainable_variables, *layer._non_trainable_variables]
+    return [variable for variable in own if id(variable) not in seeds]
+
+
+def is_kerass_own(layer: Any) -> bool:
+    """Returns whether a layer is one of those that come with Keras."""
+    return type(layer).__module__.startswith("keras.")
+
+
+def inputs_of(operation: Any) -> list[list[Any]]:
+    """Returns the symbolic inputs of each call of a layer in a Functional graph."""
+    return [node.input_tensors for node in getattr(operation, "_inbound_nodes", ())]
+
+
+def made_by(tensor: Any) -> tuple[Any, int, int] | None:
+    """Returns the operation that made a symbolic tensor, which call of it, which output."""
+    history = getattr(tensor, "_keras_history", None)
+    return (
+        None if history is None else (history.operation, history.node_index, history.tensor_index)
+    )
+
+
+def declared_inputs(model: keras.Model) -> list[Any]:
+    """Returns the inputs that a model declares; none for a subclassed one."""
+    try:
+        return list(getattr(model, "inputs", None) or ())
+    except (AttributeError, ValueError):
+        return []

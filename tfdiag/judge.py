@@ -1,0 +1,51 @@
+"""What the rules say of a run while it trains, and what of it is news."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tfdiag.report import announcements
+from tfdiag.rules import Report, check, resolve_thresholds
+from tfdiag.trace import SEVERITIES, Finding, Trace
+
+
+class Judge:
+    """Judges one run again and again, and remembers what was said.
+
+    Args:
+        thresholds: rule's id to the thresholds that differ from the defaults.
+        said: what an earlier fit of the same model was told; it is added to.
+
+    Attributes:
+        thresholds: rule's id to all of its thresholds.
+    """
+
+    def __init__(
+        self,
+        thresholds: Mapping[str, Mapping[str, float]],
+        said: dict[tuple[str, str | None], int],
+    ):
+        self.thresholds: dict[str, dict[str, Any]] = resolve_thresholds(thresholds)
+        self._said = said
+
+    def judge(self, trace: Trace, *, finished: bool) -> tuple[Report, list[str]]:
+        """Returns the report, and what is new in it, as texts to print.
+
+        Args:
+            trace: what was measured so far.
+            finished: whether training has ended. What is only to be watched waits until then:
+                most of it goes away.
+        """
+        report = check(trace, thresholds=self.thresholds)
+        told = [f for f in report.findings if finished or f.severity != "watch"]
+        return report, announcements([f for f in told if self._is_news(f)], report)
+
+    def _is_news(self, finding: Finding) -> bool:
+        """Returns True at the first time, and when it has become worse since."""
+        place = finding.rule, finding.layer
+        severity = SEVERITIES.index(finding.severity)
+        if self._said.get(place, -1) >= severity:
+            return False
+        self._said[place] = severity
+        return True

@@ -1,0 +1,220 @@
+"""Adds up gradients, weights and layers' outputs: the few numbers that all measures come from.
+
+Pure numpy on arrays that are in memory already, in pieces that stay in the processor's cache.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tfdiag.statistics import (
+    BINS,
+    INF_BIN,
+    LOWEST_EXPONENT,
+    NAN_BIN,
+    OCTAVES,
+    OUTPUT_SUMS,
+    WEIGHT_SUMS,
+    ZERO_BIN,
+)
+
+#: A weight's histogram is taken of at most this many of its entries, evenly strided.
+HISTOGRAM_ENTRIES = 65_536
+#: Entries of a piece: three float32 pieces fit into a processor's second-level cache.
+PIECE = 32_768
+
+#: Bits of a float32 without its sign, from which on it is Inf or NaN.
+_SPECIAL = 0xFF << 24
+#: Codes of a float32, its sign and exponent, at which the bins of the octaves begin: the first
+#: takes all that is smaller, the last all that is larger.
+_CODES = 512
+_STARTS = np.r_[0, np.arange(1, OCTAVES) + LOWEST_EXPONENT + 127]
+
+
+@dataclass(frozen=True, eq=False)
+class SparseRows:
+    """A gradient that is zero but for some rows, as an embedding has it.
+
+    Attributes:
+        values: `float32[K, ...]`, one row per look-up; the same row may come several times.
+        indices: `int[K]`, which row of the weight each one belongs to.
+        rows: rows of the weight.
+    """
+
+    values: np.ndarray
+    indices: np.ndarray
+    rows: int
+
+    def merged(self) -> np.ndarray:
+        """Returns the rows that were looked up, `float32[R, ...]`, each of them once."""
+        rows, place = np.unique(self.indices, return_inverse=True)
+        total = np.zeros((len(rows), *self.values.shape[1:]), np.float32)
+        np.add.at(total, place.ravel(), self.values)
+        return total
+
+    @property
+    def size(self) -> int:
+        """Entries of the weight."""
+        return self.rows * math.prod(self.values.shape[1:])
+
+
+Gradient = np.ndarray | SparseRows
+
+
+def weight_sums(
+    gradients: Sequence[Gradient], before: Sequence[np.ndarray], after: Sequence[np.ndarray]
+) -> np.ndarray:
+    """Returns `float64[W, 9]`, columns as in `tfdiag.statistics.WEIGHT_SUMS`.
+
+    Args:
+        gradients: `W` gradients, float32, unscaled.
+        before: `W` weights before the step, float32, each of its gradient's shape.
+        after: the same after the step.
+    """
+    sums = np.zeros((len(gradients), len(WEIGHT_SUMS)))
+    with np.errstate(all="ignore"):
+        for row, (gradient, old, new) in enumerate(zip(gradients, before, after, strict=True)):
+            sums[row] = gradient.size, *_gradient_sums(gradient), *_update_sums(old, new)
+    return sums
+
+
+def histograms(gradients: Sequence[Gradient]) -> np.ndarray:
+    """Returns `float64[W, BINS]`: entries per power of two, scaled up to the whole weight.
+
+    Args:
+        gradients: `W` gradients, float32.
+    """
+    counts = np.zeros((len(gradients), _CODES))
+    zeros = np.zeros((len(gradients), 2))  # of either sign
+    special = np.zeros((len(gradients), 2))  # Inf, NaN
+    scales = np.ones(len(gradients))
+    untouched = np.zeros(len(gradients))
+    for row, gradient in enumerate(gradients):
+        dense = _dense(gradient)
+        untouched[row] = gradient.size - dense.size
+        scales[row] = stride(dense.shape) if dense.size else 1
+        values = np.ascontiguousarray(dense.ravel()[:: int(scales[row])])
+        bits = values.view(np.uint32)
+        counts[row] = np.bincount(bits >> 23, minlength=_CODES)
+        if counts[row, 0] or counts[row, 256]:
+            zeros[row] = np.count_nonzero(bits == 0), np.count_nonzero(bits == 1 << 31)
+        if counts[row, 255] or counts[row, 511]:
+            special[row] = np.isinf(values).sum(), np.isnan(values).sum()
+            counts[row, [255, 511]] = 0
+    counts[:, [0, 256]] -= zeros  # what is left is too small to be a normal number
+    bins = np.zeros((len(gradients), BINS))
+    bins[:, :OCTAVES] = np.add.reduceat(counts[:, 256:], _STARTS, axis=1)
+    bins[:, OCTAVES : 2 * OCTAVES] = np.add.reduceat(counts[:, :256], _STARTS, axis=1)
+    bins[:, ZERO_BIN] = zeros.sum(axis=1)
+    bins[:, [INF_BIN, NAN_BIN]] = special
+    bins *= scales[:, None]
+    bins[:, ZERO_BIN] += untouched
+    return bins
+
+
+def output_sums(output: np.ndarray) -> np.ndarray:
+    """Returns `float64[5]`, columns as in `tfdiag.statistics.OUTPUT_SUMS`.
+
+    Args:
+        output: a layer's output, float32, of any shape.
+    """
+    sums = np.zeros(len(OUTPUT_SUMS))
+    sums[0] = output.size
+    with np.errstate(all="ignore"):
+        for values in _pieces(output):
+            exact = values.astype(np.float64)  # a deviation is a small difference of large sums
+            squares = float(exact @ exact)
+            sums[1] += exact.sum()
+            sums[2] += squares
+            sums[3] += values.size - np.count_nonzero(values.view(np.uint32) << 1)
+            sums[4] += 0 if math.isfinite(squares) else _nonfinite(values)
+    return sums
+
+
+def unit_max(output: np.ndarray, axis: int) -> np.ndarray:
+    """Returns each unit's largest output, `float32[U]`.
+
+    Args:
+        output: a layer's output, `float32[N, ...]`.
+        axis: the axis of the units or channels.
+    """
+    if axis % output.ndim == output.ndim - 1:  # long rows first: they are what is fast
+        return output.max(axis=0).reshape(-1, output.shape[-1]).max(axis=0)
+    return output.max(axis=tuple(a for a in range(output.ndim) if a != axis % output.ndim))
+
+
+def outside(output: np.ndarray, axis: int, low: float, high: float) -> np.ndarray:
+    """Returns how many of each unit's outputs are below `low` or above `high`, `float64[U]`.
+
+    Args:
+        output: a layer's output, `float32[N, ...]`.
+        axis: the axis of the units or channels.
+        low: lower end of the curve's steep part.
+        high: its upper end.
+    """
+    flat = (output < low) | (output > high)
+    others = tuple(a for a in range(output.ndim) if a != axis % output.ndim)
+    return flat.sum(axis=others, dtype=np.float64)
+
+
+def stride(shape: Sequence[int]) -> int:
+    """Returns the stride that leaves at most `HISTOGRAM_ENTRIES` entries of a weight.
+
+    It shares no factor with the last axis, so that no unit is left out.
+    """
+    step = max(1, math.ceil(math.prod(shape) / HISTOGRAM_ENTRIES))
+    while step > 1 and math.gcd(step, int(shape[-1])) > 1:
+        step += 1
+    return step
+
+
+def _gradient_sums(gradient: Gradient) -> tuple[float, float, int, int]:
+    """Returns squares, largest magnitude, zeros and how many entries are not finite."""
+    dense = _dense(gradient)
+    squares, largest, zeros, bad = 0.0, 0, gradient.size - dense.size, 0
+    for values in _pieces(dense):
+        bits = values.view(np.uint32) << 1
+        squares += _squares(values)
+        zeros += values.size - int(np.count_nonzero(bits))
+        top = int(bits.max())
+        bad += _nonfinite(values) if top >= _SPECIAL else 0
+        largest = max(largest, top)
+    return squares, float(np.uint32(largest >> 1).view(np.float32)), zeros, bad
+
+
+def _update_sums(old: np.ndarray, new: np.ndarray) -> tuple[float, float, float, int]:
+    """Returns squares before, after and of the change; how many are not finite after."""
+    before = after = change = 0.0
+    bad = 0
+    for was, now in zip(_pieces(old), _pieces(new), strict=True):
+        squares = _squares(now)
+        bad += 0 if math.isfinite(squares) else _nonfinite(now)
+        before += _squares(was)
+        after += squares
+        change += _squares(now - was)
+    return before, after, change, bad
+
+
+def _dense(gradient: Gradient) -> np.ndarray:
+    return gradient.merged() if isinstance(gradient, SparseRows) else gradient
+
+
+def _pieces(array: np.ndarray) -> Iterator[np.ndarray]:
+    flat = np.ascontiguousarray(array).reshape(-1)
+    for start in range(0, flat.size, PIECE):
+        yield flat[start : start + PIECE]
+
+
+def _squares(values: np.ndarray) -> float:
+    squares = float(values @ values)
+    if math.isfinite(squares):
+        return squares
+    return float(np.square(values, dtype=np.float64).sum())  # too large for float32, or not finite
+
+
+def _nonfinite(values: np.ndarray) -> int:
+    return values.size - int(np.count_nonzero(np.isfinite(values)))
