@@ -55,10 +55,10 @@ class Cadence:
 
     def due(self, step: int, ahead: int) -> bool:
         """Returns whether a multiple of an interval lies in the `ahead` steps after `step`."""
-        intervals = self.fixed
-        if self.base:
-            intervals = intervals | {self.base * self.stretch}
-        return any((step + ahead) // n > step // n for n in intervals)
+        free = self.base * self.stretch
+        if free and (step + ahead) // free > step // free:
+            return True
+        return any((step + ahead) // n > step // n for n in self.fixed)
 
 
 class Budget:
@@ -106,22 +106,23 @@ class Budget:
             return
         # Without a plan, training is taken to go on as long as it has lasted.
         coming = elapsed if steps_left is None else steps_left * step_seconds
-        left = self.share * (elapsed - spent + coming) - spent - self._look_cost  # the last look
+        training = elapsed - spent + coming
+        left = self.share * training - spent - self._look_cost  # for the last look
         steps = coming / step_seconds
         samples = steps * self._sample_cost / self._samples.base if self._samples.base else 0.0
         looks = steps * self._look_cost / self._looks.base if self._looks.base else 0.0
-        # Half of it for each, and what one does not need for the other.
-        for_samples = max(left / 2, left - looks)
+        # Half of it for each, and what one does not need for the other. Samples cost little and
+        # say most, so something is left for them however much was spent once.
+        for_samples = max(left / 2, left - looks, self.share * training / 4)
         self._samples.stretch = _stretch(samples, for_samples)
         self._looks.stretch = _stretch(looks, left - min(samples, for_samples))
 
     def in_words(self) -> str:
         """Returns what users read when cadences were stretched."""
         return (
-            f"tfdiag looks at gradients every {self._samples.shortest} steps and at the probe set "
-            f"every {self._looks.shortest}, to take at most {100 * self.share:.3g} % of the "
-            "training's time. HealthMonitor(budget=...) changes that; every= and probe_every= fix "
-            "the steps."
+            f"tfdiag records gradients {_often(self._samples)} and the probe set "
+            f"{_often(self._looks)}, to take at most {100 * self.share:.3g} % of the training's "
+            "time. HealthMonitor(budget=...) changes that; every= and probe_every= fix the steps."
         )
 
     def affords(self, seconds: float, *, spent: float, elapsed: float) -> bool:
@@ -132,3 +133,8 @@ class Budget:
 def _stretch(cost: float, left: float) -> int:
     """Returns how many times rarer something must be to cost `left` and not `cost` seconds."""
     return next((n for n in _ROUND if cost <= left * n), _ROUND[-1])
+
+
+def _often(cadence: Cadence) -> str:
+    rare = cadence.stretch >= _ROUND[-1] and not cadence.fixed
+    return "at the beginning and the end" if rare else f"every {cadence.shortest} steps"

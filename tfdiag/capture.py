@@ -50,7 +50,6 @@ class TrainingTap:
     """
 
     def __init__(self, model: keras.Model):
-        self.armed = False
         self.result: StepSums | None = None
         self._model = model
         self._function: _SampledFunction | None = None
@@ -88,7 +87,8 @@ class TrainingTap:
 
     def arm(self) -> None:
         """Lets the next execution be a sampled one."""
-        self.armed = self._function is not None and self.failure is None
+        if self._function is not None and self.failure is None:
+            self._function.armed.append(self)
 
     def take(self) -> StepSums | None:
         """Returns what the last sampled execution added up, once; None if there is nothing."""
@@ -138,6 +138,7 @@ class _SampledFunction:
 
     def __init__(self, model: keras.Model, kerass_own: Callable):
         self.taps: weakref.WeakSet[TrainingTap] = weakref.WeakSet()
+        self.armed: list[TrainingTap] = []
         self.failure: str | None = None
         self.clock = Clock()
         self._model = model
@@ -169,9 +170,7 @@ class _SampledFunction:
         return getattr(function, "sampled_function", None)
 
     def __call__(self, iterator: Any) -> Any:
-        armed = [tap for tap in self.taps if tap.armed]
-        for tap in armed:
-            tap.armed = False
+        armed, self.armed = self.armed, []
         started = time.perf_counter()
         if not armed or self.failure is not None:
             logs = self._unsampled(iterator)

@@ -8,6 +8,7 @@ moves are put back.
 from __future__ import annotations
 
 import contextlib
+import math
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -19,9 +20,13 @@ import tensorflow as tf
 
 from tfdiag import backend, sums
 from tfdiag.architecture import DYING, SATURATING
-from tfdiag.layers import PASSIVE, Place, activation_name, containers
-from tfdiag.probe import ProbeSet
+from tfdiag.layers import PASSIVE, Place, activation_name, containers, output_shape
+from tfdiag.probe import BATCH, ProbeSet
 from tfdiag.statistics import OUTPUT_SUMS
+
+#: Of a layer's output at most this much is in memory at a time, if `SMALLEST_BATCH` allows it.
+OUTPUT_BYTES = 8 * 2**20
+SMALLEST_BATCH = 16
 
 #: Functions whose units can die or saturate, as TensorFlow's operations are called.
 _FUNCTIONS = {"Relu": "relu", "Relu6": "relu6", "Tanh": "tanh", "Sigmoid": "sigmoid"}
@@ -74,7 +79,9 @@ class ForwardTap:
         look = _Look(self._model, self.places, discover=not self._was_run)
         with unchanged(self._model):
             self._model.reset_metrics()
-            for batch in probe.batches(_declared_batch(self._model)):
+            declared = _declared_batch(self._model)
+            size = declared or self._batch_size()
+            for batch in probe.batches(size, exactly=declared is not None):
                 with backend.watching(look.on_layer, look.on_operation, self._loops):
                     logs = self._test(_tensors(batch))
                 look.next_batch()
@@ -87,6 +94,12 @@ class ForwardTap:
             saturated=[part.saturated for part in taken],
             logs=logs,
         )
+
+    def _batch_size(self) -> int:
+        """Returns how many samples at a time keep the largest output within `OUTPUT_BYTES`."""
+        shapes = [place.shape or output_shape(place.layer) for place in self.places.values()]
+        largest = max((math.prod(n or 1 for n in shape) for shape in shapes), default=1)
+        return int(np.clip(OUTPUT_BYTES // (4 * largest), SMALLEST_BATCH, BATCH))
 
     def _test(self, batch: Any) -> dict[str, Any]:
         try:

@@ -156,7 +156,7 @@ def _describe_layer(name: str, place: Place, is_output: bool, inputs: tuple[str,
     return Layer(
         name=name,
         type=type(layer).__name__,
-        shape=place.shape or _output_shape(layer),
+        shape=place.shape or output_shape(layer),
         parameters=sum(math.prod(weight.shape) for weight in owned_weights(layer)),
         trainable=any(weight.trainable for weight in owned_weights(layer)),
         activation=place.activation,
@@ -224,7 +224,8 @@ def _role(layer: keras.layers.Layer) -> str:
     return "hidden"
 
 
-def _output_shape(layer: keras.layers.Layer) -> tuple[int | None, ...]:
+def output_shape(layer: keras.layers.Layer | None) -> tuple[int | None, ...]:
+    """Returns the shape that a layer declares for its output, without the batch axis, or ()."""
     shape = getattr(getattr(layer, "output", None), "shape", None) if _has_output(layer) else None
     return tuple(shape[1:]) if shape is not None else ()
 

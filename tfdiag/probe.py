@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-#: Samples per forward pass; the last batch may be smaller.
-BATCH = 128
+#: Samples per forward pass, where nothing else limits them; the last batch may be smaller.
+BATCH = 256
 
 _EXPECTED = (
     "`probe` is the held-out set that the monitor looks at, so it must be a pair (x, y) of "
@@ -32,15 +32,16 @@ class ProbeSet:
     y: Any
     size: int
 
-    def batches(self, size: int | None = None) -> Iterator[tuple[Any, Any]]:
-        """Yields (x, y) in order, at most `BATCH` samples at a time.
+    def batches(self, size: int = BATCH, *, exactly: bool = False) -> Iterator[tuple[Any, Any]]:
+        """Yields (x, y) in order.
 
         Args:
-            size: samples in each batch, exactly, for a model that insists; the rest is left out.
+            size: samples in each batch.
+            exactly: whether the model insists on it; then a smaller rest is left out.
         """
-        for start in range(0, self.size, size or BATCH):
-            rows = slice(start, start + (size or BATCH))
-            if size is None or rows.stop <= self.size:
+        for start in range(0, self.size, size):
+            rows = slice(start, start + size)
+            if not exactly or rows.stop <= self.size:
                 yield _rows(self.x, rows), _rows(self.y, rows)
 
     def take(self, rows: np.ndarray) -> ProbeSet:

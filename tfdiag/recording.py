@@ -250,7 +250,8 @@ class Recording:
     def _record_begin(self, sums: ProbeSums | None) -> None:
         self._looked = self._step
         if sums is not None and self._rows.last_step < self._step:
-            self._record(None, sums, {})
+            # What an untrained model looks at says little; it is left out where time is short.
+            self._record(None, sums, {}, picture=not self._looks.base)
 
     def _plan(self) -> None:
         """Lets the cadences follow from what monitoring costs."""
@@ -305,9 +306,14 @@ class Recording:
         return True
 
     def _record(
-        self, taken: StepSums | None, sums: ProbeSums | None, logs: Mapping[str, Any]
+        self,
+        taken: StepSums | None,
+        sums: ProbeSums | None,
+        logs: Mapping[str, Any],
+        *,
+        picture: bool = True,
     ) -> None:
-        snapshot = self._instruments.snapshot() if sums is not None else None
+        snapshot = self._instruments.snapshot() if sums is not None and picture else None
         found = self._instruments.measure(taken, sums, logs)
         self._write(found, self._matrix(found.columns))
         if sums is not None:
