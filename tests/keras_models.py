@@ -201,6 +201,27 @@ def shared():
     return keras.Model([left, right], layers.Dense(2, name="head")(joined))
 
 
+class Tower(layers.Layer):
+    """A layer that holds its layers in a list."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.steps = [dying(5, "step_1"), saturating(3, "step_2")]
+
+    def call(self, x):
+        for step in self.steps:
+            x = step(x)
+        return x
+
+
+def siamese():
+    """A layer made of layers that is called on each of two inputs."""
+    left, right = keras.Input((4,), name="left"), keras.Input((4,), name="right")
+    tower = Tower(name="tower")
+    joined = layers.Concatenate(name="joined")([tower(left), tower(right)])
+    return keras.Model([left, right], layers.Dense(2, name="head")(joined))
+
+
 def twice():
     """One layer that is applied to its own output."""
     image = keras.Input((4,))
@@ -280,6 +301,18 @@ def without_relu():
     )
 
 
+def offset():
+    """Outputs whose mean is a thousand times their deviation."""
+    return keras.Sequential(
+        [
+            keras.Input((4,)),
+            layers.Dense(5, bias_initializer=keras.initializers.Constant(1000.0), name="far"),
+            layers.Rescaling(1.0, offset=-1000.0, name="back"),
+            layers.Dense(2, name="head"),
+        ]
+    )
+
+
 def convolutions(dimensions):
     kind = {1: layers.Conv1D, 2: layers.Conv2D, 3: layers.Conv3D}[dimensions]
     pool = {
@@ -326,14 +359,12 @@ def embedding(tokens, size):
 
 
 def recurrent():
-    return keras.Sequential(
-        [
-            keras.Input((5, 3)),
-            layers.LSTM(4, return_sequences=True, name="lstm"),
-            layers.GRU(3, name="gru"),
-            layers.Dense(2, name="head"),
-        ]
-    )
+    """An LSTM that returns its state too, and a GRU that begins with it."""
+    sequence = keras.Input((5, 3))
+    recall = layers.LSTM(4, return_sequences=True, return_state=True, name="lstm")
+    whole, state, _ = recall(sequence)
+    last = layers.GRU(4, name="gru")(whole, initial_state=state)
+    return keras.Model(sequence, layers.Dense(2, name="head")(last))
 
 
 def bidirectional():
@@ -377,8 +408,7 @@ class TransformerBlock(layers.Layer):
 def transformer():
     tokens = keras.Input((6,), dtype="int32")
     x = layers.Embedding(30, 8, name="embedding")(tokens)
-    x = TransformerBlock(8, name="block_2")(TransformerBlock(8, name="block_1")(x))
-    x = layers.GlobalAveragePooling1D(name="pool")(x)
+    x = layers.GlobalAveragePooling1D(name="pool")(TransformerBlock(8, name="block")(x))
     return keras.Model(tokens, layers.Dense(2, name="head")(x))
 
 
