@@ -373,7 +373,7 @@ def bidirectional():
             keras.Input((5, 3)),
             layers.Bidirectional(layers.LSTM(4, return_sequences=True), name="both_ways"),
             layers.TimeDistributed(layers.Dense(3), name="each_step"),
-            layers.SimpleRNN(3, name="rnn"),
+            layers.Flatten(name="flatten"),
             layers.Dense(2, name="head"),
         ]
     )

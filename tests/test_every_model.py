@@ -249,7 +249,7 @@ CASES = {
     ),
     "recurrent": Case(models.recurrent, arrays(5, 3), ("lstm", "gru", "head")),
     "bidirectional": Case(
-        models.bidirectional, arrays(5, 3), ("both_ways", "each_step", "rnn", "head")
+        models.bidirectional, arrays(5, 3), ("both_ways", "each_step", "flatten", "head")
     ),
     "attention": Case(models.attention, tokens(30), ("embedding", "attention", "flatten", "head")),
     "transformer": Case(
