@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import tempfile
 import threading
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,11 +73,11 @@ def mlp(kind=keras.Model, between=(), **options):
     return kind(inputs, keras.layers.Dense(3, name="head", **options)(x))
 
 
-def compiled(optimizer=None, make=mlp, *, seed=1, **options):
+def compiled(optimizer=None, make=mlp, *, seed=1, metrics=None, **options):
     keras.utils.set_random_seed(seed)
     model = make()
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(optimizer or sgd(), loss, metrics=["accuracy"], **options)
+    model.compile(optimizer or sgd(), loss, metrics=metrics, **options)
     return model
 
 
@@ -106,6 +107,13 @@ class Witness(keras.callbacks.Callback):
         self.after.append(weights_of(self.model))
         self.trainable.append({n for n in LAYERS if self.model.get_layer(n).trainable_weights})
 
+    def see(self, train_step, *batch):
+        """Returns what a step outside of `fit` does."""
+        self.on_train_batch_begin(None)
+        returned = train_step(*batch)
+        self.on_train_batch_end(None)
+        return returned
+
 
 def weights_of(model) -> Weights:
     return {name: [w.numpy() for w in model.get_layer(name).weights] for name in LAYERS}
@@ -126,17 +134,19 @@ def cross_entropy(logits, y):
     return tf.nn.sparse_softmax_cross_entropy_with_logits(tf.cast(y, tf.int32), logits)
 
 
+def loss_of(model, x, y, w=1.0, training=False):
+    losses = cross_entropy(model(tf.constant(x), training=training), y)
+    return tf.reduce_mean(losses * w) + sum(model.losses)
+
+
 def tape(model, before: Weights, after: Weights, batch) -> tuple[float, Weights]:
     """Returns loss and gradients of one batch, from an eager tape."""
     load_weights(model, before)
-    x, y, w = batch
     scale = 1024.0  # keeps the small gradients of a float16 layer
     with tf.GradientTape() as recorder:
-        losses = cross_entropy(model(tf.constant(x), training=True), y)
-        loss = tf.reduce_mean(losses * w) + sum(model.losses)
+        loss = loss_of(model, *batch, training=True)
         scaled = scale * loss
-    weights = {name: model.get_layer(name).weights for name in LAYERS}
-    values = {name: [w.value for w in own] for name, own in weights.items()}
+    values = {name: [w.value for w in model.get_layer(name).weights] for name in LAYERS}
     gradients = recorder.gradient(scaled, values)
     return float(loss), {n: [np.asarray(g) / scale for g in gs] for n, gs in gradients.items()}
 
@@ -342,9 +352,15 @@ def executions(steps, recorded):
     return Way(build, run, batches(80), alone=alone, recorded=recorded)
 
 
-def in_policy(name, optimizer=None):
+def in_policy(name, optimizer=sgd, **options):
     make = functools.partial(mlp, dtype=keras.DTypePolicy(name))
-    return lambda: compiled(optimizer and optimizer(), make)
+    return lambda: compiled(optimizer(), make, **options)
+
+
+def overflowing(**options):
+    too_large = functools.partial(loss_scale, 2.0**24)
+    build = in_policy("mixed_float16", too_large, **options)
+    return Way(build, precision=HALF, overflows=True)
 
 
 def global_float16():
@@ -383,7 +399,9 @@ def recompile(frozen=False):
 def resume(model, listen):
     fit(model, listen(), epochs=1)
     with tempfile.TemporaryDirectory() as folder:
-        model.save(f"{folder}/checkpoint.keras")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of Keras, with numpy 2
+            model.save(f"{folder}/checkpoint.keras")
         model = keras.models.load_model(f"{folder}/checkpoint.keras")
     return fit(model, listen(), initial_epoch=1)
 
@@ -400,7 +418,8 @@ def stopped(when):
     return train
 
 
-def by_hand(model, listen):
+def steps_by_hand(model, listen):
+    """Trains with `train_on_batch`, one step between two `next`."""
     callbacks = keras.callbacks.CallbackList(listen(), model=model)
     callbacks.on_train_begin()
     for epoch in range(2):
@@ -409,8 +428,13 @@ def by_hand(model, listen):
             callbacks.on_train_batch_begin(batch)
             logs = model.train_on_batch(x, y, return_dict=True)
             callbacks.on_train_batch_end(batch, logs)
+            yield
         callbacks.on_epoch_end(epoch, logs)
     callbacks.on_train_end()
+
+
+def by_hand(model, listen):
+    list(steps_by_hand(model, listen))
     return model
 
 
@@ -431,20 +455,22 @@ def own_loop(decorate):
             optimizer.apply_gradients(zip(gradients, variables, strict=True))
             return loss
 
-        if isinstance(listener, tfdiag.HealthMonitor):
-            with listener.loop(model, optimizer, loss=mean_cross_entropy) as loop:
-                step = loop.wrap(train_step)
-                for _ in range(2):
-                    for x, y, _ in batches(epochs=1):
-                        step(tf.constant(x), tf.constant(y))
-                    loop.end_epoch({"val_loss": 0.3})
-            return model
-        listener.set_model(model)
-        for index, (x, y, _) in enumerate(batches()):
-            listener.on_train_batch_begin(index)
-            train_step(tf.constant(x), tf.constant(y))
-            listener.on_train_batch_end(index)
+        returned = watch(listener, model, optimizer, train_step)
+        model.returned = tuple(float(loss) for loss in returned)
         return model
+
+    def watch(listener, model, optimizer, train_step):
+        data = [(tf.constant(x), tf.constant(y)) for x, y, _ in batches(epochs=1)]
+        if isinstance(listener, Witness):
+            listener.set_model(model)
+            return [listener.see(train_step, x, y) for _ in range(2) for x, y in data]
+        returned = []
+        with listener.loop(model, optimizer, loss=mean_cross_entropy) as loop:
+            step = loop.wrap(train_step)
+            for _ in range(2):
+                returned += [step(x, y) for x, y in data]
+                loop.end_epoch({"val_loss": 0.3})
+        return returned
 
     return train
 
@@ -465,6 +491,7 @@ HALF = 2e-2  # relative precision of layers that compute in 16 bits
 
 WAYS: dict[str, Way] = {
     "plain fit": Way(),
+    "with a metric": Way(lambda: compiled(metrics=["accuracy"])),
     "train_step with compute_loss": own(step_by_compute_loss),
     "train_step with apply_gradients": own(step_by_apply_gradients),
     "train_step with apply": own(step_by_apply),
@@ -517,10 +544,8 @@ WAYS: dict[str, Way] = {
     "callback driven by hand": Way(train=by_hand),
     "own loop of a tf.function": Way(uncompiled, own_loop(tf.function)),
     "own loop of a Python function": Way(uncompiled, own_loop(lambda step: step)),
-    "overflow in float32": Way(lambda: compiled(loss_scale(2.0**130)), overflows=True),
-    "overflow in float16": Way(
-        in_policy("mixed_float16", lambda: loss_scale(2.0**24)), precision=HALF, overflows=True
-    ),
+    "overflow in float16": overflowing(),
+    "overflow in float16 in XLA": overflowing(jit_compile=True),
 }
 
 
@@ -691,15 +716,18 @@ def assert_gradients_are_what_plain_sgd_did(result):
 
 def assert_outputs_are_numpys(result):
     trace, witness, precision = result.trace, result.witness, result.way.precision
-    x, y = held_out()
+    (x, y), twin = held_out(), result.way.build()
     rows, losses = [], []
     for step in trace.steps:
         weights = witness.after[step - 1] if step else witness.before[0]
         outputs = forward(weights, x)
         rows.append([output_row(outputs["hidden"], "relu"), output_row(outputs["head"], None)])
-        losses.append(cross_entropy(outputs["head"], y).numpy().mean())
+        load_weights(twin, weights)
+        losses.append(loss_of(twin, x, y))
     seen = recorded(trace, OUTPUT_COLUMNS, trace.steps)
     np.testing.assert_allclose(seen, rows, rtol=precision, atol=precision / 10)
+    if result.watched.compiled:
+        np.testing.assert_allclose(trace.series["probe_loss"], losses, rtol=precision)
 
 
 @each_way("weights")
@@ -745,3 +773,90 @@ def test_a_step_that_overflows_is_seen(name, trained):
     np.testing.assert_array_equal(
         np.isnan(of_series(result.trace, "gradient_norm", steps)), skipped
     )
+
+
+# Two models, and what only some ways have.
+
+
+def in_threads(models, listens):
+    threads = [
+        threading.Thread(target=fit, args=(model, listen()))
+        for model, listen in zip(models, listens, strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def nested(models, listens):
+    def inner(batch, logs):
+        if batch == 1 and int(models[0].optimizer.iterations) == 2:
+            fit(models[1], listens[1]())
+
+    fit(models[0], [*listens[0](), keras.callbacks.LambdaCallback(on_train_batch_end=inner)])
+
+
+def in_turn(models, listens):
+    callbacks = [listen() for listen in listens]
+    for epoch in range(2):
+        for model, own in zip(models, callbacks, strict=True):
+            fit(model, own, initial_epoch=epoch, epochs=epoch + 1)
+
+
+def step_by_step(models, listens):
+    for _ in zip(*map(steps_by_hand, models, listens), strict=True):
+        pass
+
+
+TOGETHER = {
+    "in two threads": in_threads,
+    "one inside the other": nested,
+    "in turn": in_turn,
+    "step by step by hand": step_by_step,
+}
+
+
+@each_way("together", TOGETHER)
+def test_two_models_trained_together_are_measured_as_if_alone(name, tmp_path):
+    ways = [Way(functools.partial(compiled, seed=seed)) for seed in (1, 2)]
+    truths, models = [witnessed(way) for way in ways], [way.build() for way in ways]
+    folders = [tmp_path / "one", tmp_path / "other"]
+    TOGETHER[name](models, [lambda folder=folder: [monitor(folder)] for folder in folders])
+    for way, truth, model, folder in zip(ways, truths, models, folders, strict=True):
+        result = Outcome(way, *truth, model, open_recording(folder))
+        for check in CHECKS:
+            check(result)
+
+
+CHECKS = (
+    assert_weights_are_the_bare_runs,
+    assert_every_step_is_recorded,
+    assert_gradients_are_the_tapes,
+    assert_gradients_are_what_plain_sgd_did,
+    assert_updates_are_what_the_host_saw,
+    assert_outputs_are_numpys,
+)
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_the_check_fails_on_the_record_of_another_training(check, trained):
+    shorter = check is assert_every_step_is_recorded
+    wrong = trained("stopped amid the first epoch" if shorter else "sample weights")
+    right = trained("plain fit")
+    with pytest.raises(AssertionError):
+        check(Outcome(right.way, right.witness, right.bare, wrong.watched, wrong.recording))
+
+
+@each_way("epochs", ["plain fit", "resumed from a checkpoint", "own loop of a tf.function"])
+def test_epochs_are_counted_on(name, trained):
+    trace = trained(name).trace
+    assert of_series(trace, "epoch", [4, 8]).tolist() == [0, 1]
+    assert np.isfinite(trace.series["epoch"]).sum() == 2
+
+
+@each_way("loop", ["own loop of a tf.function", "own loop of a Python function"])
+def test_an_own_loop_gets_what_its_step_returns(name, trained):
+    result = trained(name)
+    assert result.watched.returned == result.bare.returned
+    np.testing.assert_allclose(of_series(result.trace, "val_loss", [4, 8]), 0.3, rtol=1e-6)
