@@ -8,6 +8,7 @@ each batch again, with the weights that the witness saw before it.
 from __future__ import annotations
 
 import functools
+import gc
 import tempfile
 import threading
 import warnings
@@ -27,8 +28,31 @@ tf = pytest.importorskip("tensorflow")
 import tfdiag  # noqa: E402
 from tfdiag.storage.reader import open_recording  # noqa: E402
 
-#: (test, way) to the reason why it fails today.
-KNOWN: dict[tuple[str, str], str] = {}
+NO_LOOP = "a training without `fit` cannot be monitored yet: HealthMonitor has no `loop`"
+NO_FUNCTION = "there is no train function yet in `on_train_begin`, so no step is sampled"
+LOST_ROW = (
+    "the first look at the probe set is recorded at the step at which the earlier training ended, "
+    "and a reader keeps only the newest record of a step: that step's gradients are lost"
+)
+LOST_COUNT = (
+    "an execution of several steps is counted by `optimizer.iterations`, which stands still where "
+    "a loss scale skips some of them"
+)
+MEASURES = {"steps", "gradients", "sgd", "updates"}  # tests of what is taken in the step
+
+#: What fails today: a way to the names of its tests that do, as in `each_way`, and the reason.
+KNOWN: dict[str, tuple[set[str], str]] = {
+    "callback driven by hand": (MEASURES, NO_FUNCTION),
+    "step by step by hand": ({"together"}, NO_FUNCTION),
+    "second fit with a new callback": (MEASURES, LOST_ROW),
+    "resumed from a checkpoint": (MEASURES, LOST_ROW),
+    "overflow, 3 steps per execution": ({*MEASURES, "outputs", "overflow"}, LOST_COUNT),
+    "own loop of a tf.function": (
+        {*MEASURES, "weights", "outputs", "epochs", "loop"},
+        NO_LOOP,
+    ),
+    "own loop of a Python function": ({*MEASURES, "weights", "outputs", "loop"}, NO_LOOP),
+}
 
 RATE = 0.25
 SIZE = 8  # samples in a batch
@@ -344,23 +368,25 @@ def fed(make, **options):
     return train
 
 
-def executions(steps, recorded):
+def executions(steps, recorded, build=compiled, **options):
     """Returns a way of several steps per execution, ten in each of two epochs."""
-    run = fitted(samples=80)
-    alone = Way(train=run, batches=batches(80))
-    build = functools.partial(compiled, steps_per_execution=steps)
-    return Way(build, run, batches(80), alone=alone, recorded=recorded)
+    options.update(train=fitted(samples=80), batches=batches(80))
+    alone = Way(build, **options)
+    build = functools.partial(build, steps_per_execution=steps)
+    return Way(build, alone=alone, recorded=recorded, **options)
 
 
 def in_policy(name, optimizer=sgd, **options):
-    make = functools.partial(mlp, dtype=keras.DTypePolicy(name))
-    return lambda: compiled(optimizer(), make, **options)
+    return compiled(optimizer(), functools.partial(mlp, dtype=keras.DTypePolicy(name)), **options)
+
+
+def half(**options):
+    return in_policy("mixed_float16", **options)
 
 
 def overflowing(**options):
-    too_large = functools.partial(loss_scale, 2.0**24)
-    build = in_policy("mixed_float16", too_large, **options)
-    return Way(build, precision=HALF, overflows=True)
+    """Returns a model whose loss scale is too large for its first steps."""
+    return half(optimizer=functools.partial(loss_scale, 2.0**24), **options)
 
 
 def global_float16():
@@ -382,7 +408,9 @@ def fit_twice(model, listen):
 
 
 def fit_anew(model, listen):
-    return fit(fit(model, listen(), epochs=1), listen(), epochs=1)
+    fit(model, listen(), epochs=1)
+    gc.collect()  # nothing is left of the first callback
+    return fit(model, listen(), epochs=1)
 
 
 def recompile(frozen=False):
@@ -487,11 +515,14 @@ def unlike_sgd(**options):
     return Way(lambda: compiled(sgd(**options)), rate=None)
 
 
+THIRDS = [3, 6, 9, 10, 13, 16, 19, 20]  # ends of the executions, of 3 steps or 1
 HALF = 2e-2  # relative precision of layers that compute in 16 bits
 
 WAYS: dict[str, Way] = {
     "plain fit": Way(),
-    "with a metric": Way(lambda: compiled(metrics=["accuracy"])),
+    "with a metric and validation": Way(
+        lambda: compiled(metrics=["accuracy"]), fitted(validation_data=data(16, seed=3))
+    ),
     "train_step with compute_loss": own(step_by_compute_loss),
     "train_step with apply_gradients": own(step_by_apply_gradients),
     "train_step with apply": own(step_by_apply),
@@ -510,7 +541,7 @@ WAYS: dict[str, Way] = {
     "tf.data, ragged last batch": Way(train=fed(lambda: dataset(29)), batches=batches(29)),
     "generator": Way(train=fed(endless, steps_per_epoch=4)),
     "PyDataset": Way(train=fed(Sequence)),
-    "3 steps per execution": executions(3, [3, 6, 9, 10, 13, 16, 19, 20]),
+    "3 steps per execution": executions(3, THIRDS),
     "8 steps per execution": executions(8, [8, 10, 18, 20]),
     "run eagerly": Way(lambda: compiled(run_eagerly=True)),
     "jit_compile True": Way(lambda: compiled(jit_compile=True)),
@@ -530,10 +561,14 @@ WAYS: dict[str, Way] = {
     "AdamW": Way(lambda: compiled(keras.optimizers.AdamW(0.01)), rate=None),
     "loss_scale_factor": optimized(loss_scale_factor=512.0),
     "LossScaleOptimizer": Way(lambda: compiled(loss_scale())),
-    "mixed_float16": Way(in_policy("mixed_float16"), precision=HALF),
-    "mixed_float16 with a loss scale": Way(in_policy("mixed_float16", loss_scale), precision=HALF),
+    "mixed_float16": Way(half, precision=HALF),
+    "mixed_float16 with a loss scale": Way(lambda: half(optimizer=loss_scale), precision=HALF),
     "mixed_float16 everywhere": Way(global_float16, precision=HALF),
-    "mixed_bfloat16": Way(in_policy("mixed_bfloat16"), precision=5 * HALF),
+    "mixed_bfloat16": Way(lambda: in_policy("mixed_bfloat16"), precision=5 * HALF),
+    "overflow": Way(overflowing, precision=HALF, overflows=True),
+    "overflow, 3 steps per execution": executions(
+        3, THIRDS, overflowing, precision=HALF, overflows=True
+    ),
     "second fit": Way(train=fit_twice),
     "second fit with a new callback": Way(train=fit_anew),
     "compiled anew": Way(train=recompile()),
@@ -544,8 +579,6 @@ WAYS: dict[str, Way] = {
     "callback driven by hand": Way(train=by_hand),
     "own loop of a tf.function": Way(uncompiled, own_loop(tf.function)),
     "own loop of a Python function": Way(uncompiled, own_loop(lambda step: step)),
-    "overflow in float16": overflowing(),
-    "overflow in float16 in XLA": overflowing(jit_compile=True),
 }
 
 
@@ -609,8 +642,8 @@ def trained(tmp_path_factory):
 
 def each_way(test, names=tuple(WAYS)):
     def case(name):
-        reason = KNOWN.get((test, name))
-        marks = [] if reason is None else [pytest.mark.xfail(reason=reason, strict=True)]
+        tests, reason = KNOWN.get(name, ((), ""))
+        marks = [pytest.mark.xfail(reason=reason, strict=True)] if test in tests else []
         return pytest.param(name, marks=marks, id=name)
 
     return pytest.mark.parametrize("name", [case(name) for name in names])
@@ -763,16 +796,15 @@ def test_outputs_are_those_of_numpy(name, trained):
 @each_way("overflow", [name for name, way in WAYS.items() if way.overflows])
 def test_a_step_that_overflows_is_seen(name, trained):
     result = trained(name)
-    skipped = stuck(result)
+    steps = result.trace.steps[1:]
+    skipped = stuck(result)[steps - 1]
     assert skipped.any() and not skipped.all(), "else nothing is tested"
-    steps = np.arange(1, len(skipped) + 1)
     bad = recorded(result.trace, ["gradient_nonfinite"], steps)[..., 0].sum(axis=1)
     np.testing.assert_array_equal(bad > 0, skipped)
     updates = recorded(result.trace, ["update_ratio"], steps)[..., 0]
     assert (updates[skipped] == 0).all() and (updates[~skipped] > 0).all()
-    np.testing.assert_array_equal(
-        np.isnan(of_series(result.trace, "gradient_norm", steps)), skipped
-    )
+    norms = of_series(result.trace, "gradient_norm", steps)
+    np.testing.assert_array_equal(np.isnan(norms), skipped)
 
 
 # Two models, and what only some ways have.
@@ -817,10 +849,17 @@ TOGETHER = {
 }
 
 
+@functools.cache
+def alone_each():
+    """Returns two ways, and what a witness saw of each."""
+    ways = [Way(functools.partial(compiled, seed=seed)) for seed in (1, 2)]
+    return ways, [witnessed(way) for way in ways]
+
+
 @each_way("together", TOGETHER)
 def test_two_models_trained_together_are_measured_as_if_alone(name, tmp_path):
-    ways = [Way(functools.partial(compiled, seed=seed)) for seed in (1, 2)]
-    truths, models = [witnessed(way) for way in ways], [way.build() for way in ways]
+    ways, truths = alone_each()
+    models = [way.build() for way in ways]
     folders = [tmp_path / "one", tmp_path / "other"]
     TOGETHER[name](models, [lambda folder=folder: [monitor(folder)] for folder in folders])
     for way, truth, model, folder in zip(ways, truths, models, folders, strict=True):
