@@ -169,7 +169,7 @@ def main() -> None:
     if options.steps is not None and (options.steps < EPOCHS or options.steps % EPOCHS):
         parser.error(f"--steps must be a multiple of {EPOCHS}: a run has so many equal epochs")
     if hasattr(os, "sched_setaffinity"):  # the processes that we start stay on this core too
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     contenders = [c for c in CONTENDERS if c.name in (options.contender or [c.name])]
     for workload in WORKLOADS:
         if workload.name in (options.workload or [workload.name]):
