@@ -75,6 +75,7 @@ def measure(workload: Workload, contender: Contender, steps: int, folder: Path) 
         steps_per_epoch=steps // EPOCHS,
         epochs=EPOCHS,
         verbose=0,
+        shuffle=False,
         callbacks=[*callbacks, clock],
     )
     ended = time.process_time()
