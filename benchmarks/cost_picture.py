@@ -27,10 +27,14 @@ def draw(panels: Sequence[Panel], path: Path) -> None:
     """Writes the panels to `path`, as PNG or SVG by its ending."""
     style = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
     with pyplot.rc_context(style):
-        figure, axes = pyplot.subplots(1, len(panels), figsize=(12, 3.3), layout="constrained")
+        figure, axes = pyplot.subplots(
+            1, len(panels), figsize=(12, 3.3), sharey=True, layout="constrained"
+        )
         for axis, panel in zip(axes, panels, strict=True):
             _draw_panel(axis, panel)
         axes[0].set_ylabel("CPU time")
+        low, high = axes[0].get_ylim()
+        axes[0].set_ylim(low, high * (high / low) ** 0.2)  # room for the legends
         figure.savefig(path, dpi=110)
 
 
@@ -50,8 +54,6 @@ def _draw_panel(axis: Any, panel: Panel) -> None:
     axis.grid(axis="y", color="#e4e6e8", lw=0.8)
     axis.set_axisbelow(True)
     axis.legend(frameon=False, fontsize=8, handlelength=1.6, loc="upper left")
-    low, high = axis.get_ylim()
-    axis.set_ylim(low, high * (high / low) ** 0.35)  # room for the legend
 
 
 def _short(number: int) -> str:

@@ -62,7 +62,7 @@ def parameters_panel() -> Panel:
 def probe_panel() -> Panel:
     """Returns the costs by number of probe samples, for 10 layers with a million parameters."""
     points = [16, 64, 256, 1024, 4096]
-    return _monitored("Probe set", "probe samples, a million parameters", points, None)
+    return _monitored("Probe set", "probe samples, 1M parameters", points, None)
 
 
 def records_panel() -> Panel:
@@ -77,7 +77,7 @@ def records_panel() -> Panel:
 def _monitored(
     title: str, axis: str, points: list[int], network: Callable[[int], Any] | None
 ) -> Panel:
-    costs: dict[str, list[float]] = {"plain step": [], "sampled step": [], "look at probe set": []}
+    costs: dict[str, list[float]] = {"plain step": [], "more if sampled": [], "more for a look": []}
     for point in points:
         model = _wide(10**6) if network is None else network(point)
         samples = point if network is None else 256
