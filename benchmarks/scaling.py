@@ -134,7 +134,7 @@ def _step_seconds(model: Any, probe_samples: int) -> tuple[float, float, float]:
         on_train_batch_end=lambda batch, logs: ended.append(time.process_time())
     )
     data = tf.data.Dataset.from_tensors(_samples(BATCH)).repeat()
-    cycles = 4 if model.count_params() > 10**7 else 7
+    cycles = 3 if model.count_params() > 10**7 else 7
     with tempfile.TemporaryDirectory() as folder:
         monitor = HealthMonitor(
             folder,
@@ -199,7 +199,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--picture", type=Path, help="PNG or SVG to draw; needs matplotlib")
+    parser.add_argument("--picture", type=Path, help="PNG or SVG to draw; needs tfdiag[bench]")
     options = parser.parse_args()
     if options.picture:
         from benchmarks.cost_picture import draw
