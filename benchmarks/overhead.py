@@ -1,101 +1,181 @@
-"""Measures what the monitor costs: the demo's CNN bare and monitored, in alternating pairs.
+"""Measures what looking into a network costs: tfdiag and its peers against bare training.
 
-Process CPU time on one pinned core with one intra- and one inter-op thread, because wall time
-on a shared machine drowns in noise; it covers the writer's thread. The bare-against-bare row says
-what the machine itself spreads. Run it with `python benchmarks/overhead.py --pairs 11`.
+Each contender trains each workload in alternation with a bare run, each run in a fresh process on
+one core; `measurement.py` says what is measured there, and why so. The row "bare again" says what
+the machine itself spreads. From the repository's root:
+
+    python -m benchmarks.overhead --workload cnn --pairs 11
+
+All workloads take hours; each `--workload` and `--contender` can be run alone.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+from benchmarks.contenders import BARE, CONTENDERS, Contender
+from benchmarks.measurement import Measurement
+from benchmarks.workloads import EPOCHS, WORKLOADS, Workload
 
+#: Seconds after which a run is given up.
+PATIENCE_SECONDS = 1200
 
-def contenders(log_dir: Path, held_out: Any) -> dict[str, Callable[[int], list[Any]]]:
-    """Returns what is compared: a name, and a function from a pair's number to callbacks."""
-    import keras
-
-    from tfdiag import HealthMonitor
-
-    def monitor(**options: Any) -> Callable[[int], list[Any]]:
-        def make(pair: int) -> list[Any]:
-            folder = log_dir / f"{'-'.join(map(str, options.values()))}-{pair}"
-            return [HealthMonitor(folder, probe=held_out, announce=False, **options)]
-
-        return make
-
-    return {
-        "bare": lambda pair: [],
-        "tfdiag, default": monitor(),
-        "tfdiag, every step, probe every 100": monitor(every=1, probe_every=100),
-        "keras TensorBoard(histogram_freq=1)": lambda pair: [
-            keras.callbacks.TensorBoard(log_dir / f"keras-{pair}", histogram_freq=1)
-        ],
-    }
+#: A bare run and the contender's run beside it.
+Pair = tuple[Measurement, Measurement]
 
 
-def measure(make: Callable[[int], list[Any]], pair: int, steps: int) -> float:
-    """Returns the CPU seconds that a run of `steps` steps takes, everything included."""
-    import tensorflow as tf
+class DoesNotRunError(Exception):
+    """A contender cannot train a workload; the message says why, in one line."""
 
-    from tfdiag.demo import BATCH_SIZE, digits, network, scenarios
 
-    (x, y), _ = digits()
-    data = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(len(x), seed=0)
-    data = data.batch(BATCH_SIZE, drop_remainder=True).repeat()
-    model = network(scenarios()[0])
-    callbacks = make(pair)
-    started = time.process_time()
-    model.fit(data, steps_per_epoch=steps // 4, epochs=4, verbose=0, callbacks=callbacks)
-    used = time.process_time() - started
-    tf.keras.backend.clear_session()
-    return used
+def run(workload: Workload, contender: Contender, steps: int) -> Measurement:
+    """Returns what a fresh process measures.
+
+    Raises:
+        DoesNotRunError: if the contender fails on this workload.
+    """
+    arguments = (workload.name, contender.name, str(steps))
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile("w+") as errors:
+        command = [sys.executable, "-m", "benchmarks.measurement", *arguments, folder]
+        try:
+            done = subprocess.run(
+                command, stdout=subprocess.PIPE, stderr=errors, text=True, timeout=PATIENCE_SECONDS
+            )
+        except subprocess.TimeoutExpired as error:
+            raise DoesNotRunError(f"not done after {PATIENCE_SECONDS} s") from error
+        errors.seek(0)
+        last_words = (errors.read().strip().splitlines() or ["it said nothing"])[-1]
+    if done.returncode:
+        raise DoesNotRunError(f"exit code {done.returncode}: {last_words}")
+    found = json.loads(done.stdout.splitlines()[-1])
+    if "failed" in found:
+        raise DoesNotRunError(" ".join(found["failed"].split()))
+    return Measurement(**found)
+
+
+def compare(workload: Workload, contender: Contender, steps: int, pair: int) -> Pair:
+    """Runs bare and contender, in an order that alternates with the number of the pair."""
+    order = (BARE, contender) if pair % 2 == 0 else (contender, BARE)
+    first, second = (run(workload, who, steps) for who in order)
+    found = (first, second) if pair % 2 == 0 else (second, first)
+    bare, other = (measurement.run_seconds for measurement in found)
+    print(f"{workload.name} {pair} {contender.name}: {other / bare:.3f}", file=sys.stderr)
+    return found
+
+
+def table(
+    workload: Workload,
+    steps: int,
+    found: dict[str, list[Pair]],
+    failed: dict[str, str],
+) -> str:
+    """Returns the Markdown of one workload: a caption and a row for each contender."""
+    bare = [pair[0] for pairs in found.values() for pair in pairs]
+    most = max(map(len, found.values()), default=0)
+    lines = []
+    if bare:
+        step = 1000 * EPOCHS * statistics.median(m.epoch_seconds for m in bare) / steps
+        peak = statistics.median(m.peak_bytes for m in bare) / 2**20
+        lines = [
+            f"**{workload.name}**: {workload.about}, {_parameters(bare[0].parameters)} parameters; "
+            f"bare {step:.3g} ms CPU per step and {peak:.0f} MiB; "
+            f"{EPOCHS} epochs of {steps // EPOCHS} steps, {most} pairs",
+            "",
+        ]
+    lines += [
+        "| contender | CPU time of the run against bare, median (min to max) "
+        "| of the later epochs | paid once, CPU s | extra peak memory, MiB "
+        "| written per 1000 steps, MB |",
+        "|---|---|---|---|---|---|",
+    ]
+    for contender in CONTENDERS:
+        if contender.name in failed:
+            lines.append(f"| {contender.title} | does not run: {failed[contender.name]} | | | | |")
+        elif found.get(contender.name):
+            lines.append(f"| {contender.title} | {_row(found[contender.name], steps)} |")
+    return "\n".join(lines)
+
+
+def _row(pairs: list[Pair], steps: int) -> str:
+    once = statistics.median(other.once_seconds - bare.once_seconds for bare, other in pairs)
+    memory = statistics.median(other.peak_bytes - bare.peak_bytes for bare, other in pairs)
+    written = statistics.median(other.written_bytes for _, other in pairs) / steps * 1000
+    cells = (
+        _spread([other.run_seconds / bare.run_seconds for bare, other in pairs]),
+        _spread([other.epoch_seconds / bare.epoch_seconds for bare, other in pairs]),
+        f"{once:+.2f}",
+        f"{memory / 2**20:+.0f}",
+        f"{written / 1e6:.3g}",
+    )
+    return " | ".join(cells)
+
+
+def _spread(ratios: list[float]) -> str:
+    return f"{statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})"
+
+
+def _parameters(count: int) -> str:
+    return f"{count / 1e6:.1f}M" if count >= 1e6 else f"{count / 1e3:.0f}k"
+
+
+def benchmark(workload: Workload, contenders: list[Contender], pairs: int, steps: int) -> str:
+    """Returns the table of one workload."""
+    found: dict[str, list[Pair]] = {contender.name: [] for contender in contenders}
+    failed: dict[str, str] = {}
+    run(workload, BARE, EPOCHS * 2)  # brings what is on the disk into memory
+    try:
+        for pair in range(pairs):
+            for contender in contenders:
+                if contender.name in failed:
+                    continue
+                try:
+                    found[contender.name].append(compare(workload, contender, steps, pair))
+                except DoesNotRunError as error:
+                    failed[contender.name] = str(error)
+                    print(f"{workload.name} {contender.name}: {error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("Interrupted: the table has what is there.", file=sys.stderr)
+    return table(workload, steps, found, failed)
 
 
 def main() -> None:
-    """Prints a table: the median ratio to bare, its spread, and milliseconds per step."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--pairs", type=int, default=11, help="runs of each contender")
-    parser.add_argument("--steps", type=int, default=2000, help="training steps of a run")
+    """Prints a table for each workload."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--pairs", type=int, help="runs of each (default: as the workload says)")
+    parser.add_argument(
+        "--steps", type=int, help="training steps of a run (default: as the workload says)"
+    )
+    parser.add_argument(
+        "--workload",
+        action="append",
+        choices=[w.name for w in WORKLOADS],
+        help="only this one; may be given again (default: all)",
+    )
+    parser.add_argument(
+        "--contender",
+        action="append",
+        choices=[c.name for c in CONTENDERS],
+        help="only this one; may be given again (default: all)",
+    )
     options = parser.parse_args()
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[0]})
-    import tensorflow as tf
-
-    from tfdiag.demo import digits
-
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-    with tempfile.TemporaryDirectory() as folder:
-        arms = contenders(Path(folder), digits()[1])
-        measure(arms["bare"], 0, options.steps)  # warms caches up
-        ratios: dict[str, list[float]] = {name: [] for name in arms}
-        seconds: dict[str, list[float]] = {name: [] for name in arms}
-        for pair in range(options.pairs):
-            for name, make in arms.items():
-                bare = measure(arms["bare"], pair, options.steps)
-                used = measure(make, pair, options.steps)
-                ratios[name].append(used / bare)
-                seconds[name].append(used)
-                print(f"pair {pair} {name}: {used / bare:.3f}", file=sys.stderr)
-    print("| contender | CPU time against bare, median | spread | ms per step |")
-    print("|---|---|---|---|")
-    for name, values in ratios.items():
-        step = 1000 * statistics.median(seconds[name]) / options.steps
-        print(
-            f"| {name} | {statistics.median(values):.3f} | "
-            f"{min(values):.3f} to {max(values):.3f} | {step:.2f} |"
-        )
+    if options.steps is not None and (options.steps < EPOCHS or options.steps % EPOCHS):
+        parser.error(f"--steps must be a multiple of {EPOCHS}: a run has so many equal epochs")
+    if hasattr(os, "sched_setaffinity"):  # the processes that we start stay on this core too
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    contenders = [c for c in CONTENDERS if c.name in (options.contender or [c.name])]
+    for workload in WORKLOADS:
+        if workload.name in (options.workload or [workload.name]):
+            pairs = options.pairs or workload.pairs
+            steps = options.steps or workload.steps
+            print(benchmark(workload, contenders, pairs, steps), end="\n\n", flush=True)
 
 
 if __name__ == "__main__":
