@@ -21,6 +21,7 @@ def weight_row(gradient, before, after):
         (after**2).sum(),
         ((after - before) ** 2).sum(),
         (~np.isfinite(after)).sum(),
+        gradient.size,
     ]
 
 

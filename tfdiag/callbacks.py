@@ -49,7 +49,7 @@ class _Part(keras.callbacks.Callback):
         self._recording.epoch_begin(self, epoch)
 
     def on_train_batch_begin(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        self._recording.batch_begin(self)
+        self._recording.batch_begin(self, batch)
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         self._recording.batch_end(self, logs or {})

@@ -31,7 +31,7 @@ class StepSums:
 
     Attributes:
         variables: `W` trainable variables, in the order in which the optimizers got them.
-        sums: `float64[W, 9]`, columns as in `tfdiag.statistics.WEIGHT_SUMS`.
+        sums: `float64[W, 10]`, columns as in `tfdiag.statistics.WEIGHT_SUMS`.
         histograms: `float64[W, BINS]`, entries per bin, scaled up to the whole weight.
         loss: mean loss over the training batch; None if the step did not call `compute_loss`.
     """
@@ -312,15 +312,18 @@ class _InstrumentedStep:
         scale = backend.loss_scale(optimizer)  # the update may change it
         keys = []
         for gradient, variable in zip(grads, variables, strict=True):
-            if gradient is None:
-                continue
             twice = self._taken_before(variable)
             if twice is not None:  # applied twice in one step
-                twice["gradient"] = _dense(twice["gradient"], variable) + gradient
+                if "gradient" in twice and gradient is not None:
+                    twice["gradient"] = _dense(twice["gradient"], variable) + gradient
+                elif gradient is not None:
+                    twice["gradient"] = _as_output(gradient)
                 continue
             keys.append(f"{len(self._sink.variables):04d}")
             self._sink.variables.append(variable)
-            part = {"gradient": _as_output(gradient), "before": tf.identity(variable.value)}
+            part = {"before": tf.identity(variable.value)}
+            if gradient is not None:
+                part["gradient"] = _as_output(gradient)
             if scale is not None:
                 part["scale"] = tf.cast(scale, tf.float32)
             self._sink.taken[keys[-1]] = part
@@ -330,17 +333,13 @@ class _InstrumentedStep:
         """Returns what this step has taken of a weight already, if it is not added up yet."""
         known = [i for i, other in enumerate(self._sink.variables) if other is variable]
         part = self._sink.taken[f"{known[-1]:04d}"] if known else {}
-        return part if "gradient" in part else None
+        return part if "before" in part else None
 
     def _add_up(self, keys: list[str]) -> None:
         """Puts sums in the place of what was taken; call after the update."""
         parts = [self._sink.taken[key] for key in keys]
         variables = [self._sink.variables[int(key)] for key in keys]
-        gradients = [
-            tf.reshape(tf.cast(_dense(part["gradient"], v), tf.float32), v.shape)
-            / part.get("scale", 1.0)
-            for part, v in zip(parts, variables, strict=True)
-        ]
+        gradients = [_unscaled(part, v) for part, v in zip(parts, variables, strict=True)]
         before = [part["before"] for part in parts]
         after = [tf.convert_to_tensor(v.value) for v in variables]
         totals = graph_sums.weight_sums(gradients, before, after)
@@ -367,6 +366,14 @@ def _as_output(gradient: Any) -> Any:
     if isinstance(gradient, tf.IndexedSlices):
         return {"values": gradient.values, "indices": gradient.indices}
     return tf.convert_to_tensor(gradient)
+
+
+def _unscaled(part: dict[str, Any], variable: Any) -> tf.Tensor | None:
+    """Returns a gradient that was taken, float32 and dense, inside the step."""
+    if "gradient" not in part:
+        return None
+    gradient = tf.cast(_dense(part["gradient"], variable), tf.float32)
+    return tf.reshape(gradient, variable.shape) / part.get("scale", 1.0)
 
 
 def _dense(taken: Any, variable: Any) -> tf.Tensor:
@@ -400,9 +407,11 @@ def _add_up(parts: list[dict[str, Any]], variables: list[Any]) -> Sums:
     return sums.weight_sums(gradients, before, after), sums.histograms(gradients)
 
 
-def _gradient(part: dict[str, Any]) -> sums.Gradient:
+def _gradient(part: dict[str, Any]) -> sums.Gradient | None:
     """Returns a gradient that was taken, float32, without the loss's scale."""
-    gradient, scale = part["gradient"], part.get("scale")
+    gradient, scale = part.get("gradient"), part.get("scale")
+    if gradient is None:  # the loss does not depend on this weight
+        return None
     divisor = None if scale is None else np.float32(scale)
     if isinstance(gradient, dict):
         values = _float32(gradient["values"], divisor)

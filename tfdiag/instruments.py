@@ -263,7 +263,8 @@ class Instruments:
         found.series["gradient_norm"] = statistics.global_norm(taken.sums)
         for layer in np.unique(owners):
             counts = taken.histograms[rows][owners == layer].sum(axis=0)
-            found.histograms[names[layer]] = statistics.histogram_buckets(counts)
+            if counts.any():
+                found.histograms[names[layer]] = statistics.histogram_buckets(counts)
 
     def _owner(self, variable: Any) -> int | None:
         if not self._owners:

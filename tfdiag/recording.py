@@ -29,7 +29,7 @@ from tfdiag.judge import Judge
 from tfdiag.metrics import METRIC_NAMES
 from tfdiag.request import Request, conflict
 from tfdiag.storage import schema
-from tfdiag.storage.writer import RunWriter
+from tfdiag.storage.writer import RunWriter, is_recorded
 from tfdiag.trace import TraceRows
 
 _log = logging.getLogger("tfdiag")
@@ -135,6 +135,7 @@ class Recording:
         try:
             self._prepare()
             self._planned = self._step + epochs * steps if epochs and steps else 0
+            self._epochs, self._epoch_steps = epochs or 0, steps or 0
             first_look = self._instruments.attach()
         except ValueError:
             raise  # the user's, and no step has been made
@@ -150,10 +151,17 @@ class Recording:
     def epoch_begin(self, epoch: int) -> None:
         """Notes where in the training we are."""
         self._epoch = epoch
+        if self._epochs and self._epoch_steps:  # not all of them where training is resumed
+            self._planned = self._step + (self._epochs - epoch) * self._epoch_steps
 
     @_never_raises
-    def batch_begin(self) -> None:
-        """Lets the next execution be a sampled one if one is due."""
+    def batch_begin(self, batch: int) -> None:
+        """Lets the next execution be a sampled one if one is due.
+
+        Args:
+            batch: number of the batch in this epoch, from 0.
+        """
+        self._batch = batch
         if self._forced or self._is_first() or self._samples.due(self._step, self._ahead):
             self._sampling = bool(self._samples) and self._instruments.arm()
 
@@ -239,7 +247,7 @@ class Recording:
         self._extra_before = self._instruments.clock.extra
         # A model that is compiled anew counts from 0 again; its training goes on.
         self._step = self._start = max(self._iterations, self._rows.last_step)
-        self._epoch = 0
+        self._epoch = self._batch = 0
         self._looked = -1  # step of the last pass over the probe set
         self._judgement = 0.0  # seconds that the last judgement took
         self._sampling = self._forced = self._alarmed = self._has_sample = False
@@ -249,7 +257,8 @@ class Recording:
     @_never_raises
     def _record_begin(self, sums: ProbeSums | None) -> None:
         self._looked = self._step
-        if sums is not None and self._rows.last_step < self._step:
+        again = self._step > 0 and not len(self._rows) and is_recorded(self.log_dir)
+        if sums is not None and self._rows.last_step < self._step and not again:
             # What an untrained model looks at says little; it is left out where time is short.
             self._record(None, sums, {}, picture=not self._looks.base)
 
@@ -275,13 +284,15 @@ class Recording:
             self._driver = None
 
     def _executed(self) -> int:
-        """Returns the number of steps of the last execution.
+        """Returns the number of steps of the last execution; an epoch's last one may be shorter.
 
-        Not simply the optimizer's count: it stands still when a loss scale skips a step, and a
-        model may train with another optimizer than its own.
+        The optimizer's count is the second choice: it stands still when a loss scale skips a
+        step, and a model may train with another optimizer than its own.
         """
         if self._ahead == 1:
             return 1
+        if self._epoch_steps:
+            return max(1, min(self._ahead, self._epoch_steps - self._batch))
         before, self._iterations = self._iterations, self._instruments.step
         made = self._iterations - before
         return made if 0 < made <= self._ahead else self._ahead
@@ -327,13 +338,12 @@ class Recording:
         self._writer.step(
             self._step,
             manifest=self._current_manifest(),
-            stats=stats,
+            stats=self._rows.add(self._step, now, stats, found.series),
             series=found.series,
             histograms=found.histograms if histograms else {},
             scalars=found.aggregates(),
             wall_time=now,
         )
-        self._rows.add(self._step, now, stats, found.series)
 
     def _matrix(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
         asked = {name: columns[name] for name in columns if name in self._metrics}

@@ -22,6 +22,7 @@ WEIGHT_SUMS = (
     "new_weight_squares",  # the same after the step
     "update_squares",  # sum of squares of what the step changed
     "weight_nonfinite",  # NaN and Inf in the weight after the step
+    "gradient_count",  # entries of the gradient; 0 if the loss does not depend on the weight
 )
 
 #: Columns of the sums that are taken of each layer's output on the probe set.
@@ -39,7 +40,7 @@ def gradient_measures(sums: np.ndarray, owners: np.ndarray, layers: int) -> dict
     """Returns the measures of one training step, per layer.
 
     Args:
-        sums: `float[W, 9]`, one row per weight, columns as in `WEIGHT_SUMS`.
+        sums: `float[W, 10]`, one row per weight, columns as in `WEIGHT_SUMS`.
         owners: `int[W]`, index of the layer that owns each weight.
         layers: number of layers `L`.
 
@@ -66,34 +67,34 @@ def gradient_measures(sums: np.ndarray, owners: np.ndarray, layers: int) -> dict
     def total(name: str) -> np.ndarray:
         return np.bincount(owners, column[name], minlength=layers)
 
-    count = total("count")
+    count, gradients = total("count"), total("gradient_count")
     largest = np.full(layers, -np.inf)
     with np.errstate(all="ignore"):
         np.maximum.at(largest, owners, column["max"])
         gradient = {
-            "gradient_rms": np.sqrt(total("squares") / count),
+            "gradient_rms": np.sqrt(total("squares") / gradients),
             "gradient_max": largest,
-            "gradient_zeros": total("zeros") / count,
+            "gradient_zeros": total("zeros") / gradients,
         }
         weight = {
             "update_ratio": np.sqrt(total("update_squares") / total("weight_squares")),
             "weight_rms": np.sqrt(total("new_weight_squares") / count),
         }
     bad_gradient, bad_weight = total("nonfinite"), total("weight_nonfinite")
-    measures = {
-        **{name: np.where(bad_gradient > 0, np.nan, value) for name, value in gradient.items()},
-        "gradient_nonfinite": bad_gradient,
-        **{name: np.where(bad_weight > 0, np.nan, value) for name, value in weight.items()},
-        "weight_nonfinite": bad_weight,
+    gradient = {name: np.where(bad_gradient > 0, np.nan, v) for name, v in gradient.items()}
+    weight = {name: np.where(bad_weight > 0, np.nan, v) for name, v in weight.items()}
+    gradient["gradient_nonfinite"], weight["weight_nonfinite"] = bad_gradient, bad_weight
+    return {
+        **{name: _measured(value, gradients) for name, value in gradient.items()},
+        **{name: _measured(value, count) for name, value in weight.items()},
     }
-    return {name: _measured(value, count) for name, value in measures.items()}
 
 
 def global_norm(sums: np.ndarray) -> float:
     """Returns the L2 norm of the whole model's gradient; nan if it is not finite.
 
     Args:
-        sums: `float[W, 9]`, columns as in `WEIGHT_SUMS`.
+        sums: `float[W, 10]`, columns as in `WEIGHT_SUMS`.
     """
     sums = np.asarray(sums, np.float64)
     if sums[:, WEIGHT_SUMS.index("nonfinite")].any():

@@ -66,27 +66,31 @@ Gradient = np.ndarray | SparseRows
 
 
 def weight_sums(
-    gradients: Sequence[Gradient], before: Sequence[np.ndarray], after: Sequence[np.ndarray]
+    gradients: Sequence[Gradient | None],
+    before: Sequence[np.ndarray],
+    after: Sequence[np.ndarray],
 ) -> np.ndarray:
-    """Returns `float64[W, 9]`, columns as in `tfdiag.statistics.WEIGHT_SUMS`.
+    """Returns `float64[W, 10]`, columns as in `tfdiag.statistics.WEIGHT_SUMS`.
 
     Args:
-        gradients: `W` gradients, float32, unscaled.
+        gradients: `W` gradients, float32, unscaled; None where the loss does not depend on it.
         before: `W` weights before the step, float32, each of its gradient's shape.
         after: the same after the step.
     """
     sums = np.zeros((len(gradients), len(WEIGHT_SUMS)))
     with np.errstate(all="ignore"):
         for row, (gradient, old, new) in enumerate(zip(gradients, before, after, strict=True)):
-            sums[row] = gradient.size, *_gradient_sums(gradient), *_update_sums(old, new)
+            entries = 0 if gradient is None else gradient.size
+            of_gradient = (0.0, 0.0, 0, 0) if gradient is None else _gradient_sums(gradient)
+            sums[row] = old.size, *of_gradient, *_update_sums(old, new), entries
     return sums
 
 
-def histograms(gradients: Sequence[Gradient]) -> np.ndarray:
+def histograms(gradients: Sequence[Gradient | None]) -> np.ndarray:
     """Returns `float64[W, BINS]`: entries per power of two, scaled up to the whole weight.
 
     Args:
-        gradients: `W` gradients, float32.
+        gradients: `W` gradients, float32; None where the loss does not depend on the weight.
     """
     counts = np.zeros((len(gradients), _CODES))
     zeros = np.zeros((len(gradients), 2))  # of either sign
@@ -94,6 +98,8 @@ def histograms(gradients: Sequence[Gradient]) -> np.ndarray:
     scales = np.ones(len(gradients))
     untouched = np.zeros(len(gradients))
     for row, gradient in enumerate(gradients):
+        if gradient is None:
+            continue
         dense = _dense(gradient)
         untouched[row] = gradient.size - dense.size
         scales[row] = stride(dense.shape) if dense.size else 1

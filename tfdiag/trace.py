@@ -9,6 +9,9 @@ import numpy as np
 
 from tfdiag.architecture import Architecture
 
+#: Rows that there is room for at first.
+_ROWS = 64
+
 
 @dataclass(frozen=True, eq=False)
 class Trace:
@@ -50,25 +53,26 @@ class Trace:
 
 
 class TraceRows:
-    """The measurements so far, in memory, ready to become a `Trace`."""
+    """The measurements so far, in memory, ready to become a `Trace` without being copied."""
 
     def __init__(self) -> None:
-        self._steps: list[int] = []
-        self._times: list[float] = []
-        self._stats: list[np.ndarray | None] = []
-        self._series: list[dict[str, float]] = []
+        self._length = 0
+        self._steps = np.zeros(_ROWS, np.int64)
+        self._times = np.zeros(_ROWS)
+        self._stats: np.ndarray | None = None  # [capacity, M, L], from the first one on
+        self._series: dict[str, np.ndarray] = {}  # name to [capacity]
 
     def __len__(self) -> int:
-        return len(self._steps)
+        return self._length
 
     @property
     def last_step(self) -> int:
         """The last step with a record; -1 if there is none."""
-        return self._steps[-1] if self._steps else -1
+        return int(self._steps[self._length - 1]) if self._length else -1
 
     def add(
         self, step: int, when: float, stats: np.ndarray | None, series: Mapping[str, float]
-    ) -> None:
+    ) -> np.ndarray | None:
         """Adds a record; the same step twice is one row, a smaller one a restart.
 
         Args:
@@ -76,19 +80,33 @@ class TraceRows:
             when: seconds since the Unix epoch.
             stats: `float32[M, L]`, or None if this step has no measures per layer.
             series: name to a number for the whole model.
+
+        Returns:
+            All that is measured at this step, `float32[M, L]`; None where `stats` is.
         """
-        while self._steps and self._steps[-1] > step:
-            for rows in (self._steps, self._times, self._stats, self._series):
-                rows.pop()
-        if self._steps and self._steps[-1] == step:
-            if self._stats[-1] is None:
-                self._stats[-1] = stats
-            self._series[-1] = {**series, **self._series[-1]}
-            return
-        self._steps.append(step)
-        self._times.append(when)
-        self._stats.append(stats)
-        self._series.append(dict(series))
+        while self._length and self._steps[self._length - 1] > step:
+            self._length -= 1
+        again = self.last_step == step
+        if not again:
+            self._length += 1
+            if self._length > len(self._steps):
+                self._grow()
+        row = self._length - 1
+        for values in [*self._series.values(), *([] if self._stats is None else [self._stats])]:
+            values[row] = values[row] if again else np.nan
+        self._steps[row] = step
+        self._times[row] = self._times[row] if again else when
+        for name, value in series.items():
+            if name not in self._series:
+                self._series[name] = np.full(len(self._steps), np.nan, np.float32)
+            if not again or np.isnan(self._series[name][row]):
+                self._series[name][row] = value
+        if stats is None:
+            return None
+        if self._stats is None:
+            self._stats = np.full((len(self._steps), *stats.shape), np.nan, np.float32)
+        self._stats[row] = np.where(np.isnan(stats), self._stats[row], stats)
+        return self._stats[row].copy()
 
     def trace(
         self,
@@ -99,7 +117,7 @@ class TraceRows:
         probe_samples: int,
         planned_steps: int = 0,
     ) -> Trace:
-        """Returns all of it as a `Trace`.
+        """Returns all of it as a `Trace`, a view that the next `add` may change.
 
         Args:
             metrics: names of the rows of each record's matrix.
@@ -108,22 +126,33 @@ class TraceRows:
             probe_samples: as in `Trace`.
             planned_steps: as in `Trace`.
         """
-        empty = np.full((len(metrics), len(architecture.layers)), np.nan, np.float32)
-        stacked = np.array([empty if stats is None else stats for stats in self._stats])
-        names = dict.fromkeys(name for row in self._series for name in row)
+        length = self._length
+        stats = self._stats
+        if stats is None:
+            stats = np.full((length, len(metrics), len(architecture.layers)), np.nan, np.float32)
         return Trace(
-            steps=np.array(self._steps, np.int64),
+            steps=self._steps[:length],
             architecture=architecture,
-            columns={name: stacked[:, row] for row, name in enumerate(metrics)},
-            series={
-                name: np.array([row.get(name, np.nan) for row in self._series], np.float32)
-                for name in names
-            },
-            wall_times=np.array(self._times),
+            columns={name: stats[:length, row] for row, name in enumerate(metrics)},
+            series={name: values[:length] for name, values in self._series.items()},
+            wall_times=self._times[:length],
             not_measured=dict(not_measured),
             probe_samples=probe_samples,
             planned_steps=planned_steps,
         )
+
+    def _grow(self) -> None:
+        """Doubles the room, so that a row is copied once on average."""
+        more = len(self._steps)
+        self._steps = np.concatenate([self._steps, np.zeros(more, np.int64)])
+        self._times = np.concatenate([self._times, np.zeros(more)])
+        if self._stats is not None:
+            self._stats = _longer(self._stats, more)
+        self._series = {name: _longer(values, more) for name, values in self._series.items()}
+
+
+def _longer(values: np.ndarray, rows: int) -> np.ndarray:
+    return np.concatenate([values, np.full((rows, *values.shape[1:]), np.nan, np.float32)])
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ class RunWriter:
     Methods never raise. A failure, such as a full disk, is logged once; recording stops.
 
     Each tag has one record per step. Where a tag is recorded at the step that it recorded last,
-    the first record of a measurement stays, and the last report (a reader takes the later one).
+    the first record stays; but of layers' measures and reports the last one is taken by readers.
     A smaller step is a restart: readers drop what was recorded from that step on.
 
     Attributes:
@@ -249,7 +249,8 @@ class RunWriter:
     def _is_new(self, tag: str, step: int) -> bool:
         if tag == schema.IMAGES:
             return tag not in self._last_steps
-        return tag == schema.REPORT or self._last_steps.get(tag) != step
+        replaced = tag == schema.REPORT or tag.startswith(schema.STATS)
+        return replaced or self._last_steps.get(tag) != step
 
     def _until_flush(self) -> float:
         if self._unflushed_since is None or self.error:
@@ -270,6 +271,11 @@ class RunWriter:
         if manifest is not self._manifest[0]:
             self._manifest = (manifest, schema.encode(manifest))
         return self._manifest[1]
+
+
+def is_recorded(log_dir: str) -> bool:
+    """Returns whether a folder on this machine holds a recording already."""
+    return os.path.isdir(log_dir) and any(n.endswith(schema.SUFFIX) for n in os.listdir(log_dir))
 
 
 def _open(log_dir: str, open_records: Callable[[str], Records], wall_time: float) -> Records:
