@@ -102,18 +102,20 @@ class Budget:
             steps_left: planned steps that are not made yet; None if that is not known.
             step_seconds: of a step that is not sampled; 0 if that is not known.
         """
-        if not self.is_free or not step_seconds or self._sampled < 2:
+        if not self.is_free or not step_seconds or (self._samples and self._sampled < 2):
             return
         # Without a plan, training is taken to go on as long as it has lasted.
         coming = elapsed if steps_left is None else steps_left * step_seconds
+        steps = coming / step_seconds
+        if steps < (self._samples.base or self._looks.base):  # the end: hardly anything is due
+            return
         training = elapsed - spent + coming
         left = self.share * training - spent - self._look_cost  # for the last look
-        steps = coming / step_seconds
         samples = steps * self._sample_cost / self._samples.base if self._samples.base else 0.0
         looks = steps * self._look_cost / self._looks.base if self._looks.base else 0.0
         # Half of it for each, and what one does not need for the other. Samples cost little and
-        # say most, so something is left for them however much was spent once.
-        for_samples = max(left / 2, left - looks, self.share * training / 4)
+        # say most, so something of what comes is left for them however much was spent once.
+        for_samples = max(left / 2, left - looks, self.share * coming / 4)
         self._samples.stretch = _stretch(samples, for_samples)
         self._looks.stretch = _stretch(looks, left - min(samples, for_samples))
 
