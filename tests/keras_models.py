@@ -481,7 +481,7 @@ class OwnWeights(keras.Model):
     """Weights that a model and a layer made of layers hold beside those of their layers."""
 
     def __init__(self):
-        super().__init__()
+        super().__init__(name="own_weights")
         self.block = Scaled(name="block")
         self.head = layers.Dense(2, name="head")
 

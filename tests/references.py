@@ -39,13 +39,27 @@ def _stateful(model):
 
 
 def layer_at(model, path):
-    """Returns the layer with a path such as "backbone/block/conv"; None if there is none."""
+    """Returns the layer with a path such as "backbone/block/conv"; None if there is none.
+
+    The name of the model itself is its path, unless one of its layers has that name.
+    """
+    outermost = model
     for name in path.split("/"):
         children = model.layers if isinstance(model, keras.Model) else model._layers
         model = next((child for child in children if child.name == name), None)
         if model is None:
-            return None
+            return outermost if path == outermost.name else None
     return model
+
+
+def trained_weights(layers):
+    """Returns layer's id to its trained weights, without those of others of `layers` inside it."""
+    held = {id(layer): {id(w): w for w in layer.trainable_weights} for layer in layers}
+    own = {}
+    for layer, weights in held.items():
+        inside = [others for others in held.values() if others.keys() < weights.keys()]
+        own[layer] = [w for key, w in weights.items() if not any(key in o for o in inside)]
+    return own
 
 
 def rows(data, start, stop):
