@@ -6,6 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfdiag import backend  # for Keras' private names alone
+
 #: Functions whose units can die, and the flat ends of those that can saturate.
 DYING = ("relu", "relu6")
 FLAT = {"tanh": (-0.99, 0.99), "sigmoid": (0.01, 0.99)}
@@ -34,8 +36,7 @@ def restore(model, values):
 
 
 def _stateful(model):
-    seeds = [g.state for layer in model._flatten_layers() for g in layer._seed_generators]
-    return [*model.weights, *seeds]
+    return [*model.weights, *backend.seeds(model)]
 
 
 def layer_at(model, path):
@@ -45,8 +46,7 @@ def layer_at(model, path):
     """
     outermost = model
     for name in path.split("/"):
-        children = model.layers if isinstance(model, keras.Model) else model._layers
-        model = next((child for child in children if child.name == name), None)
+        model = next((child for child in backend.sublayers(model) if child.name == name), None)
         if model is None:
             return outermost if path == outermost.name else None
     return model

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -235,14 +235,20 @@ def clear_losses(model: keras.Model) -> None:
 def movable(model: keras.Model) -> list[Any]:
     """Returns the variables that a forward pass may move: metrics, seeds, moving statistics."""
     variables = [variable for metric in model.metrics for variable in metric.variables]
+    variables += seeds(model)
     for layer in model._flatten_layers():
         variables += layer._non_trainable_variables
-        variables += [generator.state for generator in layer._seed_generators]
         variables += [value for value in vars(layer).values() if isinstance(value, tf.Variable)]
     shared = global_state.get_global_attribute("global_seed_generator")
     if shared is not None:  # what `keras.random` takes where no seed is given
         variables.append(shared.state)
     return list({id(variable): variable for variable in variables}.values())
+
+
+def seeds(model: keras.Model) -> list[Any]:
+    """Returns the states of the seeds that the model's layers draw from."""
+    layers = model._flatten_layers()
+    return [generator.state for layer in layers for generator in layer._seed_generators]
 
 
 # --- what a model is made of ---
@@ -284,3 +290,16 @@ def declared_inputs(model: keras.Model) -> list[Any]:
         return list(getattr(model, "inputs", None) or ())
     except (AttributeError, ValueError):
         return []
+
+
+def named_inputs(model: keras.Model) -> dict[str, Any]:
+    """Returns the inputs that a model declares, by the names that a dict of data has."""
+    named = getattr(model, "_inputs_struct", None)
+    if isinstance(named, Mapping):
+        return dict(named)
+    return {tensor.name: tensor for tensor in declared_inputs(model)}
+
+
+def without_model(callback: keras.callbacks.Callback) -> dict[str, Any]:
+    """Returns a callback's attributes, but not the model that Keras has set."""
+    return {name: value for name, value in vars(callback).items() if name != "_model"}

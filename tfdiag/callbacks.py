@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import keras
 
+from tfdiag import backend
 from tfdiag.errors import TfdiagError
 from tfdiag.gallery import METHODS
 from tfdiag.metrics import METRICS, PROBE
@@ -34,7 +35,7 @@ class _Part(keras.callbacks.Callback):
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy, or one that is sent to another process, joins a recording of its own.
-        return {k: v for k, v in vars(self).items() if k not in ("_recording", "_model")}
+        return {k: v for k, v in backend.without_model(self).items() if k != "_recording"}
 
     def set_model(self, model: keras.Model) -> None:
         super().set_model(model)

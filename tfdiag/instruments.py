@@ -225,7 +225,7 @@ class Instruments:
         return True
 
     def _first_look(self, probe: ProbeSet) -> ProbeSums:
-        check_fits(probe, self._model)
+        check_fits(probe, backend.declared_inputs(self._model), backend.named_inputs(self._model))
         try:
             sums = self._forward.run(probe)
             return self._forward.run(probe) if self._find_new_layers() else sums
