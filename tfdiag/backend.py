@@ -42,9 +42,16 @@ def train_function(model: keras.Model, step: Callable[[Any], Any]) -> Callable:
     try:
         with replaced(model, "train_step", step):
             model.make_train_function(force=True)
-        return model.train_function
+        function = model.train_function
     finally:
         model.train_function = standing
+
+    def with_step(iterator: Iterator) -> Any:
+        # An older Keras does not hold the step: it asks the model for it at every trace.
+        with replaced(model, "train_step", step):
+            return function(iterator)
+
+    return with_step
 
 
 def traced_once(model: keras.Model, step: Callable[[Any], Any]) -> Callable | None:
