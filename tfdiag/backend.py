@@ -125,6 +125,14 @@ def loss_scale(optimizer: Any) -> Any:
     return getattr(optimizer, "loss_scale_factor", None)
 
 
+def read(variable: Any) -> tf.Tensor:
+    """Returns a Keras variable's value, in the host's memory without a copy if it is there."""
+    value = variable.value
+    if type(value).__name__ == "ResourceVariable":  # the short way, for what is done so often
+        return tf.raw_ops.ReadVariableOp(resource=value.handle, dtype=value.dtype)
+    return tf.convert_to_tensor(value)
+
+
 def has_loss(model: keras.Model) -> bool:
     """Returns whether the model can be tested: it has a loss, or a `test_step` of its own."""
     own = type(model).test_step is not keras.Model.test_step

@@ -53,6 +53,11 @@ class Cadence:
         """The shortest interval as it was asked for; 0 if nothing is due ever."""
         return min([*self.fixed, *([self.base] if self.base else [])], default=0)
 
+    @property
+    def is_rare(self) -> bool:
+        """Whether nothing is due but at the beginning and the end."""
+        return not self.fixed and self.stretch >= _ROUND[-1]
+
     def due(self, step: int, ahead: int) -> bool:
         """Returns whether a multiple of an interval lies in the `ahead` steps after `step`."""
         free = self.base * self.stretch
@@ -123,8 +128,9 @@ class Budget:
         """Returns what users read when cadences were stretched."""
         return (
             f"tfdiag records gradients {_often(self._samples)} and the probe set "
-            f"{_often(self._looks)}, to take at most {100 * self.share:.3g} % of the training's "
-            "time. HealthMonitor(budget=...) changes that; every= and probe_every= fix the steps."
+            f"{_often(self._looks)} for now, to take at most {100 * self.share:.3g} % of the "
+            "training's time. HealthMonitor(budget=...) changes that; every= and probe_every= fix "
+            "the steps."
         )
 
     def affords(self, seconds: float, *, spent: float, elapsed: float) -> bool:
@@ -138,5 +144,6 @@ def _stretch(cost: float, left: float) -> int:
 
 
 def _often(cadence: Cadence) -> str:
-    rare = cadence.stretch >= _ROUND[-1] and not cadence.fixed
-    return "at the beginning and the end" if rare else f"every {cadence.shortest} steps"
+    if cadence.is_rare:
+        return "at the beginning and the end"
+    return f"every {cadence.shortest} steps"

@@ -403,7 +403,7 @@ def _add_up(parts: list[dict[str, Any]], variables: list[Any]) -> Sums:
     """Returns the sums and histograms of the gradients that the step returned."""
     gradients = [_gradient(part) for part in parts]
     before = [_float32(part["before"]) for part in parts]
-    after = [_float32(tf.convert_to_tensor(v.value)) for v in variables]
+    after = [_float32(backend.read(v)) for v in variables]
     return sums.weight_sums(gradients, before, after), sums.histograms(gradients)
 
 

@@ -216,6 +216,7 @@ class Instruments:
         self._forward = ForwardTap(self._model, self._layers)
         self._architecture = None
         self._owners: dict[int, int] = {}
+        self._owned: tuple[Any, Any] = (None, None)
 
     def _find_new_layers(self) -> bool:
         """Returns whether building the model has made more layers."""
@@ -256,15 +257,21 @@ class Instruments:
 
     def _add_gradients(self, found: Measurement, taken: StepSums) -> None:
         names = self.architecture.names
-        owned = [(row, self._owner(v)) for row, v in enumerate(taken.variables)]
-        rows = [row for row, owner in owned if owner is not None]
-        owners = np.array([owner for _, owner in owned if owner is not None], int)
+        rows, owners = self._rows_and_owners(taken.variables)
         found.columns.update(statistics.gradient_measures(taken.sums[rows], owners, len(names)))
         found.series["gradient_norm"] = statistics.global_norm(taken.sums)
-        for layer in np.unique(owners):
-            counts = taken.histograms[rows][owners == layer].sum(axis=0)
-            if counts.any():
-                found.histograms[names[layer]] = statistics.histogram_buckets(counts)
+        counts = np.zeros((len(names), taken.histograms.shape[1]))
+        np.add.at(counts, owners, taken.histograms[rows])
+        for layer in np.flatnonzero(counts.any(axis=1)):
+            found.histograms[names[layer]] = statistics.histogram_buckets(counts[layer])
+
+    def _rows_and_owners(self, variables: list[Any]) -> tuple[np.ndarray, np.ndarray]:
+        """Returns which of the variables belong to recorded layers, and to which."""
+        if self._owned[0] is not variables:  # the same list as long as the step is not traced anew
+            owned = [(row, self._owner(v)) for row, v in enumerate(variables)]
+            kept = np.array([(r, o) for r, o in owned if o is not None], int).reshape(-1, 2)
+            self._owned = variables, (kept[:, 0], kept[:, 1])
+        return self._owned[1]
 
     def _owner(self, variable: Any) -> int | None:
         if not self._owners:

@@ -398,8 +398,8 @@ class Recording:
         return {
             "seconds": self._spent,
             "share": min(1.0, self._spent / elapsed),
-            "every": self._samples.shortest,
-            "probe_every": self._looks.shortest,
+            "every": 0 if self._samples.is_rare else self._samples.shortest,
+            "probe_every": 0 if self._looks.is_rare else self._looks.shortest,
         }
 
     def _say(self, texts: Iterable[str]) -> None:

@@ -35,6 +35,17 @@ LOWEST_EXPONENT = -40
 BINS = 2 * OCTAVES + 3
 ZERO_BIN, NAN_BIN, INF_BIN = 2 * OCTAVES, 2 * OCTAVES + 1, 2 * OCTAVES + 2
 
+#: The bins along the axis, from the largest negative to the largest positive, and their edges.
+_ASCENDING = np.r_[np.arange(OCTAVES)[::-1], ZERO_BIN, OCTAVES : 2 * OCTAVES]
+_POWERS = 2.0 ** np.arange(LOWEST_EXPONENT, LOWEST_EXPONENT + OCTAVES + 1)
+_EDGES = np.concatenate(
+    [
+        np.column_stack([-_POWERS[1:], -_POWERS[:-1]])[::-1],
+        np.zeros((1, 2)),
+        np.column_stack([_POWERS[:-1], _POWERS[1:]]),
+    ]
+)
+
 
 def gradient_measures(sums: np.ndarray, owners: np.ndarray, layers: int) -> dict[str, np.ndarray]:
     """Returns the measures of one training step, per layer.
@@ -218,17 +229,9 @@ def histogram_buckets(counts: np.ndarray) -> np.ndarray:
     array([[0., 0., 1.],
            [1., 2., 3.]])
     """
-    counts = np.asarray(counts, np.float64)
-    edges = 2.0 ** np.arange(LOWEST_EXPONENT, LOWEST_EXPONENT + OCTAVES + 1)
-    lower, upper = edges[:-1], edges[1:]
-    buckets = np.concatenate(
-        [
-            np.stack([-upper, -lower, counts[:OCTAVES]], axis=1)[::-1],
-            [[0.0, 0.0, counts[ZERO_BIN]]],
-            np.stack([lower, upper, counts[OCTAVES : 2 * OCTAVES]], axis=1),
-        ]
-    )
-    return buckets[buckets[:, 2] > 0]
+    ascending = np.asarray(counts, np.float64)[_ASCENDING]
+    filled = ascending > 0
+    return np.column_stack([_EDGES[filled], ascending[filled]])
 
 
 def _measured(value: np.ndarray, count: np.ndarray) -> np.ndarray:

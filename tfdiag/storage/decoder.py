@@ -45,7 +45,8 @@ class Recording:
         report_json: the newest report of the rules; None if there is none.
         finished: True if training ended after the newest measurement.
         cost: {"seconds": float, "share": float} of the monitoring, and {"every": int,
-            "probe_every": int}, its cadence at the end; None if it is not known.
+            "probe_every": int}, its cadence at the end, 0 for "at the beginning and the end";
+            None if it is not known.
         other_models: number of recordings of other models in the same folder; left aside.
     """
 
