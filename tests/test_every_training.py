@@ -26,6 +26,7 @@ keras = pytest.importorskip("keras")
 tf = pytest.importorskip("tensorflow")
 
 import tfdiag  # noqa: E402
+from tests.keras_models import needs_shorter_execution  # noqa: E402
 from tfdiag.storage.reader import open_recording  # noqa: E402
 
 NO_LOOP = "a training without `fit` cannot be monitored yet: HealthMonitor has no `loop`"
@@ -644,6 +645,8 @@ def each_way(test, names=tuple(WAYS)):
     def case(name):
         tests, reason = KNOWN.get(name, ((), ""))
         marks = [pytest.mark.xfail(reason=reason, strict=True)] if test in tests else []
+        if name.endswith("steps per execution"):
+            marks.append(needs_shorter_execution)
         return pytest.param(name, marks=marks, id=name)
 
     return pytest.mark.parametrize("name", [case(name) for name in names])
