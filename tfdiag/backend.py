@@ -21,8 +21,9 @@ try:
 except ImportError:  # then functions inside `call` are not seen, layers are
     op_callbacks = None
 try:
+    from tensorflow.python.autograph.core import ag_ctx
     from tensorflow.python.eager.polymorphic_function import autograph_util
-except ImportError:  # then the near equivalent, which needs the source
+except ImportError:  # then a step that needs AutoGraph is not measured
     autograph_util = None
 
 #: Hears of a layer's call: the layer and its output.
@@ -88,14 +89,16 @@ def python_function(function: Any) -> Callable:
     """Returns what runs while a `tf.function` is traced; any other function as it is."""
     if not is_traced(function):
         return function
-    if not getattr(function, "_autograph", True):
+    if autograph_util is None or not getattr(function, "_autograph", True):
         return function.python_function
     options = getattr(function, "_experimental_autograph_options", None)
-    if autograph_util is None:
-        return tf.autograph.to_graph(
-            function.python_function, experimental_optional_features=options
-        )
-    return autograph_util.py_func_from_autograph(function.python_function, options)
+    converted = autograph_util.py_func_from_autograph(function.python_function, options)
+
+    def python(*args: Any, **kwargs: Any) -> Any:
+        with ag_ctx.ControlStatusCtx(ag_ctx.Status.UNSPECIFIED):  # it is disabled around it
+            return converted(*args, **kwargs)
+
+    return python
 
 
 def traced_like(function: Any, other: Callable) -> Callable:

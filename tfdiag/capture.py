@@ -309,7 +309,7 @@ class _InstrumentedStep:
                 self._ours(lambda: self._add_up(taken))
             return result
 
-        return apply
+        return tf.autograph.experimental.do_not_convert(apply)
 
     def _take(self, optimizer: Any, grads: list[Any], variables: list[Any] | None) -> list[str]:
         """Takes gradients and weights before the update; returns under which keys."""
@@ -383,7 +383,7 @@ class _InstrumentedStep:
                 self._ours(lambda: self._take_loss(loss))
             return loss
 
-        return compute_loss
+        return tf.autograph.experimental.do_not_convert(compute_loss)
 
     def _take_loss(self, loss: Any) -> None:
         if loss is not None:

@@ -1,4 +1,4 @@
-"""Who trains a model: Keras in `fit`, or a loop of the user's own. Both answer the same questions."""
+"""Who trains a model, Keras in `fit` or a loop of the user's own; both answer the same."""
 
 from __future__ import annotations
 
