@@ -70,6 +70,13 @@ def stats(step: int, layers: tuple[str, ...] = LAYERS) -> np.ndarray:
     return matrix
 
 
+def halves(step: int) -> list[np.ndarray]:
+    """Returns `stats` as two measurements, of which each has what the other has not."""
+    first, second = stats(step), stats(step)
+    first[len(first) // 2 :] = second[: len(first) // 2] = np.nan
+    return [first, second]
+
+
 def histogram(step: int) -> np.ndarray:
     return np.array([[-0.5, 0.0, step], [0.0, 0.0, 7.0], [0.0, 0.25, 90.0]])
 

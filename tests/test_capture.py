@@ -18,6 +18,7 @@ from tfdiag.capture import (  # noqa: E402
 )
 from tfdiag.statistics import BINS  # noqa: E402
 from tfdiag.sums import HISTOGRAM_ENTRIES, stride  # noqa: E402
+from tfdiag.trainer import Fit  # noqa: E402
 
 
 class Probe(keras.callbacks.Callback):
@@ -29,7 +30,7 @@ class Probe(keras.callbacks.Callback):
         self.taken = self.expected = self.loss = None
 
     def on_train_begin(self, logs=None):
-        self.tap = TrainingTap(self.model)
+        self.tap = TrainingTap(Fit(self.model))
         self.tap.attach()
 
     def on_train_batch_begin(self, batch, logs=None):
@@ -192,7 +193,7 @@ def test_a_dispatcher_left_by_an_exception_is_healed():
     with pytest.raises(Boom):
         bomb = keras.callbacks.LambdaCallback(on_train_batch_end=explode)
         model.fit(x, y, batch_size=16, verbose=0, callbacks=[stale, bomb])
-    plain = compiled_state(model)
+    plain = compiled_state(Fit(model))
     assert model.train_function is not plain
     model.fit(x, y, batch_size=16, verbose=0)  # without us, through what is left of us
     stale.tap.detach()

@@ -26,21 +26,23 @@ PICTURE = {
     "tfdiag.sums": "statistics",
     "tfdiag.graph_sums": "statistics sums",
     "tfdiag.backend": "",
+    "tfdiag.trainer": "backend",
     "tfdiag.layers": "architecture backend",
     "tfdiag.probe": "",
-    "tfdiag.capture": "backend graph_sums sums",
-    "tfdiag.forward": "architecture backend layers probe statistics sums",
+    "tfdiag.capture": "backend graph_sums sums trainer",
+    "tfdiag.forward": "architecture backend layers probe statistics sums trainer",
     "tfdiag.explain": "architecture backend errors forward",
     "tfdiag.gradcam_plus_plus": "errors explain forward",
     "tfdiag.gallery": "architecture errors explain gradcam_plus_plus picture probe",
-    "tfdiag.instruments": "architecture backend capture errors forward gallery layers metrics "
-    "probe statistics",
+    "tfdiag.instruments": "architecture backend capture errors forward gallery layers metrics probe "
+    "statistics trainer",
     "tfdiag.request": "probe",
     "tfdiag.cadence": "",
     "tfdiag.judge": "report rules trace",
     "tfdiag.recording": "cadence capture forward instruments judge metrics probe request "
-    "storage.schema storage.writer trace",
-    "tfdiag.callbacks": "backend errors gallery metrics probe recording request rules",
+    "storage.schema storage.writer trace trainer",
+    "tfdiag.loop": "backend errors recording request trainer",
+    "tfdiag.callbacks": "backend errors gallery loop metrics probe recording request rules trainer",
     "tfdiag.demo": "callbacks errors report rules storage.reader tfdiag",
     "tfdiag.cli": "demo errors report rules storage.reader tfdiag",
     "tensorboard_plugin": "errors metrics report rules storage tensorboard_plugin",
@@ -53,6 +55,7 @@ WITH_KERAS = {
         *(
             "backend",
             "graph_sums",
+            "trainer",
             "layers",
             "capture",
             "forward",
@@ -61,7 +64,7 @@ WITH_KERAS = {
             "gallery",
             "instruments",
         ),
-        *("request", "recording", "callbacks", "demo"),
+        *("request", "recording", "loop", "callbacks", "demo"),
     )
 }
 

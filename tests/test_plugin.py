@@ -20,9 +20,11 @@ from tensorboard.plugins import base_plugin
 from tensorboard_plugin import experiment, plugin
 from tensorboard_plugin.loader import SAMPLES, HealthLoader
 from tests import recordings
-from tests.recordings import START, record, snapshot, stats
+from tests.recordings import START, halves, record, snapshot, stats
 from tfdiag.metrics import METRIC_NAMES
 from tfdiag.storage import event, schema
+from tfdiag.storage.writer import RunWriter
+from tfdiag.trace import TraceRows
 
 ROOT = Path(__file__).parent.parent
 HOSTILE = (
@@ -71,6 +73,7 @@ def logdir(tmp_path_factory) -> Path:
     record(folder / "young", finished=None)
     record(folder / "restarted", range(1, 11))
     record(folder / "restarted", range(6, 9), start=START + 100, finished=None)
+    write_twice(folder / "merged")
     record(folder / "changed", range(1, 4))
     record(folder / "changed", range(1, 3), layers=("a", "b"), start=START + 100)
     for name in HOSTILE:
@@ -90,6 +93,16 @@ def write(folder: Path, value: event.Value) -> None:
     records.write(event.header(START))
     records.write(event.pack(1, START, [value]))
     records.close()
+
+
+def write_twice(folder: Path) -> None:
+    """Records three steps, the last one in two parts, as `TraceRows` merges them."""
+    rows, run = TraceRows(), RunWriter(folder, recordings.open_records)
+    for step, part in ((1, stats(1)), (2, stats(2)), *((3, half) for half in halves(3))):
+        merged = rows.add(step, START + step, part, {})
+        fields = {"manifest": recordings.manifest(), "stats": merged}
+        run.step(step, **fields, series={"loss": 1.0}, wall_time=START + step)
+    run.close()
 
 
 @pytest.fixture(scope="session", params=["rust", "python"])
@@ -137,7 +150,7 @@ def loaded(get: Get) -> bool:
     answer = get("api/runs")
     runs = answer.json["runs"] if answer.status == 200 else []
     steps = {run["run"]: run["last_step"] for run in runs}
-    return len(runs) == 9 + len(HOSTILE) and steps["nested/long"] == LONG
+    return len(runs) == 10 + len(HOSTILE) and steps["nested/long"] == LONG
 
 
 def same_keys(ours: Any, theirs: Any, path: str = "") -> None:
@@ -228,6 +241,15 @@ def test_metric_comes_back_bit_for_bit(get, row):
     assert np.frombuffer(answer.body, "<f8", 5, 8).tolist() == [1, 2, 3, 4, 5]
     expected = np.stack([stats(step)[row] for step in range(1, 6)])
     assert answer.body[8 + 5 * 8 :] == expected.tobytes()
+
+
+@pytest.mark.parametrize("row", [0, len(METRIC_NAMES) - 1], ids=["first half", "last half"])
+def test_what_was_measured_later_at_a_step_is_merged(get, row):
+    assert get("api/run", run="merged").json["steps"] == [1, 2, 3]
+    answer = get("api/metric", run="merged", metric=METRIC_NAMES[row])
+    assert struct.unpack_from("<2I", answer.body) == (3, 3)
+    values = np.frombuffer(answer.body, "<f4", offset=8 + 3 * 8).reshape(3, 3)
+    np.testing.assert_array_equal(values, [stats(step)[row] for step in (1, 2, 3)])
 
 
 def test_as_many_steps_are_kept_as_the_flag_says(get):

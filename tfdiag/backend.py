@@ -20,6 +20,11 @@ try:
     from tensorflow.python.framework import op_callbacks
 except ImportError:  # then functions inside `call` are not seen, layers are
     op_callbacks = None
+try:
+    from tensorflow.python.autograph.core import ag_ctx
+    from tensorflow.python.eager.polymorphic_function import autograph_util
+except ImportError:  # then a step that needs AutoGraph is not measured
+    autograph_util = None
 
 #: Hears of a layer's call: the layer and its output.
 OnLayer = Callable[[keras.layers.Layer, Any], None]
@@ -77,9 +82,61 @@ def one_batch(step: Callable[[Any], Any]) -> Callable[[Iterator], Any]:
     return function
 
 
-def is_elsewhere(model: keras.Model) -> bool:
-    """Returns whether the step's numbers are better left where they are: with XLA, on a GPU."""
-    return bool(model.jit_compile or tf.config.list_logical_devices("GPU"))
+def is_traced(function: Any) -> bool:
+    """Returns whether a function is a `tf.function`."""
+    return isinstance(function, tf.types.experimental.PolymorphicFunction)
+
+
+def is_jitted(function: Any) -> bool:
+    """Returns whether a function is a `tf.function` that XLA compiles."""
+    return is_traced(function) and bool(getattr(function, "_jit_compile", False))
+
+
+def python_function(function: Any) -> Callable:
+    """Returns what runs while a `tf.function` is traced; any other function as it is."""
+    if not is_traced(function):
+        return function
+    if autograph_util is None or not getattr(function, "_autograph", True):
+        return function.python_function
+    options = getattr(function, "_experimental_autograph_options", None)
+    converted = autograph_util.py_func_from_autograph(function.python_function, options)
+
+    def python(*args: Any, **kwargs: Any) -> Any:
+        with ag_ctx.ControlStatusCtx(ag_ctx.Status.UNSPECIFIED):  # it is disabled around it
+            return converted(*args, **kwargs)
+
+    return python
+
+
+def traced_like(function: Any, other: Callable) -> Callable:
+    """Returns another Python function as a `tf.function` that is made as the user's is.
+
+    Args:
+        function: the user's `tf.function`.
+        other: takes the same arguments; it is not converted by AutoGraph.
+    """
+
+    @functools.wraps(function.python_function, updated=())
+    def body(*args: Any, **kwargs: Any) -> Any:
+        return other(*args, **kwargs)
+
+    return tf.function(
+        body,
+        input_signature=function.input_signature,
+        autograph=False,
+        jit_compile=getattr(function, "_jit_compile", None),
+        reduce_retracing=getattr(function, "_reduce_retracing", False),
+    )
+
+
+def graph() -> Any:
+    """Returns the graph that is being traced; None while operations are run at once."""
+    return None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
+
+
+def is_elsewhere(jit_compile: Any) -> bool:
+    """Returns whether a step's numbers are better left where they are: with XLA, on a GPU."""
+    return bool(jit_compile or tf.config.list_logical_devices("GPU"))
 
 
 def is_single(model: keras.Model) -> bool:

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import keras
 import numpy as np
 
 from tfdiag import backend, statistics
@@ -20,6 +19,7 @@ from tfdiag.gallery import Gallery
 from tfdiag.layers import describe, owned_weights, recorded_layers
 from tfdiag.metrics import METRICS, TRAINING
 from tfdiag.probe import ProbeSet, check_fits
+from tfdiag.trainer import Trainer
 
 _log = logging.getLogger("tfdiag")
 
@@ -56,7 +56,7 @@ class Instruments:
     """The taps on one model: its training step, its test step and its images.
 
     Args:
-        model: a compiled Keras model; an unbuilt one is built by its first pass.
+        trainer: what trains a Keras model; an unbuilt one is built by its first pass.
         probe: the probe set, or None.
         gradients: whether the training step is to be sampled.
         images: number of probe images with Grad-CAM; 0 for none.
@@ -70,7 +70,7 @@ class Instruments:
 
     def __init__(
         self,
-        model: keras.Model,
+        trainer: Trainer,
         probe: ProbeSet | None,
         *,
         gradients: bool,
@@ -79,11 +79,12 @@ class Instruments:
         method: str = "gradcam",
     ):
         self.not_measured: dict[str, str] = {}
-        self._model = model
+        self._trainer = trainer
+        self._model = trainer.model
         self._probe = probe
         self._images, self._layer, self._method = images, layer, method
         self._architecture: Architecture | None = None
-        self._training = TrainingTap(model) if gradients else None
+        self._training = TrainingTap(trainer) if gradients else None
         self.gallery: Gallery | None = None
         self._find_layers()
         for metric in METRICS:
@@ -93,36 +94,45 @@ class Instruments:
                 self.not_measured[metric.name] = _NO_PROBE
         if probe is None:
             self.not_measured["probe_loss"] = _NO_PROBE
-        elif not backend.has_loss(model):
-            self.not_measured["probe_loss"] = "the model was compiled without a loss"
-        accumulated = getattr(model.optimizer, "gradient_accumulation_steps", None)
+        elif trainer.no_loss:
+            self.not_measured["probe_loss"] = trainer.no_loss
+        accumulated = getattr(self._optimizer, "gradient_accumulation_steps", None)
         if accumulated:
             self.not_measured["update_ratio"] = (
                 f"gradients are accumulated over {accumulated} steps: most steps change no weight"
             )
-        self._compiled = compiled_state(model)
+        self._compiled = compiled_state(trainer)
 
-    def serve(self, model: keras.Model) -> bool:
+    def serve(self, trainer: Trainer) -> bool:
         """Returns whether these instruments serve for another `fit` of this model.
 
         They do until it is compiled anew, which may change its loss and its metrics.
         """
-        known = model is self._model and self._compiled is not None
-        return known and self._compiled is compiled_state(model)
+        known = trainer == self._trainer and self._compiled is not None
+        return known and self._compiled is compiled_state(trainer)
 
     @property
     def architecture(self) -> Architecture:
         """The model's layers; known once it has been built."""
         if self._architecture is None:
             self._find_new_layers()
-            self._architecture = describe(self._model, self._layers, self._forward.places)
+            self._architecture = describe(
+                self._model,
+                self._layers,
+                self._forward.places,
+                optimizer=self._optimizer,
+                loss=self._trainer.loss,
+            )
         return self._architecture
 
     @property
     def step(self) -> int:
         """The number of steps that the optimizer has made."""
-        optimizer = getattr(self._model, "optimizer", None)
-        return 0 if optimizer is None else int(optimizer.iterations)
+        return 0 if self._optimizer is None else int(self._optimizer.iterations)
+
+    @property
+    def _optimizer(self) -> Any:
+        return next(iter(self._trainer.optimizers), None)
 
     @property
     def clock(self) -> Clock:
@@ -132,7 +142,7 @@ class Instruments:
     @property
     def ahead(self) -> int:
         """The number of steps that the model makes in its next execution."""
-        return backend.steps_per_execution(self._model)
+        return self._trainer.steps_per_execution
 
     def attach(self) -> ProbeSums | None:
         """Attaches everything and looks at the probe set for the first time.
@@ -213,7 +223,7 @@ class Instruments:
 
     def _find_layers(self) -> None:
         self._layers = recorded_layers(self._model)
-        self._forward = ForwardTap(self._model, self._layers)
+        self._forward = ForwardTap(self._trainer, self._layers)
         self._architecture = None
         self._owners: dict[int, int] = {}
         self._owned: tuple[Any, Any] = (None, None)
@@ -233,7 +243,7 @@ class Instruments:
         except Exception as error:
             raise ValueError(
                 f"The model cannot be tested on the probe set: {error}\nPrepare `probe` exactly as "
-                "the data for `model.fit`: same shapes, dtypes, and labels of the same kind."
+                "the training data: same shapes, dtypes, and labels of the same kind."
             ) from error
 
     def _make_gallery(self) -> None:
@@ -284,5 +294,5 @@ class Instruments:
         return self._owners.get(id(variable))
 
     def _learning_rate(self) -> float:
-        rate = getattr(getattr(self._model, "optimizer", None), "learning_rate", None)
+        rate = getattr(self._optimizer, "learning_rate", None)
         return math.nan if rate is None else float(rate)

@@ -31,6 +31,7 @@ from tfdiag.request import Request, conflict
 from tfdiag.storage import schema
 from tfdiag.storage.writer import RunWriter, is_recorded
 from tfdiag.trace import TraceRows
+from tfdiag.trainer import Trainer
 
 _log = logging.getLogger("tfdiag")
 
@@ -78,7 +79,7 @@ class Recording:
         self._parts: dict[Any, Request] = {}
         self._gathering = False  # callbacks are joining, training has not begun
         self._driver: Any = None  # the callback that drives, while training
-        self._model: keras.Model | None = None
+        self._trainer: Trainer
         self._sampling = False  # the coming execution is a sampled one
         self._forced = False  # the coming step is measured, due or not
         self._alarmed = False  # the loss was not finite
@@ -91,14 +92,15 @@ class Recording:
         self._said: dict[tuple[str, str | None], int] = {}  # findings that were announced
         self._has_said = False  # that the cadence was stretched
 
-    def join(self, part: Any, request: Request, model: keras.Model) -> None:
-        """Adds a callback's request; call from `set_model`, before training begins.
+    def join(self, part: Any, request: Request, trainer: Trainer) -> None:
+        """Adds a callback's request; call before training begins, as from `set_model`.
 
         Raises:
             ValueError: if another callback of this folder has another probe set, or looks at
                 another layer.
         """
-        known = self._driver is not None and part in self._parts and model is self._model
+        driven = self._driver is not None and trainer == self._trainer
+        known = driven and part in self._parts
         if not self._gathering and not known:  # the callbacks of an earlier fit have left
             self._parts.clear()
         self._gathering = True
@@ -113,7 +115,7 @@ class Recording:
                 f"{self.log_dir!r} have different {clash}. Pass the same to each, or give one "
                 "of them a folder of its own."
             )
-        self._model = model
+        self._trainer = trainer
 
     def begin(self, part: Any, epochs: int | None = None, steps: int | None = None) -> None:
         """Begins to record; looks at the probe set once, so that a wrong one fails here.
@@ -152,7 +154,7 @@ class Recording:
         """Notes where in the training we are."""
         self._epoch = epoch
         if self._epochs and self._epoch_steps:  # not all of them where training is resumed
-            self._planned = self._step + (self._epochs - epoch) * self._epoch_steps
+            self._planned = self._step + max(0, self._epochs - epoch) * self._epoch_steps
 
     @_never_raises
     def batch_begin(self, batch: int) -> None:
@@ -232,11 +234,12 @@ class Recording:
             "method": pictured.method,
         }
         key = (self._probe, settings)
-        if key != self._settings or not self._instruments.serve(self._model):
+        if key != self._settings or not self._instruments.serve(self._trainer):
             self._settings = key
-            self._instruments = Instruments(self._model, self._probe, **settings)
-        if self._recorded is None or self._recorded() is not self._model:  # not yet, or another
-            self._recorded = weakref.ref(self._model)
+            self._instruments = Instruments(self._trainer, self._probe, **settings)
+        model = self._trainer.model
+        if self._recorded is None or self._recorded() is not model:  # not yet, or another
+            self._recorded = weakref.ref(model)
             self._rows = TraceRows()
             self._said = {}
         self._metrics = frozenset().union(*(r.metrics for r in requests))

@@ -18,7 +18,8 @@ event with up to:
     tfdiag/<name>              scalars        a few aggregates, float32
 
 A hash is of the content, so that a changed model in the same folder opens a new tag: TensorBoard
-keeps only the first content of a tag. nan in a matrix means "not measured".
+keeps only the first content of a tag. nan in a matrix means "not measured". What is measured later
+at the same step comes as a further matrix, with all measures of the step: the last one counts.
 """
 
 from __future__ import annotations
