@@ -25,20 +25,21 @@ PICTURE = {
     "tfdiag.sums": "statistics",
     "tfdiag.graph_sums": "statistics sums",
     "tfdiag.backend": "",
+    "tfdiag.distribution": "",
     "tfdiag.layers": "architecture backend",
     "tfdiag.probe": "",
-    "tfdiag.capture": "backend graph_sums sums",
-    "tfdiag.forward": "architecture backend layers probe statistics sums",
+    "tfdiag.capture": "backend distribution graph_sums sums",
+    "tfdiag.forward": "architecture backend distribution layers probe statistics sums",
     "tfdiag.explain": "architecture backend errors forward",
     "tfdiag.gradcam_plus_plus": "errors explain forward",
     "tfdiag.gallery": "architecture errors explain gradcam_plus_plus picture probe",
-    "tfdiag.instruments": "architecture backend capture errors forward gallery layers metrics "
-    "probe statistics",
+    "tfdiag.instruments": "architecture backend capture distribution errors forward gallery "
+    "layers metrics probe statistics",
     "tfdiag.request": "probe",
     "tfdiag.cadence": "",
     "tfdiag.judge": "report rules trace",
-    "tfdiag.recording": "cadence capture forward instruments judge metrics probe request "
-    "storage.schema storage.writer trace",
+    "tfdiag.recording": "cadence capture distribution forward instruments judge metrics probe "
+    "request storage.schema storage.writer trace",
     "tfdiag.callbacks": "errors gallery metrics probe recording request rules",
     "tfdiag.demo": "callbacks errors report rules storage.reader tfdiag",
     "tfdiag.cli": "demo errors report rules storage.reader tfdiag",
@@ -51,6 +52,7 @@ WITH_KERAS = {
     for name in (
         *(
             "backend",
+            "distribution",
             "graph_sums",
             "layers",
             "capture",

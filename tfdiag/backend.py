@@ -71,8 +71,12 @@ def one_batch(step: Callable[[Any], Any]) -> Callable[[Iterator], Any]:
 
 
 def is_elsewhere(model: keras.Model) -> bool:
-    """Returns whether the step's numbers are better left where they are: with XLA, on a GPU."""
-    return bool(model.jit_compile or tf.config.list_logical_devices("GPU"))
+    """Returns whether the step's numbers are better left where they are.
+
+    So they are with XLA, on a GPU, and where several replicas have a share of each.
+    """
+    on_gpu = tf.config.list_logical_devices("GPU")
+    return bool(model.jit_compile or on_gpu or not is_single(model))
 
 
 def is_single(model: keras.Model) -> bool:
@@ -116,6 +120,12 @@ def loss_scale(optimizer: Any) -> Any:
     if dynamic is not None:
         return tf.identity(dynamic.value)
     return getattr(optimizer, "loss_scale_factor", None)
+
+
+def is_complete(model: keras.Model) -> bool:
+    """Returns whether a pass over the model creates no variables any more."""
+    parts = [model, getattr(model, "_compile_metrics", None), getattr(model, "_compile_loss", None)]
+    return all(part is None or part.built for part in parts)
 
 
 def has_loss(model: keras.Model) -> bool:

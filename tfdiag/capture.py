@@ -20,7 +20,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfdiag import backend, graph_sums, sums
+from tfdiag import backend, distribution, graph_sums, sums
 
 _log = logging.getLogger("tfdiag")
 
@@ -205,6 +205,7 @@ class _SampledFunction:
             return None
 
     def _step_sums(self, taken: dict[str, Any]) -> StepSums | None:
+        taken = self._step.unpacked(taken)
         variables, loss = self._step.variables, taken.pop("loss", None)
         if not taken:
             self.failure = self.failure or "the training step called no optimizer that is seen"
@@ -226,6 +227,8 @@ class _SampledFunction:
             return None
 
     def _give_up(self, error: Exception) -> None:
+        if self.failure is not None:  # what follows from it explains nothing
+            return
         self.failure = f"the training step could not be instrumented: {error}"
         _log.warning(
             "tfdiag cannot measure gradients here and trains on without them: %s: %s",
@@ -253,6 +256,7 @@ class _InstrumentedStep:
         self.was_traced = False
         self.in_graph = backend.is_elsewhere(model)
         self._model = model
+        self._row = None if backend.is_single(model) else distribution.Row()
         self._train_step = model.train_step
         self._ours = ours
         self._sink = threading.local()  # a strategy runs one thread per replica
@@ -269,7 +273,21 @@ class _InstrumentedStep:
             self._sink.taken = None
         self.variables = self._sink.variables
         self.was_traced = True
-        return {"logs": logs, "tfdiag": taken}
+        return {"logs": logs, "tfdiag": self._packed(taken)}
+
+    def _packed(self, taken: dict[str, Any]) -> dict[str, Any]:
+        """Returns what was taken in the form in which it leaves the step."""
+        row = self._row
+        if row is None or not taken:
+            return taken
+        if "loss" in taken:  # each replica's is a share of it
+            taken["loss"] = self._ours(lambda: distribution.summed([taken["loss"]])[0])
+        packed = self._ours(lambda: row.pack(taken))
+        return {} if packed is None else {"row": packed}
+
+    def unpacked(self, taken: dict[str, Any]) -> dict[str, Any]:
+        """Returns what an executed step has taken."""
+        return self._row.unpack(taken["row"]) if self._row and taken else taken
 
     @contextlib.contextmanager
     def _patches(self) -> Iterator[None]:
@@ -340,6 +358,7 @@ class _InstrumentedStep:
         parts = [self._sink.taken[key] for key in keys]
         variables = [self._sink.variables[int(key)] for key in keys]
         gradients = [_unscaled(part, v) for part, v in zip(parts, variables, strict=True)]
+        gradients = distribution.summed(gradients)
         before = [part["before"] for part in parts]
         after = [tf.convert_to_tensor(v.value) for v in variables]
         totals = graph_sums.weight_sums(gradients, before, after)
@@ -380,7 +399,7 @@ def _dense(taken: Any, variable: Any) -> tf.Tensor:
     if not isinstance(taken, dict):
         return taken
     return tf.convert_to_tensor(
-        tf.IndexedSlices(taken["values"], taken["indices"], tf.constant(variable.shape))
+        tf.IndexedSlices(taken["values"], taken["indices"], tf.constant(list(variable.shape)))
     )
 
 
