@@ -33,7 +33,12 @@ def monitor(folder, **options):
     return tfdiag.HealthMonitor(folder, watch.held_out(), **options)
 
 
-def gradients_and_probe(folder, **options):
+def gradients_and_probe(folder):
+    for eagerly in (False, True):
+        check_gradients_and_probe(run_eagerly=eagerly)
+
+
+def check_gradients_and_probe(**options):
     model, steps = compiled(**options), watch.SampledSteps(watch.batches())
     fit(model, [steps])
     assert len(steps.rows) == 5
@@ -44,14 +49,10 @@ def gradients_and_probe(folder, **options):
     looks.check()
 
 
-def eager(folder):
-    gradients_and_probe(folder, run_eagerly=True)
-
-
 def everything(folder):
     """With normalisation, dropout and Grad-CAM; the second fit in scope, and stopped early."""
     runs = []
-    for callbacks in ([], [monitor(folder, gradcam=2)]):
+    for callbacks in ([], [monitor(folder, probe_every=4, gradcam=2)]):
         model = compiled(network=lambda: keras_models.sequential().layers)
         first = fit(model, callbacks, validation_data=watch.held_out())
         with STRATEGY.scope():
@@ -66,7 +67,7 @@ def everything(folder):
     assert trace.steps[measured].tolist() == list(range(1, 14))
     assert (trace.columns["update_ratio"][measured, dense] > 0).all()
     looked = np.isfinite(trace.columns["output_rms"][:, dense])
-    assert trace.steps[looked].tolist() == [0, 2, 4, 5, 6, 8, 10, 12, 13]
+    assert trace.steps[looked].tolist() == [0, 4, 5, 8, 12, 13]
     assert np.isfinite(trace.series["probe_accuracy"][looked]).all()
 
 
@@ -83,7 +84,7 @@ def half_precision(folder):
     assert 1e-4 < trace.columns["gradient_rms"][-1, dense] < 10
 
 
-CASES = (gradients_and_probe, eager, everything, half_precision)
+CASES = (gradients_and_probe, everything, half_precision)
 
 if __name__ == "__main__":
     case, folder = sys.argv[1:]
