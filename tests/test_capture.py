@@ -170,6 +170,17 @@ def test_attention_and_embeddings_are_measured():
     assert probe.taken.sums[0, 3] == probe.expected[0][3] > 0, "tokens that are not in the batch"
 
 
+def test_an_embedding_is_measured_where_xla_compiles_the_step():
+    keras.utils.set_random_seed(0)
+    layers = [keras.layers.Embedding(200, 8), keras.layers.Flatten(), keras.layers.Dense(2)]
+    model = keras.Sequential([keras.Input((6,), dtype="int32"), *layers])
+    model.compile(keras.optimizers.SGD(0.05), "mse", jit_compile=True)
+    random = np.random.default_rng(0)
+    x = random.integers(0, 200, (48, 6)).astype("int32")
+    probe = run(model, x=x, y=random.normal(size=(48, 2)).astype("float32"))
+    np.testing.assert_allclose(probe.taken.sums, probe.expected, rtol=2e-3, atol=1e-9)
+
+
 def test_the_train_function_is_put_back():
     model = keras_models.compiled()
     run(model)

@@ -27,20 +27,21 @@ PICTURE = {
     "tfdiag.graph_sums": "statistics sums",
     "tfdiag.backend": "",
     "tfdiag.trainer": "backend",
+    "tfdiag.distribution": "backend",
     "tfdiag.layers": "architecture backend",
     "tfdiag.probe": "",
-    "tfdiag.capture": "backend graph_sums sums trainer",
-    "tfdiag.forward": "architecture backend layers probe statistics sums trainer",
+    "tfdiag.capture": "backend distribution graph_sums sums trainer",
+    "tfdiag.forward": "architecture backend distribution layers probe statistics sums trainer",
     "tfdiag.explain": "architecture backend errors forward",
     "tfdiag.gradcam_plus_plus": "errors explain forward",
     "tfdiag.gallery": "architecture errors explain gradcam_plus_plus picture probe",
-    "tfdiag.instruments": "architecture backend capture errors forward gallery layers metrics probe "
-    "statistics trainer",
+    "tfdiag.instruments": "architecture backend capture distribution errors forward gallery "
+    "layers metrics probe statistics trainer",
     "tfdiag.request": "probe",
     "tfdiag.cadence": "",
     "tfdiag.judge": "report rules trace",
-    "tfdiag.recording": "cadence capture forward instruments judge metrics probe request "
-    "storage.schema storage.writer trace trainer",
+    "tfdiag.recording": "cadence capture distribution forward instruments judge metrics probe "
+    "request storage.schema storage.writer trace trainer",
     "tfdiag.loop": "backend errors recording request trainer",
     "tfdiag.callbacks": "backend errors gallery loop metrics probe recording request rules trainer",
     "tfdiag.demo": "callbacks errors report rules storage.reader tfdiag",
@@ -54,6 +55,7 @@ WITH_KERAS = {
     for name in (
         *(
             "backend",
+            "distribution",
             "graph_sums",
             "trainer",
             "layers",

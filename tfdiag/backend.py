@@ -17,6 +17,10 @@ import tensorflow as tf
 from keras.src.backend.common import global_state
 
 try:
+    from tensorflow.python.eager import context as eager_context
+except ImportError:  # then workers cannot agree, and each believes the others
+    eager_context = None
+try:
     from tensorflow.python.framework import op_callbacks
 except ImportError:  # then functions inside `call` are not seen, layers are
     op_callbacks = None
@@ -139,6 +143,17 @@ def is_elsewhere(jit_compile: Any) -> bool:
     return bool(jit_compile or tf.config.list_logical_devices("GPU"))
 
 
+def worker_number(strategy: tf.distribute.Strategy) -> int:
+    """Returns which of the processes that train together this one is; 0 if it is alone."""
+    return int(getattr(strategy.extended, "_id_in_cluster", 0))
+
+
+def shared_store() -> Any:
+    """Returns the store of keys and values that all processes of a training share, or None."""
+    store = None if eager_context is None else eager_context.context()
+    return store if hasattr(store, "set_config_key_value") else None
+
+
 def is_single(model: keras.Model) -> bool:
     """Returns whether the model trains as one replica, outside of every distribution strategy."""
     return type(model.distribute_strategy).__name__ == "_DefaultDistributionStrategy"
@@ -188,6 +203,12 @@ def read(variable: Any) -> tf.Tensor:
     if type(value).__name__ == "ResourceVariable":  # the short way, for what is done so often
         return tf.raw_ops.ReadVariableOp(resource=value.handle, dtype=value.dtype)
     return tf.convert_to_tensor(value)
+
+
+def is_complete(model: keras.Model) -> bool:
+    """Returns whether a pass over the model creates no variables any more."""
+    parts = [model, getattr(model, "_compile_metrics", None), getattr(model, "_compile_loss", None)]
+    return all(part is None or part.built for part in parts)
 
 
 def has_loss(model: keras.Model) -> bool:

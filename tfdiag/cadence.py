@@ -43,6 +43,10 @@ class Cadence:
         """Returns whether anything is due ever."""
         return bool(self.fixed or self.base)
 
+    def settled(self) -> Cadence:
+        """Returns the same cadence with all of its steps fixed."""
+        return Cadence(self.fixed | ({self.base} if self.base else set()))
+
     @property
     def shortest(self) -> int:
         """The shortest interval, as it is now; 0 if nothing is due ever."""

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfdiag import backend, graph_sums, sums
+from tfdiag import backend, distribution, graph_sums, sums
 from tfdiag.trainer import Trainer
 
 _log = logging.getLogger("tfdiag")
@@ -206,6 +206,7 @@ class _SampledFunction:
             return _UNTRACED
 
     def _step_sums(self, taken: dict[str, Any]) -> StepSums | None:
+        taken = self._step.unpacked(taken)
         loss = taken.pop("loss", None)
         if not taken:
             self.failure = self.failure or "the training step called no optimizer that is seen"
@@ -230,6 +231,8 @@ class _SampledFunction:
             return None
 
     def _give_up(self, error: Exception) -> None:
+        if self.failure is not None:  # what follows from it explains nothing
+            return
         self.failure = f"the training step could not be instrumented: {error}"
         _log.warning(
             "tfdiag cannot measure gradients here and trains on without them: %s: %s",
@@ -259,6 +262,7 @@ class _InstrumentedStep:
         self.in_graph = trainer.is_elsewhere
         self._trainer = trainer
         self._train_step = trainer.step  # as it is now: it is replaced while it is traced
+        self._row = None if backend.is_single(trainer.model) else distribution.Row()
         self._ours = ours
         self._sink = threading.local()  # a strategy runs one thread per replica
         self._patched = contextlib.ExitStack()
@@ -274,7 +278,21 @@ class _InstrumentedStep:
         finally:
             self._sink.taken = None
         self.was_traced = True
-        return {"returned": returned, "tfdiag": taken}
+        return {"returned": returned, "tfdiag": self._packed(taken)}
+
+    def _packed(self, taken: dict[str, Any]) -> dict[str, Any]:
+        """Returns what was taken in the form in which it leaves the step."""
+        row = self._row
+        if row is None or not taken:
+            return taken
+        if "loss" in taken:  # each replica's is a share of it
+            taken["loss"] = self._ours(lambda: distribution.summed([taken["loss"]])[0])
+        packed = self._ours(lambda: row.pack(taken))
+        return {} if packed is None else {"row": packed}
+
+    def unpacked(self, taken: dict[str, Any]) -> dict[str, Any]:
+        """Returns what an executed step has taken."""
+        return self._row.unpack(taken["row"]) if self._row and taken else taken
 
     @contextlib.contextmanager
     def _patches(self) -> Iterator[None]:
@@ -367,6 +385,7 @@ class _InstrumentedStep:
         parts = [self._sink.taken[key] for key in keys]
         variables = [self.variables[int(key)] for key in keys]
         gradients = [_unscaled(part, v) for part, v in zip(parts, variables, strict=True)]
+        gradients = distribution.summed(gradients)
         before = [part["before"] for part in parts]
         after = [tf.convert_to_tensor(v.value) for v in variables]
         totals = graph_sums.weight_sums(gradients, before, after)
@@ -409,7 +428,7 @@ def _dense(taken: Any, variable: Any) -> tf.Tensor:
     if not isinstance(taken, dict):
         return taken
     return tf.convert_to_tensor(
-        tf.IndexedSlices(taken["values"], taken["indices"], tf.constant(variable.shape))
+        tf.IndexedSlices(taken["values"], taken["indices"], tf.constant(list(variable.shape)))
     )
 
 

@@ -18,7 +18,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfdiag import backend, sums
+from tfdiag import backend, distribution, sums
 from tfdiag.architecture import DYING, SATURATING
 from tfdiag.layers import PASSIVE, Place, activation_name, containers, output_shape
 from tfdiag.probe import BATCH, ProbeSet
@@ -243,15 +243,20 @@ def first_float(output: Any) -> tf.Tensor | None:
 
 @contextlib.contextmanager
 def unchanged(model: keras.Model) -> Iterator[None]:
-    """Puts back whatever a forward pass moves: metrics, seeds, moving statistics."""
-    saved = [(v, np.array(tf.convert_to_tensor(v))) for v in backend.movable(model)]
-    try:
-        yield
-    finally:
-        model.reset_metrics()  # those that the pass itself created
-        for variable, value in saved:
-            if not np.array_equal(np.asarray(tf.convert_to_tensor(variable)), value):
-                variable.assign(value)
+    """Puts back whatever a forward pass moves: metrics, seeds, moving statistics.
+
+    Of several replicas the pass is one's alone, and no other one takes notice.
+    """
+    with distribution.one_replica(model):
+        variables = [p for v in backend.movable(model) for p in distribution.local_parts(v)]
+        saved = [(variable, np.array(tf.convert_to_tensor(variable))) for variable in variables]
+        try:
+            yield
+        finally:
+            model.reset_metrics()  # those that the pass itself created
+            for variable, value in saved:
+                if not np.array_equal(np.asarray(tf.convert_to_tensor(variable)), value):
+                    variable.assign(value)
 
 
 def _tensors(batch: Any) -> Any:

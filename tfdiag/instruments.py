@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tfdiag import backend, statistics
+from tfdiag import backend, distribution, statistics
 from tfdiag.architecture import Architecture
 from tfdiag.capture import Clock, StepSums, TrainingTap, compiled_state
 from tfdiag.errors import TfdiagError
@@ -65,7 +65,8 @@ class Instruments:
 
     Attributes:
         not_measured: measure's name to the reason why there is none of it.
-        gallery: the probe images with Grad-CAM, once attached; None if there are none.
+        gallery: the probe images with Grad-CAM, once looked at; None if there are none.
+        has_looked: whether there was a first look at the probe set, if there is one.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class Instruments:
         self._architecture: Architecture | None = None
         self._training = TrainingTap(trainer) if gradients else None
         self.gallery: Gallery | None = None
+        self.has_looked = probe is None
         self._find_layers()
         for metric in METRICS:
             if metric.source == TRAINING and not gradients:
@@ -128,7 +130,9 @@ class Instruments:
     @property
     def step(self) -> int:
         """The number of steps that the optimizer has made."""
-        return 0 if self._optimizer is None else int(self._optimizer.iterations)
+        return (
+            0 if self._optimizer is None else int(distribution.number(self._optimizer.iterations))
+        )
 
     @property
     def _optimizer(self) -> Any:
@@ -147,15 +151,35 @@ class Instruments:
     def attach(self) -> ProbeSums | None:
         """Attaches everything and looks at the probe set for the first time.
 
+        Where several replicas train a model that is not built yet, that is left to `look`: what
+        one of them creates alone is not trained in step with the others.
+
         Raises:
             ValueError: if the probe set does not fit the model, or it has no such layer as
                 Grad-CAM is to look at.
         """
-        sums = self._first_look(self._probe) if self._probe is not None else None
-        self._make_gallery()
+        if self._probe is not None:
+            declared, named = (
+                backend.declared_inputs(self._model),
+                backend.named_inputs(self._model),
+            )
+            check_fits(self._probe, declared, named)
+        ready = distribution.replicas(self._model) == 1 or backend.is_complete(self._model)
+        sums = self._first_look() if ready else None
         if self._training is not None:
             self._training.attach()
         return sums
+
+    @property
+    def samples(self) -> bool:
+        """Whether training steps are to be sampled."""
+        return self._training is not None
+
+    def forgo_sampling(self, reason: str) -> None:
+        """Leaves the training step as it is from now on, for a stated reason."""
+        self.detach()
+        self._training = None
+        self._leave_unmeasured(reason)
 
     def detach(self) -> None:
         """Leaves the model as it was."""
@@ -175,13 +199,14 @@ class Instruments:
             return None
         taken = self._training.take()
         if self._training.failure:
-            names = [metric.name for metric in METRICS if metric.source == TRAINING]
-            self.not_measured.update(dict.fromkeys(names, self._training.failure))
+            self._leave_unmeasured(self._training.failure)
         return taken
 
     def look(self) -> ProbeSums | None:
         """Returns what a pass over the probe set added up; None if there is no probe set."""
-        return None if self._probe is None else self._forward.run(self._probe)
+        if self._probe is None:
+            return None
+        return self._forward.run(self._probe) if self.has_looked else self._first_look()
 
     def snapshot(self) -> dict[str, Any] | None:
         """Returns what `Gallery.snapshot` does; None if there is none or it fails."""
@@ -221,6 +246,10 @@ class Instruments:
             found.series.update({f"probe_{name}": value for name, value in sums.logs.items()})
         return found
 
+    def _leave_unmeasured(self, reason: str) -> None:
+        names = [metric.name for metric in METRICS if metric.source == TRAINING]
+        self.not_measured.update(dict.fromkeys(names, reason))
+
     def _find_layers(self) -> None:
         self._layers = recorded_layers(self._model)
         self._forward = ForwardTap(self._trainer, self._layers)
@@ -235,8 +264,13 @@ class Instruments:
         self._find_layers()
         return True
 
-    def _first_look(self, probe: ProbeSet) -> ProbeSums:
-        check_fits(probe, backend.declared_inputs(self._model), backend.named_inputs(self._model))
+    def _first_look(self) -> ProbeSums | None:
+        sums = None if self._probe is None else self._first_pass(self._probe)
+        self.has_looked = True
+        self._make_gallery()
+        return sums
+
+    def _first_pass(self, probe: ProbeSet) -> ProbeSums:
         try:
             sums = self._forward.run(probe)
             return self._forward.run(probe) if self._find_new_layers() else sums
@@ -295,4 +329,4 @@ class Instruments:
 
     def _learning_rate(self) -> float:
         rate = getattr(self._optimizer, "learning_rate", None)
-        return math.nan if rate is None else float(rate)
+        return math.nan if rate is None else distribution.number(rate)

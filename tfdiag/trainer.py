@@ -122,7 +122,8 @@ class Fit:
 
     @property
     def is_elsewhere(self) -> bool:
-        return backend.is_elsewhere(self.model.jit_compile)
+        # Where several replicas have a share of each number, they are summed inside the step.
+        return backend.is_elsewhere(self.model.jit_compile) or not backend.is_single(self.model)
 
     @property
     def steps_per_execution(self) -> int:
