@@ -20,7 +20,7 @@ PICTURE = {
     "tfdiag.picture": "",
     "tfdiag.trace": "architecture",
     "tfdiag.rules": "architecture errors metrics trace",
-    "tfdiag.storage": "architecture errors trace",
+    "tfdiag.storage": "architecture errors statistics trace",
     "tfdiag.report": "rules trace",
     "tfdiag.sums": "statistics",
     "tfdiag.graph_sums": "statistics sums",
