@@ -10,8 +10,8 @@ from tfdiag.errors import TfdiagError
 from tfdiag.metrics import METRIC_NAMES
 from tfdiag.storage import event, schema
 from tfdiag.storage.event import Value
-from tfdiag.storage.reader import find_runs, load, open_recording, read_tags
 from tfdiag.storage.histograms import decode as decode_histograms
+from tfdiag.storage.reader import find_runs, load, open_recording, read_tags
 from tfdiag.storage.snapshots import decode_cams
 from tfdiag.storage.writer import RunWriter
 

@@ -6,10 +6,11 @@ event with up to:
     tag                        plugin         value
     tfdiag/stats/<hash8>       tfdiag         float32[metrics, layers]; content: the manifest
     tfdiag/series/<hash8>      tfdiag         float32[names]; content: {"schema", "series": names}
-    tfdiag/histograms/<hash8>  tfdiag         uint8[bytes], zlib of uint8[4, layers, 131]: the bytes,
-                                              lowest first, of the gradients' entries per bin;
-                                              content: {"schema", "layers": names, "bins":
-                                              {"lowest_exponent", "octaves"}}
+    tfdiag/histograms/<hash8>  tfdiag         uint8[bytes], zlib of uint8[4, layers, 131]: the four
+                                              bytes, lowest first, of the number of entries of
+                                              a layer's gradient per bin; content: {"schema",
+                                              "layers": names,
+                                              "bins": {"lowest_exponent", "octaves"}}
     tfdiag/images              tfdiag         uint8[N, H, W, C], the probe images, once
     tfdiag/cams/<hash8>        tfdiag         float16[N, 2, h, w], raw Grad-CAM maps of the true
                                               and of the predicted class; content: the samples
@@ -26,8 +27,9 @@ A hash is of the content, so that a changed model in the same folder opens a new
 keeps only the first content of a tag. nan in a matrix means "not measured".
 
 The 131 bins of a histogram are one per power of two, `octaves` of them from 2**`lowest_exponent`,
-first of the negative and then of the positive entries, smallest magnitude first and outliers in the
-outermost ones; then exact zeros, NaN and Inf. A layer without a gradient has none in any.
+first of the negative and then of the positive entries, smallest magnitude first, with outliers in
+the first and the last of each sign; then exact zeros, NaN and Inf. A layer without a gradient has
+no entry in any bin.
 """
 
 from __future__ import annotations
