@@ -24,7 +24,7 @@ tf = pytest.importorskip("tensorflow")
 import tfdiag  # noqa: E402
 from tests import keras_models as models  # noqa: E402
 from tests import references  # noqa: E402
-from tfdiag.storage import reader, schema  # noqa: E402
+from tfdiag.storage import histograms, reader, schema  # noqa: E402
 
 pytestmark = [
     pytest.mark.tensorflow,
@@ -321,7 +321,8 @@ def run(name: str) -> Run:
         )
         watched = trained(monitor)
         trace = reader.load(folder)
-        tags = reader.read_tags(folder, schema.GRADIENT_HISTOGRAMS, ("histograms",))
+        tags = reader.read_tags(folder, schema.HISTOGRAMS)
+        layers = {name: histograms.decode(tags, name, trace) for name in trace.layers}
     twin = case.compiled()
     twin(references.rows(x, 0, 1))  # builds it
     states = [references.state(twin), *snapshots.states]
@@ -333,8 +334,7 @@ def run(name: str) -> Run:
     return Run(
         trace=trace,
         histograms={
-            tag.removeprefix(schema.GRADIENT_HISTOGRAMS): [(r.step, r.array) for r in kept.records]
-            for tag, kept in tags.items()
+            name: list(zip(*found, strict=True)) for name, found in layers.items() if found
         },
         bare=bare,
         watched=watched,

@@ -1,5 +1,6 @@
 """The Health tab's backend, asked over HTTP in a real TensorBoard, on both of its data servers."""
 
+import dataclasses
 import json
 import re
 import struct
@@ -8,6 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,7 +24,7 @@ from tensorboard_plugin.loader import SAMPLES, HealthLoader
 from tests import recordings
 from tests.recordings import START, halves, record, snapshot, stats
 from tfdiag.metrics import METRIC_NAMES
-from tfdiag.storage import event, schema
+from tfdiag.storage import event, histograms, schema
 from tfdiag.storage.writer import RunWriter
 from tfdiag.trace import TraceRows
 
@@ -84,14 +86,20 @@ def logdir(tmp_path_factory) -> Path:
     write(folder / "newer", event.Value(schema.STATS + "0", schema.PLUGIN, stats(1), newer))
     wrong = np.zeros((2, 2), np.float32)
     write(folder / "damaged", event.Value(schema.STATS + "0", schema.PLUGIN, wrong, content))
+    good = event.Value(schema.STATS + "0", schema.PLUGIN, stats(1), content)
+    counts = recordings.histogram_counts(1).astype(np.uint32)
+    write(folder / "native", good, *histograms.native(recordings.LAYERS, counts))
+    bomb = np.frombuffer(zlib.compress(bytes(2**26), 9), np.uint8)
+    packed = histograms.packed(recordings.LAYERS, counts)
+    write(folder / "bomb", good, dataclasses.replace(packed, array=bomb))
     return folder
 
 
-def write(folder: Path, value: event.Value) -> None:
+def write(folder: Path, *values: event.Value) -> None:
     folder.mkdir()
     records = recordings.open_records(f"{folder}/events.out.tfevents.1.x.tfdiag")
     records.write(event.header(START))
-    records.write(event.pack(1, START, [value]))
+    records.write(event.pack(1, START, values))
     records.close()
 
 
@@ -150,7 +158,7 @@ def loaded(get: Get) -> bool:
     answer = get("api/runs")
     runs = answer.json["runs"] if answer.status == 200 else []
     steps = {run["run"]: run["last_step"] for run in runs}
-    return len(runs) == 10 + len(HOSTILE) and steps["nested/long"] == LONG
+    return len(runs) == 12 + len(HOSTILE) and steps["nested/long"] == LONG
 
 
 def same_keys(ours: Any, theirs: Any, path: str = "") -> None:
@@ -214,7 +222,7 @@ def test_run_has_what_was_recorded(get):
     assert [layer["name"] for layer in run["model"]["layers"]] == list(recordings.LAYERS)
     assert run["model"]["layers"][0]["shape"] == [None, 8]
     assert run["model"]["settings"] == {"learning_rate": 0.001, "batch_size": 32}
-    assert run["cost"] == {"seconds": 1.5, "share": 0.02}
+    assert run["cost"] == {"seconds": 1.5, "share": 0.02, "every": 40, "probe_every": 0}
     (finding,) = run["findings"]
     assert finding["layer"] == "dense"
     assert finding["title"] != finding["rule"] == "dead-relu"
@@ -264,6 +272,7 @@ def test_as_many_steps_are_kept_as_the_flag_says(get):
     assert values.tobytes() == expected.tobytes()
     run = get("api/run", run="nested/long").json
     assert run["steps"] == steps.tolist()
+    assert get("api/histograms", run="nested/long", layer="conv").json["steps"] == steps.tolist()
     assert run["series"]["gradient_norm"] == steps.tolist()
 
 
@@ -290,6 +299,12 @@ def test_histograms_come_back_exactly(get):
     assert answer["buckets"] == [recordings.histogram(step).tolist() for step in range(1, 6)]
     for contract in contracts("api/histograms"):
         same_keys(answer, contract)
+
+
+def test_recording_with_tensorboards_own_histograms_only(get):
+    answer = get("api/histograms", run="native", layer="conv").json
+    assert answer["steps"] == [1]
+    assert answer["buckets"] == [recordings.histogram(1).tolist()]
 
 
 def test_cams_come_back_exactly(get):
@@ -336,6 +351,7 @@ def test_hostile_names_are_only_names(get, name):
         (404, "api/cams/maps", {"run": "live"}, "No Grad-CAM: no snapshot"),
         (422, "api/run", {"run": "newer"}, "schema version 2"),
         (422, "api/run", {"run": "damaged"}, "damaged"),
+        (422, "api/histograms", {"run": "bomb", "layer": "conv"}, "damaged"),
         (404, "static/../plugin.py", {}, ""),
         (404, "static/%2e%2e/plugin.py", {}, ""),
         (404, "api/nothing", {}, ""),

@@ -34,12 +34,13 @@ class Measurement:
     Attributes:
         columns: measure's name to `float32[L]`.
         series: name to a number for the whole model.
-        histograms: layer's name to `float64[K, 3]`, its gradient's buckets.
+        histograms: `float64[L, BINS]`, entries of each layer's gradient per bin, all zero where a
+            layer has no gradient; None if no gradient was taken.
     """
 
     columns: dict[str, np.ndarray] = field(default_factory=dict)
     series: dict[str, float] = field(default_factory=dict)
-    histograms: dict[str, np.ndarray] = field(default_factory=dict)
+    histograms: np.ndarray | None = None
 
     def aggregates(self) -> dict[str, float]:
         """Returns the few numbers that TensorBoard's own tabs show too."""
@@ -230,7 +231,10 @@ class Instruments:
             sums: from `look`.
             logs: Keras' logs of the step; their loss counts where `taken` has none.
         """
-        found = Measurement(series={"learning_rate": self._learning_rate()})
+        found = Measurement(
+            series={"learning_rate": self._learning_rate()},
+            histograms=None if taken is None else self._histograms(taken),
+        )
         loss = logs.get("loss")
         if taken is not None:
             self._add_gradients(found, taken)
@@ -300,14 +304,16 @@ class Instruments:
             self.not_measured["gradcam"] = str(error)
 
     def _add_gradients(self, found: Measurement, taken: StepSums) -> None:
-        names = self.architecture.names
+        layers = len(self.architecture.layers)
         rows, owners = self._rows_and_owners(taken.variables)
-        found.columns.update(statistics.gradient_measures(taken.sums[rows], owners, len(names)))
+        found.columns.update(statistics.gradient_measures(taken.sums[rows], owners, layers))
         found.series["gradient_norm"] = statistics.global_norm(taken.sums)
-        counts = np.zeros((len(names), taken.histograms.shape[1]))
+
+    def _histograms(self, taken: StepSums) -> np.ndarray:
+        rows, owners = self._rows_and_owners(taken.variables)
+        counts = np.zeros((len(self.architecture.layers), taken.histograms.shape[1]))
         np.add.at(counts, owners, taken.histograms[rows])
-        for layer in np.flatnonzero(counts.any(axis=1)):
-            found.histograms[names[layer]] = statistics.histogram_buckets(counts[layer])
+        return counts
 
     def _rows_and_owners(self, variables: list[Any]) -> tuple[np.ndarray, np.ndarray]:
         """Returns which of the variables belong to recorded layers, and to which."""

@@ -372,7 +372,7 @@ class Recording:
             manifest=self._current_manifest(),
             stats=self._rows.add(self._step, now, stats, found.series),
             series=found.series,
-            histograms=found.histograms if histograms else {},
+            histograms=found.histograms if histograms else None,
             scalars=found.aggregates(),
             wall_time=now,
         )
