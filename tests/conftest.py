@@ -23,3 +23,7 @@ def _required(report):
     if report.skipped and os.environ.get("TFDIAG_REQUIRE_ALL"):
         report.outcome = "failed"
     return report
+
+
+#: Run by `test_distribution.py`, each in a process of its own.
+collect_ignore = ["distribution/mirrored.py", "distribution/workers.py", "distribution/watch.py"]
