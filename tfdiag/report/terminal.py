@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tfdiag.report.verdicts import named, verdict
+from tfdiag.report.titles import named
+from tfdiag.report.verdicts import verdict
 from tfdiag.rules import ALL_RULES, Report, Rule
 from tfdiag.rules.causes import sources
 from tfdiag.rules.wording import count

@@ -13,7 +13,7 @@ from tfdiag.rules.facts import facts
 from tfdiag.rules.gradients import exploding_gradient, vanishing_gradient
 from tfdiag.rules.loss import loss_not_decreasing
 from tfdiag.rules.numerics import nonfinite_loss, nonfinite_tensor
-from tfdiag.rules.outcome import Outcome, Report
+from tfdiag.rules.outcome import Outcome, Report, Suppressed
 from tfdiag.rules.rule import Limit, Rule, rule
 from tfdiag.rules.updates import update_ratio
 from tfdiag.trace import Trace
@@ -24,6 +24,7 @@ __all__ = [
     "Outcome",
     "Report",
     "Rule",
+    "Suppressed",
     "check",
     "resolve_thresholds",
     "rule",
@@ -67,7 +68,10 @@ def check(
         outcomes=tuple(engine.outcome(rule, trace, resolved[rule.id]) for rule in rules),
         facts={**facts(trace), **_limits(rules, resolved)},
     )
-    return replace(report, clues=clues(trace, report.findings, resolved[update_ratio.id]["high"]))
+    hints = clues(trace, report.findings, resolved[update_ratio.id]["high"])
+    told = {finding.layer for finding in (*report.findings, *hints)}
+    order = "\n".join(name for name in trace.layers if name in told)
+    return replace(report, clues=hints, facts={**report.facts, "layer_order": order})
 
 
 def _limits(rules: Iterable[Rule], resolved: thresholds.Thresholds) -> dict[str, float]:

@@ -1,9 +1,14 @@
-"""Which finding probably brought about which others."""
+"""Which finding probably brought about which others: a graph of rules.
+
+`LINKS` has a line for each rule that can be a cause. `CHAINS` are links that need more than a line:
+they hold for some findings of a rule only, and have a sentence of their own.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 
 from tfdiag.rules.activations import dead_relu, saturated_activation
 from tfdiag.rules.clues import SUDDEN
@@ -135,6 +140,127 @@ CHAINS: tuple[Chain, ...] = (
 )
 
 
+#: Where an effect is, seen from its cause: towards the inputs, or towards the outputs.
+BELOW, ABOVE = "below", "above"
+
+
+@dataclass(frozen=True)
+class Link:
+    """What the findings of a rule can bring about.
+
+    Attributes:
+        cause: id of a rule; one that no rule has is never met.
+        effects: ids of the rules whose findings it explains, with blanks between them.
+        depth: `BELOW` or `ABOVE`, if the effect cannot be anywhere.
+        when: tells a finding of it that can be the cause.
+    """
+
+    cause: str
+    effects: str
+    depth: str = ""
+    when: Callable[[Finding], bool] = lambda finding: True
+
+    def explains(self, cause: Finding, effect: Finding, slack: float) -> bool:
+        """Returns True if `effect` can be a consequence of `cause`: see `Chain.explains`.
+
+        What is mild may be a cause if it was there before training; later it must do harm.
+        """
+        return (
+            self.joins(cause.rule, effect.rule)
+            and (_harmful(cause) or cause.step <= 1)
+            and self.when(cause)
+            and (cause.step <= effect.step + slack or effect.rule in _UNDATED)
+        )
+
+    def joins(self, cause: str, effect: str) -> bool:
+        """Returns True if it is about these two rules."""
+        return cause == self.cause and effect in self.effects.split()
+
+
+#: Rules whose first step is too uncertain to be held against a cause.
+_UNDATED = (loss_not_decreasing.id, "loss-oscillation", "slow-convergence")
+_NAN = "nonfinite-tensor nonfinite-loss"
+_FORWARD = "dead-relu saturated-activation activation-scale constant-output"
+_BACKWARD = "vanishing-gradient loss-not-decreasing"
+_RESTLESS = "exploding-gradient update-ratio loss-oscillation"
+
+#: Data and model first. A pair of rules that `CHAINS` has too is judged there, but its depth here.
+LINKS: tuple[Link, ...] = (
+    Link("input-nonfinite", f"{_NAN} {_BACKWARD}"),
+    Link("input-range", f"initial-loss {_FORWARD} {_RESTLESS} {_NAN} {_BACKWARD}"),
+    Link("input-flat", f"constant-output prediction-collapse {_BACKWARD}"),
+    Link("label-mismatch", f"initial-loss prediction-collapse {_NAN} loss-not-decreasing"),
+    Link("loss-activation-mismatch", f"initial-loss {_NAN} {_BACKWARD}"),
+    Link("class-imbalance", "prediction-collapse loss-not-decreasing"),
+    Link("missing-nonlinearity", "loss-not-decreasing slow-convergence"),
+    Link("frozen-report", "loss-not-decreasing slow-convergence"),
+    Link("poor-init", f"initial-loss {_FORWARD} {_RESTLESS} {_NAN} {_BACKWARD}"),
+    Link(
+        "learning-rate-range",
+        f"{_FORWARD} {_RESTLESS} weight-explosion {_NAN} loss-not-decreasing",
+        when=lambda finding: not finding.value < finding.limit,
+    ),
+    Link(
+        "learning-rate-range",
+        "update-ratio loss-not-decreasing slow-convergence",
+        when=lambda finding: finding.value < finding.limit,
+    ),
+    Link("activation-scale", f"saturated-activation dead-relu constant-output {_NAN}", ABOVE),
+    Link("weight-explosion", f"{_FORWARD} {_NAN} loss-not-decreasing"),
+    Link("dead-relu", "constant-output prediction-collapse", ABOVE),
+    Link("dead-relu", "vanishing-gradient", BELOW),
+    Link("saturated-activation", "vanishing-gradient", BELOW),
+    Link("constant-output", "prediction-collapse loss-not-decreasing"),
+    Link("overtraining", "overfitting"),
+)
+
+
+def can_cause(cause: Finding, effect: Finding, report: Report) -> bool:
+    """Returns True if `cause` can have brought about `effect`, in time and in depth."""
+    return _strength(cause, effect, _slack(report), _depths(report)) is not None
+
+
+def _strength(cause: Finding, effect: Finding, slack: float, depths: dict[str, int]) -> int | None:
+    """Returns how near the two are: the order of what joins them, the last one; None if nothing."""
+    links, chains = _between(cause.rule, effect.rule)
+    if any(not _placed(link.depth, cause, effect, depths) for link in links):
+        return None
+    if effect.metric == "learning_rate" and effect.rule == update_ratio.id:
+        return None  # a schedule, or the user, moved it
+    if not chains and any(link.explains(cause, effect, slack) for link in links):
+        return 0
+    fits = (order for order, chain in chains if chain.explains(cause, effect, slack))
+    return max(fits, default=None)
+
+
+@lru_cache(1024)  # a model of a thousand layers can have a million pairs
+def _between(cause: str, effect: str) -> tuple[tuple[Link, ...], tuple[tuple[int, Chain], ...]]:
+    """Returns what joins two rules: links, and chains with their order."""
+    return tuple(link for link in LINKS if link.joins(cause, effect)), tuple(
+        (order, chain)
+        for order, chain in enumerate(CHAINS)
+        if cause == chain.cause.id and effect in {rule.id for rule in chain.effects}
+    )
+
+
+def _placed(depth: str, cause: Finding, effect: Finding, depths: dict[str, int]) -> bool:
+    """Returns False if the effect is at the wrong side of its cause.
+
+    The neighbour on the wrong side passes: a dead layer feeds the next one zeros, so that this
+    one's weights get no gradient either.
+    """
+    if not depth or cause.layer not in depths or effect.layer not in depths:
+        return True
+    apart = depths[effect.layer] - depths[cause.layer]
+    return apart <= 1 if depth == BELOW else apart >= -1
+
+
+def _depths(report: Report) -> dict[str, int]:
+    """Returns the layers that are spoken of, numbered from the input side; {} if not known."""
+    names = report.facts.get("layer_order")
+    return {name: i for i, name in enumerate(names.split("\n"))} if isinstance(names, str) else {}
+
+
 def explanation(report: Report) -> tuple[Finding, str] | None:
     """Returns the first cause of the report's troubles and a clause about it, or None.
 
@@ -162,13 +288,13 @@ def sources(report: Report, among: tuple[Finding, ...] | None = None) -> list[Fi
         among: what may be the source; None for the report's findings.
     """
     candidates = report.findings if among is None else among
-    slack = _slack(report)
+    slack, depths = _slack(report), _depths(report)
 
     def causes(effect: Finding) -> Iterator[tuple[int, int, Finding]]:
-        for order, chain in enumerate(CHAINS):
-            for cause in candidates:
-                if chain.explains(cause, effect, slack):
-                    yield SEVERITIES.index(cause.severity), order, cause
+        for cause in candidates:
+            order = _strength(cause, effect, slack, depths)
+            if order is not None:
+                yield SEVERITIES.index(cause.severity), order, cause
 
     return [
         max(causes(effect), key=lambda found: found[:2], default=(0, 0, None))[2]
