@@ -22,6 +22,7 @@ PICTURE = {
     "tfdiag.rules": "architecture errors metrics trace",
     "tfdiag.storage": "architecture errors trace",
     "tfdiag.report": "rules trace",
+    "tfdiag.config": "errors rules trace",
     "tfdiag.sums": "statistics",
     "tfdiag.graph_sums": "statistics sums",
     "tfdiag.backend": "",
@@ -41,7 +42,7 @@ PICTURE = {
     "storage.schema storage.writer trace",
     "tfdiag.callbacks": "errors gallery metrics probe recording request rules",
     "tfdiag.demo": "callbacks errors report rules storage.reader tfdiag",
-    "tfdiag.cli": "demo errors report rules storage.reader tfdiag",
+    "tfdiag.cli": "config demo errors report rules storage.reader tfdiag trace",
     "tensorboard_plugin": "errors metrics report rules storage tensorboard_plugin",
 }
 
@@ -70,6 +71,7 @@ WITHOUT_TENSORFLOW = (
     "tfdiag.rules",
     "tfdiag.report",
     "tfdiag.statistics",
+    "tfdiag.config",
     "tfdiag.storage.reader",
     "tfdiag.storage.writer",
     "tfdiag.cli",
