@@ -130,7 +130,7 @@ def test_suppressed_findings_count_for_nothing_and_are_listed_apart(folder):
     assert content["suppressed"][0]["reason"] == "sparse codes by design"
     assert report.as_json(Report.from_json(judged.to_json())) == content
     text = report.text(judged)
-    assert "suppressed: dead-relu in dense (97 % ≥ 40 %): sparse codes by design" in text
+    assert "suppressed: dead-relu in dense (97 % ≥ 95 %): sparse codes by design" in text
 
 
 def test_what_is_suppressed_is_no_cause(folder):

@@ -8,7 +8,9 @@ from dataclasses import asdict
 from typing import Any
 
 from tfdiag.report import diagnoses
-from tfdiag.report.terminal import SIGNS, announcements, text
+from tfdiag.report.runs import Run
+from tfdiag.report.signs import SIGNS
+from tfdiag.report.terminal import announcements, text
 from tfdiag.report.titles import title
 from tfdiag.report.verdicts import TryFirst, Verdict, headline, verdict, verdict_of
 from tfdiag.rules import ALL_RULES, Report, Rule, resolve_thresholds
@@ -26,6 +28,7 @@ __all__ = [
     "counts",
     "headline",
     "limits",
+    "run_as_json",
     "text",
     "verdict",
 ]
@@ -75,6 +78,28 @@ def as_json(report: Report, rules: Iterable[Rule] = ALL_RULES) -> dict[str, Any]
             {**_finding(one.finding, None, catalogue, report.facts), "reason": one.reason}
             for one in report.suppressed
         ],
+    }
+
+
+def run_as_json(run: Run, rules: Iterable[Rule] = ALL_RULES) -> dict[str, Any]:
+    """Returns a run as `tfdiag check --format json` shows it; `comparison` may be null."""
+    told = run.comparison
+    rules = tuple(rules)
+    return {
+        "logdir": run.logdir,
+        "run": run.name,
+        "step": run.report.step,
+        **as_json(run.report, rules),
+        "comparison": told
+        and {
+            "baseline": told.name,
+            "new": [{"rule": one.rule, **finding_json(one)} for one in told.new],
+            "gone": [{"rule": one.rule, **finding_json(one)} for one in told.gone],
+            "numbers": [
+                {"title": title, "run": ours, "baseline": theirs}
+                for title, (ours, theirs) in told.numbers.items()
+            ],
+        },
     }
 
 

@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 from tfdiag.report import readable
 from tfdiag.report.baseline import Comparison
 from tfdiag.report.diagnoses import chain
+from tfdiag.report.titles import named
 from tfdiag.report.verdicts import Verdict, verdict_of
 from tfdiag.rules import ALL_RULES, Report, Rule
 from tfdiag.rules.causes import sources
 from tfdiag.rules.diagnosis import Diagnosis, diagnose
+from tfdiag.rules.wording import count
 from tfdiag.trace import Finding
 
 
@@ -97,6 +99,18 @@ def groups(report: Report, wanted: Iterable[Finding]) -> Iterator[Group]:
             found.setdefault(key, ([], source))[0].append(finding)
     for findings, source in found.values():
         yield Group(tuple(findings), source)
+
+
+def briefly(findings: Iterable[Finding]) -> list[tuple[str, str]]:
+    """Returns severity and text, one of each rule and severity: "dead-relu in dense (97 %)"."""
+    found: dict[tuple[str, str], list[Finding]] = {}
+    for finding in findings:
+        found.setdefault((finding.severity, finding.rule), []).append(finding)
+    texts = []
+    for (severity, _), alike in found.items():
+        more = f" and {count(len(alike) - 1, 'more layer')}" if len(alike) > 1 else ""
+        texts.append((severity, f"{named(alike[0])}{more} ({alike[0].evidence})"))
+    return texts
 
 
 def _readable(comparison: Comparison) -> Comparison:

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from tfdiag.report.baseline import Comparison
 from tfdiag.report.diagnoses import ARROW
-from tfdiag.report.runs import Group, Page, Run, groups
+from tfdiag.report.runs import Group, Page, Run, briefly, groups
+from tfdiag.report.signs import SIGNS
 from tfdiag.report.titles import named
 from tfdiag.rules import ALL_RULES, Report, Rule
 from tfdiag.rules.causes import sources
@@ -15,15 +16,6 @@ from tfdiag.trace import Finding
 
 #: Findings of one rule that are shown in full.
 _SHOWN = 3
-#: A severity's sign, so that colour is never the only one.
-SIGNS = {
-    "critical": "×",
-    "warn": "!",
-    "watch": "◇",
-    "ok": "✓",
-    "not-evaluated": "○",
-    "suppressed": "–",
-}
 
 
 def text(
@@ -84,10 +76,8 @@ def _compared(comparison: Comparison | None) -> list[str]:
     if comparison is None:
         return []
     lines = ["", f"  Compared with {comparison.name}:"]
-    for finding in comparison.new:
-        lines.append(f"  + {finding.severity}: {named(finding)} ({finding.evidence})")
-    for finding in comparison.gone:
-        lines.append(f"  - {finding.severity}: {named(finding)}, only there")
+    lines += [f"  + {severity}: {told}" for severity, told in briefly(comparison.new)]
+    lines += [f"  - {severity}: {told}, only there" for severity, told in briefly(comparison.gone)]
     if not comparison.new:
         lines.append("  no finding that it does not have")
     width = max(map(len, comparison.numbers), default=0)
