@@ -178,50 +178,81 @@ class Link:
 
 
 #: Rules whose first step is too uncertain to be held against a cause.
-_UNDATED = (loss_not_decreasing.id, "loss-oscillation", "slow-convergence")
+_UNDATED = (loss_not_decreasing.id, "loss-oscillation")
 _NAN = "nonfinite-tensor nonfinite-loss"
-_FORWARD = "dead-relu saturated-activation activation-scale constant-output"
-_BACKWARD = "vanishing-gradient loss-not-decreasing"
-_RESTLESS = "exploding-gradient update-ratio loss-oscillation"
+_UNITS = "dead-relu saturated-activation activation-scale constant-output"
+_STARVING = "vanishing-gradient gradient-flow-ratio zero-gradient unchanged-weights"
+_STUCK = "prediction-collapse loss-not-decreasing"
+_LARGE = "exploding-gradient gradient-spike update-ratio weight-explosion"
+_RESTLESS = "loss-blowup loss-oscillation"
+_ANY = f"initial-loss {_UNITS} {_LARGE} {_RESTLESS} {_NAN} {_STARVING} {_STUCK}"
 
 #: Data and model first. A pair of rules that `CHAINS` has too is judged there, but its depth here.
 LINKS: tuple[Link, ...] = (
-    Link("input-nonfinite", f"{_NAN} {_BACKWARD}"),
-    Link("input-range", f"initial-loss {_FORWARD} {_RESTLESS} {_NAN} {_BACKWARD}"),
-    Link("input-flat", f"constant-output prediction-collapse {_BACKWARD}"),
-    Link("label-mismatch", f"initial-loss prediction-collapse {_NAN} loss-not-decreasing"),
-    Link("loss-activation-mismatch", f"initial-loss {_NAN} {_BACKWARD}"),
-    Link("class-imbalance", "prediction-collapse loss-not-decreasing"),
-    Link("missing-nonlinearity", "loss-not-decreasing slow-convergence"),
-    Link("frozen-report", "loss-not-decreasing slow-convergence"),
-    Link("poor-init", f"initial-loss {_FORWARD} {_RESTLESS} {_NAN} {_BACKWARD}"),
+    Link("input-nonfinite", f"{_NAN} {_STARVING} {_STUCK}"),
+    Link("input-range", f"dead-on-arrival {_ANY}"),
+    Link("input-flat", f"constant-output {_STUCK}"),
+    Link("label-mismatch", f"initial-loss {_NAN} {_STUCK}"),
+    Link("loss-activation-mismatch", f"initial-loss {_NAN} {_STARVING} {_STUCK}"),
+    Link("class-imbalance", _STUCK),
+    Link("nothing-trainable", f"{_STARVING} {_STUCK}"),
+    Link("missing-nonlinearity", "loss-not-decreasing"),
+    Link("dropout-high", "loss-not-decreasing"),
+    Link("batchnorm-small-batch", f"{_RESTLESS} loss-not-decreasing"),
+    Link("poor-init", f"dead-on-arrival {_ANY}"),
+    Link("dead-on-arrival", f"{_STARVING} constant-output {_STUCK}"),
     Link(
         "learning-rate-range",
-        f"{_FORWARD} {_RESTLESS} weight-explosion {_NAN} loss-not-decreasing",
+        f"{_UNITS} {_LARGE} {_RESTLESS} {_NAN} {_STUCK}",
         when=lambda finding: not finding.value < finding.limit,
     ),
     Link(
         "learning-rate-range",
-        "update-ratio loss-not-decreasing slow-convergence",
+        "update-ratio unchanged-weights loss-not-decreasing",
         when=lambda finding: finding.value < finding.limit,
     ),
+    Link("gradient-spike", f"update-ratio weight-explosion {_UNITS} {_RESTLESS} {_NAN}"),
+    Link("exploding-gradient", f"weight-explosion {_RESTLESS}"),
+    Link("update-ratio", f"weight-explosion {_RESTLESS}", when=lambda f: f.value > f.limit),
+    Link("update-ratio", "unchanged-weights", when=lambda f: f.value < f.limit),
+    Link("weight-explosion", f"{_UNITS} {_RESTLESS} {_NAN} {_STUCK}"),
     Link("activation-scale", f"saturated-activation dead-relu constant-output {_NAN}", ABOVE),
-    Link("weight-explosion", f"{_FORWARD} {_NAN} loss-not-decreasing"),
+    Link("dead-relu", _STARVING, BELOW),
     Link("dead-relu", "constant-output prediction-collapse", ABOVE),
-    Link("dead-relu", "vanishing-gradient", BELOW),
-    Link("saturated-activation", "vanishing-gradient", BELOW),
-    Link("constant-output", "prediction-collapse loss-not-decreasing"),
+    Link("saturated-activation", _STARVING, BELOW),
+    Link("zero-gradient", "unchanged-weights loss-not-decreasing"),
+    Link("vanishing-gradient", "unchanged-weights"),
+    Link("constant-output", _STUCK),
+    Link("prediction-collapse", "loss-not-decreasing"),
     Link("overtraining", "overfitting"),
 )
 
 
-def can_cause(cause: Finding, effect: Finding, report: Report) -> bool:
-    """Returns True if `cause` can have brought about `effect`, in time and in depth."""
-    return _strength(cause, effect, _slack(report), _depths(report)) is not None
+class Graph:
+    """Which finding of a report can have brought about which, in time and in depth.
+
+    Args:
+        report: the report.
+    """
+
+    def __init__(self, report: Report):
+        self._slack = _slack(report)
+        names = report.facts.get("layer_order")
+        #: The layers that are spoken of, numbered from the input side; {} if not known.
+        self.depths: dict[str, int] = {}
+        if isinstance(names, str):
+            self.depths = {name: i for i, name in enumerate(names.split("\n"))}
+
+    def joins(self, cause: Finding, effect: Finding) -> bool:
+        """Returns True if `cause` can have brought about `effect`."""
+        return self.strength(cause, effect) is not None
+
+    def strength(self, cause: Finding, effect: Finding) -> int | None:
+        """Returns the order of what joins the two, of several the last one; None if nothing."""
+        return _strength(cause, effect, self._slack, self.depths)
 
 
 def _strength(cause: Finding, effect: Finding, slack: float, depths: dict[str, int]) -> int | None:
-    """Returns how near the two are: the order of what joins them, the last one; None if nothing."""
     links, chains = _between(cause.rule, effect.rule)
     if any(not _placed(link.depth, cause, effect, depths) for link in links):
         return None
@@ -255,12 +286,6 @@ def _placed(depth: str, cause: Finding, effect: Finding, depths: dict[str, int])
     return apart <= 1 if depth == BELOW else apart >= -1
 
 
-def _depths(report: Report) -> dict[str, int]:
-    """Returns the layers that are spoken of, numbered from the input side; {} if not known."""
-    names = report.facts.get("layer_order")
-    return {name: i for i, name in enumerate(names.split("\n"))} if isinstance(names, str) else {}
-
-
 def explanation(report: Report) -> tuple[Finding, str] | None:
     """Returns the first cause of the report's troubles and a clause about it, or None.
 
@@ -288,11 +313,11 @@ def sources(report: Report, among: tuple[Finding, ...] | None = None) -> list[Fi
         among: what may be the source; None for the report's findings.
     """
     candidates = report.findings if among is None else among
-    slack, depths = _slack(report), _depths(report)
+    graph = Graph(report)
 
     def causes(effect: Finding) -> Iterator[tuple[int, int, Finding]]:
         for cause in candidates:
-            order = _strength(cause, effect, slack, depths)
+            order = graph.strength(cause, effect)
             if order is not None:
                 yield SEVERITIES.index(cause.severity), order, cause
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tfdiag.rules.causes import can_cause, explanation
+from tfdiag.rules.causes import Graph, explanation
 from tfdiag.rules.loss import loss_not_decreasing
 from tfdiag.rules.outcome import Report
 from tfdiag.rules.wording import count
@@ -77,7 +76,8 @@ def diagnose(report: Report) -> Diagnosis | None:
     candidates = [told[0]] if told else []
     for found in _by_rule(report.findings).values():
         candidates += [found[0]] if not any(found[0] is one for one in candidates) else []
-    stories = {id(one): _story(one, troubles, report) for one in candidates}
+    graph = Graph(report)
+    stories = {id(one): _story(one, troubles, report, graph) for one in candidates}
 
     def rank(cause: Finding) -> tuple[bool, bool, int, int, int]:
         explained = stories[id(cause)]
@@ -89,36 +89,44 @@ def diagnose(report: Report) -> Diagnosis | None:
             -cause.step,
         )
 
-    cause = _origin(max(candidates, key=rank), candidates, stories, report)
+    cause = _origin(max(candidates, key=rank), candidates, stories, graph)
     story = {id(finding) for finding in stories[id(cause)]}
     explained = tuple(finding for finding in report.findings if id(finding) in story)
     others = tuple(finding for finding in troubles if id(finding) not in story)
     return Diagnosis(
         cause,
         told[1] if told and cause is told[0] else None,
-        _chain(cause, explained, report),
+        _chain(cause, explained, report, graph),
         explained,
         others,
         *_sureness(cause, explained, others, report),
     )
 
 
-def _story(cause: Finding, troubles: list[Finding], report: Report) -> list[Finding]:
+def _story(cause: Finding, troubles: list[Finding], report: Report, graph: Graph) -> list[Finding]:
     """Returns what the cause accounts for: itself, its like in other layers, all that follows."""
     reached = _alike(cause, troubles, report)
     seen = {id(finding) for finding in reached}
-    asked: Counter[str] = Counter()
-    queue = reached[:_ASKED] or [cause]
-    while queue:
-        one = queue.pop(0)
-        asked[one.rule] += 1
-        if asked[one.rule] > _ASKED:
-            continue
-        found = [f for f in troubles if id(f) not in seen and can_cause(one, f, report)]
-        seen |= {id(finding) for finding in found}
-        reached += found
-        queue += found
+    news = reached or [cause]
+    while news:
+        asked = [one for alike in _by_rule(news).values() for one in _some(alike, graph)]
+        news = [
+            effect
+            for effect in troubles
+            if id(effect) not in seen and any(graph.joins(one, effect) for one in asked)
+        ]
+        seen |= {id(finding) for finding in news}
+        reached += news
     return reached
+
+
+def _some(findings: Sequence[Finding], graph: Graph) -> list[Finding]:
+    """Returns a few that speak for all: the first to happen, the lowest and the highest."""
+    if len(findings) <= _ASKED:
+        return list(findings)
+    placed = sorted(findings, key=lambda one: graph.depths.get(one.layer or "", -1))
+    dated = sorted(findings, key=lambda one: one.step)
+    return [*dated[: _ASKED // 2], *placed[: _ASKED // 4], *placed[-_ASKED // 4 :]]
 
 
 def _alike(cause: Finding, among: Iterable[Finding], report: Report) -> list[Finding]:
@@ -142,7 +150,7 @@ def _origin(
     cause: Finding,
     candidates: list[Finding],
     stories: Mapping[int, list[Finding]],
-    report: Report,
+    graph: Graph,
 ) -> Finding:
     """Returns what lies furthest behind `cause`, and accounts for all that it does."""
     for _ in candidates:
@@ -151,8 +159,8 @@ def _origin(
             for one in candidates
             if one.rule != cause.rule
             and one.step <= cause.step
-            and can_cause(one, cause, report)
-            and not can_cause(cause, one, report)
+            and graph.joins(one, cause)
+            and not graph.joins(cause, one)
             and len(stories[id(one)]) >= len(stories[id(cause)])
         ]
         if not behind:
@@ -168,32 +176,33 @@ def _by_rule(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
     return groups
 
 
-def _chain(cause: Finding, explained: tuple[Finding, ...], report: Report) -> tuple[Event, ...]:
+def _chain(
+    cause: Finding, explained: tuple[Finding, ...], report: Report, graph: Graph
+) -> tuple[Event, ...]:
     """Returns the longest way from the cause through what it explains, one rule after another."""
     root = Event(tuple(_alike(cause, explained, report)) or (cause,))
     rest = [f for f in explained if not any(f is one for one in root.findings)]
     groups = _by_rule(sorted(rest, key=lambda finding: finding.step)).values()
     events = [Event(tuple(found)) for found in groups]
     ways: list[tuple[Event, ...]] = [(root,)]
-    for event in sorted(events, key=lambda event: _when(event, events, report)):
-        before = [way for way in ways if _leads(way[-1], event, report)]
+    for event in sorted(events, key=lambda event: _when(event, events, graph)):
+        before = [way for way in ways if _leads(way[-1], event, graph)]
         if before:
             ways.append((*max(before, key=len), event))
     longest = max(ways, key=lambda way: (len(way), _worst(way)))
     return longest if len(longest) <= _TOLD else (*longest[: _TOLD - 1], longest[-1])
 
 
-def _when(event: Event, among: list[Event], report: Report) -> tuple[bool, int, int]:
+def _when(event: Event, among: list[Event], graph: Graph) -> tuple[bool, int, int]:
     """Returns the place in time: when the loss got stuck is uncertain, so that comes last."""
-    effects = sum(_leads(event, other, report) for other in among if other is not event)
+    effects = sum(_leads(event, other, graph) for other in among if other is not event)
     return event.rule == loss_not_decreasing.id, event.step, -effects
 
 
-def _leads(event: Event, other: Event, report: Report) -> bool:
+def _leads(event: Event, other: Event, graph: Graph) -> bool:
+    effects = _some(other.findings, graph)
     return any(
-        can_cause(cause, effect, report)
-        for cause in event.findings[:_ASKED]
-        for effect in other.findings[:_ASKED]
+        graph.joins(cause, effect) for cause in _some(event.findings, graph) for effect in effects
     )
 
 
