@@ -43,6 +43,7 @@ pre { margin: 8px 0 0; overflow-x: auto; font: 13px/1.5 ui-monospace, Menlo, Con
 h3 { margin: 22px 0 6px; font-size: 13px; color: var(--ink2); font-weight: 600; }
 ul { margin: 0; padding: 0; list-style: none; } ul.findings > li { margin: 0 0 10px; }
 ul.findings ul { padding-left: 20px; color: var(--ink2); font-size: 14px; }
+p:has(+ ul.brief) { margin: 0; } ul.brief { padding-left: 20px; margin-bottom: 10px; }
 table { border-collapse: collapse; margin-top: 8px; font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: 3px 0 3px 24px; border-bottom: 1px solid var(--line); }
 th:first-child { text-align: left; padding-left: 0; font-weight: 400; }
@@ -120,7 +121,7 @@ def _apart(page: Page) -> Iterator[str]:
     if told is None:
         return
     yield f"<h3>Compared with {escape(told.name)}</h3>"
-    yield _list("It does not have", told.new) + _list("Only it has", told.gone)
+    yield _list("Only here", told.new) + _list("Only there", told.gone)
     rows = "\n".join(
         f'<tr><th scope="row">{escape(title)}</th>'
         f"<td>{number(ours)}</td><td>{number(theirs)}</td></tr>"
@@ -136,8 +137,8 @@ def _quiet(title: str, texts: Iterable[str]) -> str:
 
 
 def _list(title: str, findings: Iterable[Finding]) -> str:
-    texts = [
-        f'<span class="{severity}">{_sign(severity)} {severity}</span> {escape(text)}'
+    items = "".join(
+        f'<li><span class="{severity}">{_sign(severity)} {severity}</span>: {escape(text)}</li>'
         for severity, text in briefly(findings)
-    ]
-    return f"<p>{title}: {'; '.join(texts) or 'nothing'}.</p>"
+    )
+    return f'<p class="quiet">{title}:</p><ul class="brief">{items or "<li>nothing</li>"}</ul>'
