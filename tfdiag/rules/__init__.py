@@ -13,7 +13,7 @@ from tfdiag.rules.facts import facts
 from tfdiag.rules.gradients import exploding_gradient, vanishing_gradient
 from tfdiag.rules.loss import loss_not_decreasing
 from tfdiag.rules.numerics import nonfinite_loss, nonfinite_tensor
-from tfdiag.rules.outcome import Outcome, Report, Suppressed
+from tfdiag.rules.outcome import Outcome, Report
 from tfdiag.rules.rule import Limit, Rule, rule
 from tfdiag.rules.updates import update_ratio
 from tfdiag.trace import Trace
@@ -24,7 +24,6 @@ __all__ = [
     "Outcome",
     "Report",
     "Rule",
-    "Suppressed",
     "check",
     "resolve_thresholds",
     "rule",

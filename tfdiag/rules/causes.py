@@ -163,11 +163,11 @@ class Link:
     def explains(self, cause: Finding, effect: Finding, slack: float) -> bool:
         """Returns True if `effect` can be a consequence of `cause`: see `Chain.explains`.
 
-        What is mild may be a cause if it was there before training; later it must do harm.
+        What is only watched is no cause: the rule itself says that it does no harm here.
         """
         return (
             self.joins(cause.rule, effect.rule)
-            and (_harmful(cause) or cause.step <= 1)
+            and _harmful(cause)
             and self.when(cause)
             and (cause.step <= effect.step + slack or effect.rule in _UNDATED)
         )
@@ -224,7 +224,7 @@ LINKS: tuple[Link, ...] = (
     Link("vanishing-gradient", "unchanged-weights"),
     Link("constant-output", _STUCK),
     Link("prediction-collapse", "loss-not-decreasing"),
-    Link("overtraining", "overfitting"),
+    Link("overfitting", "overtraining"),
 )
 
 
@@ -313,11 +313,13 @@ def sources(report: Report, among: tuple[Finding, ...] | None = None) -> list[Fi
         among: what may be the source; None for the report's findings.
     """
     candidates = report.findings if among is None else among
+    told = among is not None
     graph = Graph(report)
 
     def causes(effect: Finding) -> Iterator[tuple[int, int, Finding]]:
         for cause in candidates:
-            order = graph.strength(cause, effect)
+            mild = cause.severity == "watch" != effect.severity
+            order = graph.strength(cause, effect) if told or not mild else None
             if order is not None:
                 yield SEVERITIES.index(cause.severity), order, cause
 
