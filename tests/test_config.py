@@ -73,7 +73,7 @@ def test_a_broken_pyproject_of_others_is_passed(folder):
         ("[thresholds]\ndead-relu = 1", "thresholds.dead-relu: a table was expected, but got 1"),
         ("thresholds = 1", "thresholds: a table was expected"),
         ("disable = 'dead-relu'", "disable: a list was expected, but got 'dead-relu'"),
-        ("disable = ['x']", r"disable\[0\]: there is no rule 'x'. There are nonfinite-loss"),
+        ("disable = ['x']", r"disable\[0\]: there is no rule 'x'. There are .*nonfinite-loss"),
         ("disabled = []", "disabled: there is no such key. Did you mean 'disable'"),
         ("[[suppress]]\nrule = 'dead-relu'", r"suppress\[0\]: `reason` is missing"),
         ("[[suppress]]\nrule = 'dead-relu'\nreason = ' '", r"suppress\[0\].reason: .* empty"),

@@ -187,7 +187,7 @@ _LARGE = "exploding-gradient gradient-spike update-ratio weight-explosion"
 _RESTLESS = "loss-blowup loss-oscillation"
 _ANY = f"initial-loss {_UNITS} {_LARGE} {_RESTLESS} {_NAN} {_STARVING} {_STUCK}"
 
-#: Data and model first. A pair of rules that `CHAINS` has too is judged there, but its depth here.
+#: Data and model first. What `CHAINS` says of a pair of rules holds too, but for the depth.
 LINKS: tuple[Link, ...] = (
     Link("input-nonfinite", f"{_NAN} {_STARVING} {_STUCK}"),
     Link("input-range", f"dead-on-arrival {_ANY}"),
@@ -258,9 +258,9 @@ def _strength(cause: Finding, effect: Finding, slack: float, depths: dict[str, i
         return None
     if effect.metric == "learning_rate" and effect.rule == update_ratio.id:
         return None  # a schedule, or the user, moved it
-    if not chains and any(link.explains(cause, effect, slack) for link in links):
+    fits = [order for order, chain in chains if chain.explains(cause, effect, slack)]
+    if not fits and any(link.explains(cause, effect, slack) for link in links):
         return 0
-    fits = (order for order, chain in chains if chain.explains(cause, effect, slack))
     return max(fits, default=None)
 
 
