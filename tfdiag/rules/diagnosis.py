@@ -179,17 +179,22 @@ def _by_rule(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
 def _chain(
     cause: Finding, explained: tuple[Finding, ...], report: Report, graph: Graph
 ) -> tuple[Event, ...]:
-    """Returns the longest way from the cause through what it explains, one rule after another."""
+    """Returns the longest way from the cause over the worst finding, one rule after another."""
     root = Event(tuple(_alike(cause, explained, report)) or (cause,))
     rest = [f for f in explained if not any(f is one for one in root.findings)]
     groups = _by_rule(sorted(rest, key=lambda finding: finding.step)).values()
     events = [Event(tuple(found)) for found in groups]
+    worst = report.findings[0]
+
+    def rank(way: tuple[Event, ...]) -> tuple[bool, int]:
+        return any(one is worst for event in way for one in event.findings), len(way)
+
     ways: list[tuple[Event, ...]] = [(root,)]
     for event in sorted(events, key=lambda event: _when(event, events, graph)):
         before = [way for way in ways if _leads(way[-1], event, graph)]
         if before:
-            ways.append((*max(before, key=len), event))
-    longest = max(ways, key=lambda way: (len(way), _worst(way)))
+            ways.append((*max(before, key=rank), event))
+    longest = max(ways, key=rank)
     return longest if len(longest) <= _TOLD else (*longest[: _TOLD - 1], longest[-1])
 
 
@@ -204,10 +209,6 @@ def _leads(event: Event, other: Event, graph: Graph) -> bool:
     return any(
         graph.joins(cause, effect) for cause in _some(event.findings, graph) for effect in effects
     )
-
-
-def _worst(way: tuple[Event, ...]) -> int:
-    return max((SEVERITIES.index(f.severity) for event in way for f in event.findings), default=-1)
 
 
 def _sureness(
