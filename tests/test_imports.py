@@ -23,6 +23,7 @@ PICTURE = {
     "tfdiag.rules": "architecture errors metrics trace",
     "tfdiag.storage": "architecture errors statistics trace",
     "tfdiag.report": "rules trace",
+    "tfdiag.config": "errors rules trace",
     "tfdiag.sums": "statistics",
     "tfdiag.graph_sums": "statistics sums",
     "tfdiag.backend": "",
@@ -45,7 +46,7 @@ PICTURE = {
     "tfdiag.loop": "backend errors recording request trainer",
     "tfdiag.callbacks": "backend errors gallery loop metrics probe recording request rules trainer",
     "tfdiag.demo": "callbacks errors report rules storage.reader tfdiag",
-    "tfdiag.cli": "demo errors report rules storage.reader tfdiag",
+    "tfdiag.cli": "config demo errors report rules storage.reader tfdiag trace",
     "tensorboard_plugin": "errors metrics report rules storage tensorboard_plugin",
 }
 
@@ -76,6 +77,7 @@ WITHOUT_TENSORFLOW = (
     "tfdiag.rules",
     "tfdiag.report",
     "tfdiag.statistics",
+    "tfdiag.config",
     "tfdiag.storage.reader",
     "tfdiag.storage.writer",
     "tfdiag.cli",

@@ -82,7 +82,7 @@ def test_counts():
 def test_json_is_the_contract(name):
     content = report.as_json(check(RUNS[name][0]))
     json.dumps(content, allow_nan=False)
-    assert set(content) == {"verdict", "counts", "findings", "rules"}
+    assert set(content) == {*("verdict", "diagnosis", "counts", "findings", "rules", "suppressed")}
     assert set(content["verdict"]) == {"severity", "title", "summary", "try_first"}
     for finding in content["findings"]:
         assert set(finding) == {

@@ -7,10 +7,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from tfdiag.report.terminal import SIGNS, announcements, text
-from tfdiag.report.verdicts import TryFirst, Verdict, headline, title, verdict
+from tfdiag.report import diagnoses
+from tfdiag.report.runs import Run
+from tfdiag.report.signs import SIGNS
+from tfdiag.report.terminal import announcements, text
+from tfdiag.report.titles import title
+from tfdiag.report.verdicts import TryFirst, Verdict, headline, verdict, verdict_of
 from tfdiag.rules import ALL_RULES, Report, Rule, resolve_thresholds
 from tfdiag.rules.causes import sources
+from tfdiag.rules.diagnosis import diagnose
 from tfdiag.rules.outcome import finding_json
 from tfdiag.trace import SEVERITIES, Finding
 
@@ -23,6 +28,7 @@ __all__ = [
     "counts",
     "headline",
     "limits",
+    "run_as_json",
     "text",
     "verdict",
 ]
@@ -40,15 +46,18 @@ def counts(report: Report) -> dict[str, int]:
 
 
 def as_json(report: Report, rules: Iterable[Rule] = ALL_RULES) -> dict[str, Any]:
-    """Returns verdict, counts, findings and rules as docs/http.md describes them.
+    """Returns verdict, diagnosis, counts, findings, rules and what is suppressed: see docs/http.md.
 
     The facts of the report are joined with the texts of `rules`. A rule that is not among them
     (a newer tfdiag recorded it) has its id as title and no advice.
     """
     rules = tuple(rules)
     catalogue = {rule.id: rule for rule in rules}
+    told = diagnose(report)
+    judged = asdict(verdict_of(told, report, rules))
     return {
-        "verdict": asdict(verdict(report, rules)),
+        "verdict": judged,
+        "diagnosis": diagnoses.as_json(told, report, rules, judged["try_first"]),
         "counts": counts(report),
         "findings": [
             _finding(finding, source, catalogue, report.facts)
@@ -65,6 +74,32 @@ def as_json(report: Report, rules: Iterable[Rule] = ALL_RULES) -> dict[str, Any]
             }
             for outcome in report.outcomes
         ],
+        "suppressed": [
+            {**_finding(one.finding, None, catalogue, report.facts), "reason": one.reason}
+            for one in report.suppressed
+        ],
+    }
+
+
+def run_as_json(run: Run, rules: Iterable[Rule] = ALL_RULES) -> dict[str, Any]:
+    """Returns a run as `tfdiag check --format json` shows it; `comparison` may be null."""
+    told = run.comparison
+    rules = tuple(rules)
+    return {
+        "logdir": run.logdir,
+        "run": run.name,
+        "step": run.report.step,
+        **as_json(run.report, rules),
+        "comparison": told
+        and {
+            "baseline": told.name,
+            "new": [{"rule": one.rule, **finding_json(one)} for one in told.new],
+            "gone": [{"rule": one.rule, **finding_json(one)} for one in told.gone],
+            "numbers": [
+                {"title": title, "run": ours, "baseline": theirs}
+                for title, (ours, theirs) in told.numbers.items()
+            ],
+        },
     }
 
 

@@ -4,42 +4,86 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tfdiag.report.verdicts import named, verdict
+from tfdiag.report.baseline import Comparison
+from tfdiag.report.diagnoses import ARROW
+from tfdiag.report.runs import Group, Page, Run, briefly, groups
+from tfdiag.report.signs import SIGNS
+from tfdiag.report.titles import named
 from tfdiag.rules import ALL_RULES, Report, Rule
 from tfdiag.rules.causes import sources
-from tfdiag.rules.wording import count
+from tfdiag.rules.wording import count, number
 from tfdiag.trace import Finding
 
 #: Findings of one rule that are shown in full.
 _SHOWN = 3
-#: A severity's sign, so that colour is never the only one.
-SIGNS = {"critical": "×", "warn": "!", "watch": "◇", "ok": "✓", "not-evaluated": "○"}
 
 
-def text(report: Report, rules: Iterable[Rule] = ALL_RULES) -> str:
+def text(
+    report: Report, rules: Iterable[Rule] = ALL_RULES, comparison: Comparison | None = None
+) -> str:
     """Returns a report in plain words, without a final newline.
 
     Findings of one rule, severity and cause are told once, with the first layers by name.
     """
-    judged = verdict(report, rules)
+    page = Page(Run("", "", report, comparison), rules)
+    judged = page.verdict
     lines = [f"{SIGNS[judged.severity]} {judged.title}", f"  {judged.summary}"]
+    if page.chain:
+        lines.append(f"  Chain: {ARROW.join(page.chain)}")
+    if page.diagnosis:
+        lines.append(f"  How sure: {page.diagnosis.sureness}; {page.diagnosis.reason}")
     if judged.try_first:
         lines.append(f"  Try first: {judged.try_first.text}")
         if judged.try_first.code:
-            lines.append(f"    {judged.try_first.code}")
-    for findings, source in _groups(report, report.findings):
-        first = findings[0]
-        more = f" {len(findings)} layers" if len(findings) > 1 else ""
-        after = f", follows from {named(source)}" if source else ""
-        lines += ["", f"  {SIGNS[first.severity]} {first.severity}: {first.rule}{more}{after}"]
-        lines += [f"    {finding.message}" for finding in findings[:_SHOWN]]
-        if len(findings) > _SHOWN:
-            lines.append(f"    ... and {count(len(findings) - _SHOWN, 'more layer')}")
-    silent = [o for o in report.outcomes if o.outcome == "not-evaluated"]
-    if silent:
-        lines.append("")
-        lines += [f"  {SIGNS['not-evaluated']} {o.rule} not evaluated: {o.reason}" for o in silent]
-    return "\n".join(lines)
+            lines += [f"    {line}" for line in judged.try_first.code.split("\n")]
+    sections = list(page.sections)
+    for title, found in sections:
+        if len(sections) > 1:
+            lines += ["", f"  {title}:"]
+        for group in found:
+            lines += _group(group)
+    lines += _silent(page.report)
+    return "\n".join(lines + _compared(page.comparison))
+
+
+def _group(group: Group) -> list[str]:
+    first = group.findings[0]
+    more = f" {len(group.findings)} layers" if len(group.findings) > 1 else ""
+    after = f", follows from {named(group.source)}" if group.source else ""
+    lines = ["", f"  {SIGNS[first.severity]} {first.severity}: {first.rule}{more}{after}"]
+    lines += [f"    {finding.message}" for finding in group.findings[:_SHOWN]]
+    if len(group.findings) > _SHOWN:
+        lines.append(f"    ... and {count(len(group.findings) - _SHOWN, 'more layer')}")
+    return lines
+
+
+def _silent(report: Report) -> list[str]:
+    """Returns what was suppressed, and what could not be evaluated."""
+    lines = [
+        f"  {SIGNS['suppressed']} suppressed: {named(one.finding)} ({one.finding.evidence}): "
+        f"{one.reason}"
+        for one in report.suppressed
+    ]
+    lines += [
+        f"  {SIGNS['not-evaluated']} {outcome.rule} not evaluated: {outcome.reason}"
+        for outcome in report.outcomes
+        if outcome.outcome == "not-evaluated"
+    ]
+    return ["", *lines] if lines else []
+
+
+def _compared(comparison: Comparison | None) -> list[str]:
+    if comparison is None:
+        return []
+    lines = ["", f"  Compared with {comparison.name}:"]
+    lines += [f"  + {severity}: {told}" for severity, told in briefly(comparison.new)]
+    lines += [f"  - {severity}: {told}, only there" for severity, told in briefly(comparison.gone)]
+    if not comparison.new:
+        lines.append("  no finding that it does not have")
+    width = max(map(len, comparison.numbers), default=0)
+    for title, (ours, theirs) in comparison.numbers.items():
+        lines.append(f"    {title:<{width}}  {number(ours):>8}  there {number(theirs):>8}")
+    return lines
 
 
 def announcements(
@@ -58,8 +102,8 @@ def announcements(
     catalogue = {rule.id: rule for rule in rules}
     clues = dict(zip(map(id, report.findings), sources(report, report.clues), strict=True))
     texts = []
-    groups = _groups(report, list(findings))
-    for group, source in sorted(groups, key=lambda group: group[1] is not None):
+    for found in sorted(groups(report, findings), key=lambda one: one.source is not None):
+        group, source = found.findings, found.source
         first = group[0]
         where = f" {first.layer}" if first.layer else ""
         more = f" and {count(len(group) - 1, 'more layer')}" if len(group) > 1 else ""
@@ -80,15 +124,3 @@ def announcements(
                 lines.append(f"  Try first: {rule.case(told, report.facts).advice[0]}")
         texts.append("\n".join(lines))
     return texts
-
-
-def _groups(
-    report: Report, wanted: Iterable[Finding]
-) -> list[tuple[list[Finding], Finding | None]]:
-    """Returns findings of one severity, rule and cause together, and that cause."""
-    groups: dict[tuple[str, str, str], tuple[list[Finding], Finding | None]] = {}
-    for finding, source in zip(report.findings, sources(report), strict=True):
-        if any(finding is one for one in wanted):
-            key = (finding.severity, finding.rule, named(source) if source else "")
-            groups.setdefault(key, ([], source))[0].append(finding)
-    return list(groups.values())

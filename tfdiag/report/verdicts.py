@@ -7,8 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tfdiag.report import diagnoses
+from tfdiag.report.titles import inner, title
 from tfdiag.rules import ALL_RULES, Outcome, Report, Rule
-from tfdiag.rules.causes import explanation
+from tfdiag.rules.diagnosis import Diagnosis, diagnose
+from tfdiag.rules.suppression import unwanted
 from tfdiag.rules.wording import count, number, share
 from tfdiag.trace import Finding
 
@@ -53,14 +56,20 @@ def verdict(report: Report, rules: Iterable[Rule] = ALL_RULES) -> Verdict:
     Args:
         rules: where texts come from; a finding of an unknown rule has its id as headline.
     """
+    return verdict_of(diagnose(report), report, rules)
+
+
+def verdict_of(
+    told: Diagnosis | None, report: Report, rules: Iterable[Rule] = ALL_RULES
+) -> Verdict:
+    """Returns the headline of a report whose diagnosis is known."""
     catalogue = {rule.id: rule for rule in rules}
     troubles = [f for f in report.findings if f.severity != "watch"]
-    if not troubles:
+    if told is None:
         return _without_trouble(report, catalogue)
-    worst = troubles[0]
-    cause, text = explanation(report) or (worst, worst.message.split(". ")[0].rstrip("."))
+    worst, cause = troubles[0], told.cause
     others = _grouped((f for f in troubles if f.rule not in (cause.rule, worst.rule)), catalogue)
-    sentences = [f"{text}."]
+    sentences = [f"{diagnoses.cause(told, report)}."]
     if others:
         sentences.append(f"Also found: {', '.join(others)}.")
     if worst.metric not in ("loss", "probe_loss"):
@@ -95,7 +104,7 @@ def _without_trouble(report: Report, catalogue: Mapping[str, Rule]) -> Verdict:
     else:
         sentences.append(f"{count(len(judged), 'rule')} found nothing.")
     if unheard:
-        titles = (_inner(title(outcome.rule, catalogue)) for outcome in unheard)
+        titles = (inner(title(outcome.rule, catalogue)) for outcome in unheard)
         sentences.append(f"Not evaluated: {', '.join(titles)}.")
     first = report.findings[0] if report.findings else None
     return Verdict(
@@ -107,9 +116,9 @@ def _without_trouble(report: Report, catalogue: Mapping[str, Rule]) -> Verdict:
 
 
 def _inapplicable(outcome: Outcome, report: Report) -> bool:
-    """Returns True if the rule has nothing to judge in this model: no gap in what we know."""
+    """Returns True if the rule has nothing to judge here, or must not: no gap in what we know."""
     layers = report.facts.get("layers")
-    return bool(outcome.exempt) and len(outcome.exempt) == layers
+    return unwanted(outcome) or bool(outcome.exempt) and len(outcome.exempt) == layers
 
 
 def _loss(report: Report) -> str:
@@ -162,22 +171,6 @@ def headline(finding: Finding, rule: Rule | None, facts: Mapping[str, Any] | Non
     return template.format(layer=layer, step=finding.step)[:_HEADLINE] if rule else template
 
 
-def named(finding: Finding) -> str:
-    """Returns a finding's rule and place: "dead-relu in dense", "nonfinite-loss"."""
-    return f"{finding.rule} in {finding.layer}" if finding.layer else finding.rule
-
-
-def title(id: str, catalogue: Mapping[str, Rule]) -> str:
-    """Returns a rule's title; its id if the rule is not known."""
-    return catalogue[id].title if id in catalogue else id
-
-
-def _inner(title: str) -> str:
-    """Returns a title for the middle of a sentence: "dead ReLU", but "NaN loss"."""
-    usual = title[:1].isupper() and title.split(" ")[0][1:].islower()
-    return title[:1].lower() + title[1:] if usual else title
-
-
 def _grouped(findings: Iterable[Finding], catalogue: Mapping[str, Rule]) -> list[str]:
     """Returns one text per rule: "dead ReLU (dense)", "vanishing gradient (9 layers)"."""
     layers: dict[str, list[str | None]] = {}
@@ -186,5 +179,5 @@ def _grouped(findings: Iterable[Finding], catalogue: Mapping[str, Rule]) -> list
     texts = []
     for rule, names in layers.items():
         where = f"{len(names)} layers" if len(names) > 1 else names[0]
-        texts.append(_inner(title(rule, catalogue)) + (f" ({where})" if where else ""))
+        texts.append(inner(title(rule, catalogue)) + (f" ({where})" if where else ""))
     return texts

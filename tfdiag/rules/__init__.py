@@ -67,7 +67,10 @@ def check(
         outcomes=tuple(engine.outcome(rule, trace, resolved[rule.id]) for rule in rules),
         facts={**facts(trace), **_limits(rules, resolved)},
     )
-    return replace(report, clues=clues(trace, report.findings, resolved[update_ratio.id]["high"]))
+    hints = clues(trace, report.findings, resolved[update_ratio.id]["high"])
+    told = {finding.layer for finding in (*report.findings, *hints)}
+    order = "\n".join(name for name in trace.layers if name in told)
+    return replace(report, clues=hints, facts={**report.facts, "layer_order": order})
 
 
 def _limits(rules: Iterable[Rule], resolved: thresholds.Thresholds) -> dict[str, float]:

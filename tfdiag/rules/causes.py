@@ -1,9 +1,14 @@
-"""Which finding probably brought about which others."""
+"""Which finding probably brought about which others: a graph of rules.
+
+`LINKS` has a line for each rule that can be a cause. `CHAINS` are links that need more than a line:
+they hold for some findings of a rule only, and have a sentence of their own.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 
 from tfdiag.rules.activations import dead_relu, saturated_activation
 from tfdiag.rules.clues import SUDDEN
@@ -135,6 +140,152 @@ CHAINS: tuple[Chain, ...] = (
 )
 
 
+#: Where an effect is, seen from its cause: towards the inputs, or towards the outputs.
+BELOW, ABOVE = "below", "above"
+
+
+@dataclass(frozen=True)
+class Link:
+    """What the findings of a rule can bring about.
+
+    Attributes:
+        cause: id of a rule; one that no rule has is never met.
+        effects: ids of the rules whose findings it explains, with blanks between them.
+        depth: `BELOW` or `ABOVE`, if the effect cannot be anywhere.
+        when: tells a finding of it that can be the cause.
+    """
+
+    cause: str
+    effects: str
+    depth: str = ""
+    when: Callable[[Finding], bool] = lambda finding: True
+
+    def explains(self, cause: Finding, effect: Finding, slack: float) -> bool:
+        """Returns True if `effect` can be a consequence of `cause`: see `Chain.explains`.
+
+        What is only watched is no cause: the rule itself says that it does no harm here.
+        """
+        return (
+            self.joins(cause.rule, effect.rule)
+            and _harmful(cause)
+            and self.when(cause)
+            and (cause.step <= effect.step + slack or effect.rule in _UNDATED)
+        )
+
+    def joins(self, cause: str, effect: str) -> bool:
+        """Returns True if it is about these two rules."""
+        return cause == self.cause and effect in self.effects.split()
+
+
+#: Rules whose first step is too uncertain to be held against a cause.
+_UNDATED = (loss_not_decreasing.id, "loss-oscillation")
+_NAN = "nonfinite-tensor nonfinite-loss"
+_UNITS = "dead-relu saturated-activation activation-scale constant-output"
+_STARVING = "vanishing-gradient gradient-flow-ratio zero-gradient unchanged-weights"
+_STUCK = "prediction-collapse loss-not-decreasing"
+_LARGE = "exploding-gradient gradient-spike update-ratio weight-explosion"
+_RESTLESS = "loss-blowup loss-oscillation"
+_ANY = f"initial-loss {_UNITS} {_LARGE} {_RESTLESS} {_NAN} {_STARVING} {_STUCK}"
+
+#: Data and model first. What `CHAINS` says of a pair of rules holds too, but for the depth.
+LINKS: tuple[Link, ...] = (
+    Link("input-nonfinite", f"{_NAN} {_STARVING} {_STUCK}"),
+    Link("input-range", f"dead-on-arrival {_ANY}"),
+    Link("input-flat", f"constant-output {_STUCK}"),
+    Link("label-mismatch", f"initial-loss {_NAN} {_STUCK}"),
+    Link("loss-activation-mismatch", f"initial-loss {_NAN} {_STARVING} {_STUCK}"),
+    Link("class-imbalance", _STUCK),
+    Link("nothing-trainable", f"{_STARVING} {_STUCK}"),
+    Link("missing-nonlinearity", "loss-not-decreasing"),
+    Link("dropout-high", "loss-not-decreasing"),
+    Link("batchnorm-small-batch", f"{_RESTLESS} loss-not-decreasing"),
+    Link("poor-init", f"dead-on-arrival {_ANY}"),
+    Link("dead-on-arrival", f"{_STARVING} constant-output {_STUCK}"),
+    Link(
+        "learning-rate-range",
+        f"{_UNITS} {_LARGE} {_RESTLESS} {_NAN} {_STUCK}",
+        when=lambda finding: not finding.value < finding.limit,
+    ),
+    Link(
+        "learning-rate-range",
+        "update-ratio unchanged-weights loss-not-decreasing",
+        when=lambda finding: finding.value < finding.limit,
+    ),
+    Link("gradient-spike", f"update-ratio weight-explosion {_UNITS} {_RESTLESS} {_NAN}"),
+    Link("exploding-gradient", f"weight-explosion {_RESTLESS}"),
+    Link("update-ratio", f"weight-explosion {_RESTLESS}", when=lambda f: f.value > f.limit),
+    Link("update-ratio", "unchanged-weights", when=lambda f: f.value < f.limit),
+    Link("weight-explosion", f"{_UNITS} {_RESTLESS} {_NAN} {_STUCK}"),
+    Link("activation-scale", f"saturated-activation dead-relu constant-output {_NAN}", ABOVE),
+    Link("dead-relu", _STARVING, BELOW),
+    Link("dead-relu", "constant-output prediction-collapse", ABOVE),
+    Link("saturated-activation", _STARVING, BELOW),
+    Link("zero-gradient", "unchanged-weights loss-not-decreasing"),
+    Link("vanishing-gradient", "unchanged-weights"),
+    Link("constant-output", _STUCK),
+    Link("prediction-collapse", "loss-not-decreasing"),
+    Link("overfitting", "overtraining"),
+)
+
+
+class Graph:
+    """Which finding of a report can have brought about which, in time and in depth.
+
+    Args:
+        report: the report.
+    """
+
+    def __init__(self, report: Report):
+        self._slack = _slack(report)
+        names = report.facts.get("layer_order")
+        #: The layers that are spoken of, numbered from the input side; {} if not known.
+        self.depths: dict[str, int] = {}
+        if isinstance(names, str):
+            self.depths = {name: i for i, name in enumerate(names.split("\n"))}
+
+    def joins(self, cause: Finding, effect: Finding) -> bool:
+        """Returns True if `cause` can have brought about `effect`."""
+        return self.strength(cause, effect) is not None
+
+    def strength(self, cause: Finding, effect: Finding) -> int | None:
+        """Returns the order of what joins the two, of several the last one; None if nothing."""
+        return _strength(cause, effect, self._slack, self.depths)
+
+
+def _strength(cause: Finding, effect: Finding, slack: float, depths: dict[str, int]) -> int | None:
+    links, chains = _between(cause.rule, effect.rule)
+    if any(not _placed(link.depth, cause, effect, depths) for link in links):
+        return None
+    if effect.metric == "learning_rate" and effect.rule == update_ratio.id:
+        return None  # a schedule, or the user, moved it
+    fits = [order for order, chain in chains if chain.explains(cause, effect, slack)]
+    if not fits and any(link.explains(cause, effect, slack) for link in links):
+        return 0
+    return max(fits, default=None)
+
+
+@lru_cache(1024)  # a model of a thousand layers can have a million pairs
+def _between(cause: str, effect: str) -> tuple[tuple[Link, ...], tuple[tuple[int, Chain], ...]]:
+    """Returns what joins two rules: links, and chains with their order."""
+    return tuple(link for link in LINKS if link.joins(cause, effect)), tuple(
+        (order, chain)
+        for order, chain in enumerate(CHAINS)
+        if cause == chain.cause.id and effect in {rule.id for rule in chain.effects}
+    )
+
+
+def _placed(depth: str, cause: Finding, effect: Finding, depths: dict[str, int]) -> bool:
+    """Returns False if the effect is at the wrong side of its cause.
+
+    The neighbour on the wrong side passes: a dead layer feeds the next one zeros, so that this
+    one's weights get no gradient either.
+    """
+    if not depth or cause.layer not in depths or effect.layer not in depths:
+        return True
+    apart = depths[effect.layer] - depths[cause.layer]
+    return apart <= 1 if depth == BELOW else apart >= -1
+
+
 def explanation(report: Report) -> tuple[Finding, str] | None:
     """Returns the first cause of the report's troubles and a clause about it, or None.
 
@@ -162,13 +313,15 @@ def sources(report: Report, among: tuple[Finding, ...] | None = None) -> list[Fi
         among: what may be the source; None for the report's findings.
     """
     candidates = report.findings if among is None else among
-    slack = _slack(report)
+    told = among is not None
+    graph = Graph(report)
 
     def causes(effect: Finding) -> Iterator[tuple[int, int, Finding]]:
-        for order, chain in enumerate(CHAINS):
-            for cause in candidates:
-                if chain.explains(cause, effect, slack):
-                    yield SEVERITIES.index(cause.severity), order, cause
+        for cause in candidates:
+            mild = cause.severity == "watch" != effect.severity
+            order = graph.strength(cause, effect) if told or not mild else None
+            if order is not None:
+                yield SEVERITIES.index(cause.severity), order, cause
 
     return [
         max(causes(effect), key=lambda found: found[:2], default=(0, 0, None))[2]

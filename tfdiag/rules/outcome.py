@@ -35,6 +35,19 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class Suppressed:
+    """A finding that the user does not want to hear of.
+
+    Attributes:
+        finding: what was found.
+        reason: why that is as it should be.
+    """
+
+    finding: Finding
+    reason: str
+
+
+@dataclass(frozen=True)
 class Report:
     """What all rules say about a trace.
 
@@ -43,12 +56,14 @@ class Report:
         outcomes: one per rule, in the order of the rules: from causes to consequences.
         facts: what a reader of the report alone needs for a sentence: see `facts.py`.
         clues: what is no finding but can be the cause of some: see `clues.py`.
+        suppressed: findings that count for nothing: see `suppression.py`.
     """
 
     step: int
     outcomes: tuple[Outcome, ...]
     facts: Mapping[str, Any] = field(default_factory=dict)
     clues: tuple[Finding, ...] = ()
+    suppressed: tuple[Suppressed, ...] = ()
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -72,6 +87,10 @@ class Report:
             ],
             "facts": {name: _null(value) for name, value in self.facts.items()},
             "clues": [{"rule": clue.rule, **finding_json(clue)} for clue in self.clues],
+            "suppressed": [
+                {"rule": one.finding.rule, **finding_json(one.finding), "reason": one.reason}
+                for one in self.suppressed
+            ],
         }
 
     @staticmethod
@@ -89,6 +108,10 @@ class Report:
                 clues=tuple(
                     _finding(item, _of(str, item["rule"]))
                     for item in _of(list, content.get("clues", []))
+                ),
+                suppressed=tuple(
+                    Suppressed(_finding(item, _of(str, item["rule"])), _of(str, item["reason"]))
+                    for item in _of(list, content.get("suppressed", []))
                 ),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:

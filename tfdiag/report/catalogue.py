@@ -1,0 +1,53 @@
+"""The rules as a list: what each finds, its thresholds, where it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from tfdiag.rules import Rule
+
+
+def as_json(
+    rules: Iterable[Rule], thresholds: Mapping[str, Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Returns the rules with what is known of each, and the thresholds that hold.
+
+    Args:
+        rules: the rules, in their order.
+        thresholds: rule's id to all of its thresholds.
+    """
+    return [
+        {
+            "id": rule.id,
+            "title": rule.title,
+            "why": rule.why,
+            "thresholds": {
+                name: {"value": thresholds[rule.id][name], "default": default}
+                for name, default in rule.thresholds.items()
+            },
+            "needs": [[need] if isinstance(need, str) else list(need) for need in rule.needs],
+            "advice": list(rule.advice),
+            "source": rule.source,
+        }
+        for rule in rules
+    ]
+
+
+def text(rules: Iterable[Rule], thresholds: Mapping[str, Mapping[str, Any]]) -> str:
+    """Returns the rules in plain words, without a final newline."""
+    blocks = []
+    for rule in as_json(rules, thresholds):
+        numbers = ", ".join(map(_number, rule["thresholds"], rule["thresholds"].values()))
+        blocks.append(
+            f"{rule['id']}: {rule['title']}\n"
+            f"  {rule['why']}\n"
+            f"  thresholds: {numbers or 'none'}\n"
+            f"  source: {rule['source']}"
+        )
+    return "\n\n".join(blocks)
+
+
+def _number(name: str, values: Mapping[str, Any]) -> str:
+    value, default = values["value"], values["default"]
+    return f"{name} {value!r}" + (f" (default {default!r})" if value != default else "")
