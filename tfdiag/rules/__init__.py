@@ -62,6 +62,7 @@ def check(
         ids = [rule.id for rule in rules]
         raise ValueError(f"`rules` must have different ids, but got {ids!r}. Rename one.")
     resolved = resolve_thresholds(thresholds, (*ALL_RULES, *rules))
+    trace = replace(trace)  # what rules share of it is kept as long as this one
     report = Report(
         step=int(trace.steps[-1]) if len(trace.steps) else 0,
         outcomes=tuple(engine.outcome(rule, trace, resolved[rule.id]) for rule in rules),

@@ -20,6 +20,13 @@ class CannotJudge(Exception):
     """Raised by a rule that finds, while it reads, that it cannot tell. Its text says why."""
 
 
+class NotApplicable(CannotJudge):
+    """Raised by a rule that has nothing to judge in this model or training, however long it runs.
+
+    Then every layer is exempt: a report does not count that as a gap in what is known.
+    """
+
+
 @dataclass(frozen=True)
 class Limit:
     """Says which threshold of a rule is a line in the chart of which metric.
