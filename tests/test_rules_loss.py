@@ -6,7 +6,12 @@ import pytest
 from tests import traces
 from tfdiag.rules import check
 from tfdiag.rules.activations import dead_relu
-from tfdiag.rules.loss import loss_not_decreasing
+from tfdiag.rules.loss import (
+    initial_loss,
+    loss_blowup,
+    loss_not_decreasing,
+    loss_oscillation,
+)
 from tfdiag.rules.progress import progress
 
 
@@ -58,9 +63,10 @@ def test_a_loss_that_falls_to_chance_and_stays_is_found():
 
 def test_a_loss_that_comes_back_is_found_where_it_turned():
     curve = np.concatenate([np.linspace(2, 0.2, 30), np.full(30, 3.0)])
-    finding = outcome(run_of(curve)).findings[0]
-    assert finding.step == 600
-    assert "at its best" in finding.message
+    assert outcome(run_of(curve)).outcome == "healthy"
+    (finding,) = check(run_of(curve), [loss_blowup]).findings
+    assert (finding.step, finding.severity) == (600, "critical")
+    assert "was 0.2" in finding.message and "at its best" in finding.message
 
 
 @pytest.mark.parametrize(

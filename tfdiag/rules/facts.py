@@ -22,9 +22,9 @@ def facts(trace: Trace) -> dict[str, Any]:
         that the next two are of, or None), "loss_first" and "loss_last" (finite, or nan),
         "learning_rate" and "learning_rate_lowest" (the highest and the lowest, or nan: they
         differ if something moves it), "optimizer" (name of its class, or None), "probe_gap"
-        (steps from one look at the probe set to the next, or nan), "nonfinite_at_start" ("yes" if an
-        output is NaN or Inf before any training, or None) and "input_layers" (names of the first
-        layer with weights and of its activation, one a line).
+        (steps from one look at the probe set to the next, or nan), "nonfinite_at_start" ("yes"
+        if an output is NaN or Inf before any training, or None) and "input_layers" (names of the
+        first layer with weights and of its activation, one a line).
     """
     name = next((name for name in LOSSES if len(_finite(trace, name))), None)
     values = _finite(trace, name) if name else np.array([])

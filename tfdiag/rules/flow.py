@@ -108,7 +108,7 @@ def _ends(architecture: Architecture, measured: np.ndarray) -> tuple[int, int]:
         raise NotApplicable("there are not two kernels and one output between them to compare")
     if not cuts(architecture, architecture.names[places[0]]):
         raise NotApplicable("no first layer that all data passes is known")
-    return places[0], outputs[0]
+    return int(places[0]), int(outputs[0])
 
 
 @rule(
@@ -161,17 +161,14 @@ def zero_gradient(
     zeros = trace.columns.get("gradient_zeros", unknown)
     loss, late = progress(trace), trace.steps > warm_up
     none = streak_start(*_without(trace), patience, late)
-    reached = rms > 0
-    above = np.cumsum(reached[:, ::-1], axis=1)[:, ::-1] - reached > 0
-    zero = streak_start((rms == 0) & above, np.isfinite(rms), patience, late)
-    if loss.state not in ("improving", "learned"):
-        zero[:] = -1
+    zero = np.full(len(trace.layers), -1)
+    if loss.state in ("improving", "learned"):
+        zero = streak_start((rms == 0) & _reached_above(rms), np.isfinite(rms), patience, late)
     first = np.isin(trace.layers, input_layers(trace.architecture))
-    few = streak_start(
-        (zeros >= CLEAR * most) & ~first & reached, np.isfinite(zeros), patience, late, zeros >= most
-    )
-    if not loss.poor:
-        few[:] = -1
+    few = np.full(len(trace.layers), -1)
+    if loss.poor:
+        some = (zeros >= CLEAR * most) & ~first & (rms > 0)
+        few = streak_start(some, np.isfinite(zeros), patience, late, zeros >= most)
     shares = last_measured(zeros)
     for i in np.flatnonzero((none >= 0) | (zero >= 0) | (few >= 0)):
         name, whole = trace.layers[i], none[i] >= 0 or zero[i] >= 0
@@ -193,6 +190,12 @@ def zero_gradient(
             limit=0.0 if whole else most,
             metric="gradient_rms" if whole else "gradient_zeros",
         )
+
+
+def _reached_above(rms: np.ndarray) -> np.ndarray:
+    """Returns `bool[S, L]`, where a layer nearer to the output has a gradient above 0."""
+    reached = np.logical_or.accumulate(rms[:, ::-1] > 0, axis=1)[:, ::-1]
+    return np.concatenate([reached[:, 1:], np.zeros_like(reached[:, :1])], axis=1)
 
 
 def _without(trace: Trace) -> tuple[np.ndarray, np.ndarray]:

@@ -98,9 +98,9 @@ def overtraining(trace: Trace, *, epochs: int = 10, delta: float = 0.01) -> Iter
             Debugger has 0.1 of an unnamed unit.
 
     Raises:
-        CannotJudge: if there are too few epochs, or the loss is negative.
+        CannotJudge: if no epoch has ended, or the loss is negative.
     """
-    name, held, _, steps = _curves(trace, epochs + 1)
+    name, held, _, steps = _curves(trace, 1)
     best = int(np.argmin(held))
     after = held[best + 1 :]
     if len(after) < epochs or not after.min() > (1 + delta) * held[best] + 2 * _noise(held):
@@ -131,9 +131,7 @@ def overtraining(trace: Trace, *, epochs: int = 10, delta: float = 0.01) -> Iter
     verdict="Validation too good, {step}",
     watch="If there is no Dropout or augmentation, look for samples that are in both sets.",
 )
-def too_good_validation(
-    trace: Trace, *, above: float = 0.05, epochs: int = 3
-) -> Iterator[Finding]:
+def too_good_validation(trace: Trace, *, above: float = 0.05, epochs: int = 3) -> Iterator[Finding]:
     """Finds an accuracy that is better on the validation set than in training.
 
     Only in the second half of the training, because the training's accuracy is the mean over an

@@ -242,7 +242,8 @@ def gradient_spike(
 
     Alone only watched: a spike that the optimizer survived did no harm. Spikes that come again
     and again with a poor loss are a warning. A gradient that stays large is no spike but an
-    explosion, and one that returns from almost nothing to its usual size is no spike either.
+    explosion, and one that returns from almost nothing to its usual size is no spike either. A
+    model that has learned has gradients near zero, times ten of which is nothing.
 
     Args:
         times: the median of the `window` records before. Source: trainproof, 10.
@@ -265,10 +266,10 @@ def gradient_spike(
     limit = times * usual
     spikes = (here > limit) & (after <= limit) & (trace.steps[rows[window:-1]] > warm_up)
     found = np.flatnonzero(spikes[-window:]) + max(0, len(spikes) - window)
-    if not len(found):
+    loss = progress(trace)
+    if not len(found) or loss.state == "learned":
         return
     worst = found[np.argmax(here[found] / usual[found])]
-    loss = progress(trace)
     step = int(trace.steps[rows[window + worst]])
     yield Finding(
         severity="warn" if loss.poor and len(found) >= recurring else "watch",

@@ -95,8 +95,8 @@ def nonfinite_loss(trace: Trace) -> Iterator[Finding]:
             lambda finding, facts: finding.step == 0 and at_input(finding, facts),
             "NaN in the inputs",
             (
-                "Look for NaN and Inf in the inputs, the probe set's too: {layer} is the first "
-                "layer and gives some before any training.",
+                "Look for NaN, Inf and very large values in inputs, the probe set's too: {layer} "
+                "is the first layer and gives some before any training.",
                 "If the inputs are finite, look at the initial weights of {layer}.",
             ),
             "np.isfinite(x_train).all(), np.isfinite(x_probe).all()",

@@ -47,7 +47,8 @@ def activation_scale(
 ) -> Iterator[Finding]:
     """Finds layers whose outputs are huge or tiny, or far from those before them or at the start.
 
-    One finding for each of the three, with the first layer from the input side. What the targets,
+    One finding each for huge, tiny and either of the others, with the first layer from the input
+    side. What the targets,
     a table or a mean decide is exempt: outputs, embeddings, attention, softmax. A jump counts
     where a layer with weights reads one layer only: normalization and rescaling jump on purpose,
     and sums of residual branches grow. A jump or a drift of a model that learns is how it learned.
@@ -64,7 +65,7 @@ def activation_scale(
         warm_up: optimizer steps before the first record that counts towards `patience`.
     """
     rms = trace.columns["output_rms"]
-    size = np.where(rms > 0, rms, np.nan).astype(np.float64)
+    size = np.where(rms > 0, rms, np.nan)
     measured, late = np.isfinite(size), trace.steps > warm_up
     loss = progress(trace)
 
@@ -88,10 +89,12 @@ def activation_scale(
         (apart, jump, "output over that of the layer before"),
         (change, drift, "output over its own at the start"),
     ):
-        far = np.exp(np.abs(np.log(np.where(_fed(trace.architecture), ratio, np.nan))))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            far = np.where(_fed(trace.architecture), np.maximum(ratio, 1 / ratio), np.nan)
         starts = found(far, limit)
         if (starts >= 0).any():
-            yield _scale(trace, starts, last_measured(far), limit, ">", what, loss, "watch")
+            yield _scale(trace, starts, last_measured(ratio), limit, "×", what, loss, "watch")
+            return
 
 
 def _scale(
@@ -112,8 +115,10 @@ def _scale(
         severity=worst if loss.poor else "watch",
         step=step,
         message=f"{trace.layers[i]}: {what} is {number(values[i])}, {since(step)} (limit "
-        f"{number(limit)}){more}; {loss.text}.",
-        evidence=f"{number(values[i])} {sign} {number(limit)}",
+        f"{f'{number(1 / limit)} to ' if sign == '×' else ''}{number(limit)}){more}; {loss.text}.",
+        evidence=f"{number(values[i])} {sign} {number(limit)}"
+        if sign != "×"
+        else f"{number(values[i])}, not 1",
         layer=trace.layers[i],
         value=float(values[i]),
         limit=limit,

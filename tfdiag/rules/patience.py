@@ -73,7 +73,7 @@ def _last_rows(measured: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     tail = measured[-8:]
     if not tail.any(axis=0).all():
         tail = measured
-    return count - 1 - tail[::-1].argmax(axis=0), tail.any(axis=0)
+    return count - 1 - tail[::-1].argmax(axis=0), np.asarray(tail.any(axis=0))
 
 
 def last_measured(values: np.ndarray) -> np.ndarray:

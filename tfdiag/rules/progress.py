@@ -111,6 +111,7 @@ def _progress(trace: Trace, records: int, warm_up: int, fall: float, chance: flo
     if probe.state == _UNKNOWN and (training.state != _UNKNOWN or unmeasured):
         return training
     overfits = training.state == _UNKNOWN and training.last < 0.95 * training.first
+    overfits = overfits and _explained(trace, probe.last) >= _EXPLAINED  # a constant cannot
     if probe.poor and overfits:
         reason = "the probe loss does not fall, the noisy training loss may: it may overfit"
         return replace(probe, state=_UNKNOWN, reason=reason)

@@ -64,7 +64,7 @@ def not_constant(layer: Layer) -> str | None:
         return "ReLU: see dead-relu"
     if layer.role in ("embedding", "attention", "gate"):
         return f"{layer.role}: may be the same for all samples"
-    return None
+    return None if layer.parameters or layer.role == "output" else "no weights"
 
 
 def gated(layer: Layer) -> str | None:

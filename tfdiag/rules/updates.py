@@ -168,7 +168,9 @@ def unchanged_weights(trace: Trace, *, patience: int = 5, warm_up: int = 10) -> 
     for i in found[:1] if zero else found:
         step = int(trace.steps[start[i]])
         name = "any layer" if zero else trace.layers[i]
-        why = "the learning rate is 0" if zero else f"its gradient RMS is {number(_at(gradient, i))}"
+        why = (
+            "the learning rate is 0" if zero else f"its gradient RMS is {number(_at(gradient, i))}"
+        )
         yield Finding(
             severity="warn",
             step=step,
@@ -187,9 +189,7 @@ def _at(values: np.ndarray, layer: int) -> float:
 
 #: The highest learning rate that is usual, by the optimizer's class. Source: UMLAUT has 0.01 for
 #: all; SGD at 0.1 is standard for residual networks, and 1 is its end with normalization.
-_USUAL = {"SGD": 1.0} | dict.fromkeys(
-    ("Adam", "AdamW", "Adamax", "Nadam", "RMSprop", "Lion"), 1e-2
-)
+_USUAL = {"SGD": 1.0} | dict.fromkeys(("Adam", "AdamW", "Adamax", "Nadam", "RMSprop", "Lion"), 1e-2)
 
 
 @rule(
