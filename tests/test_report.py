@@ -18,7 +18,7 @@ RUNS = {
     "nan": (traces.not_finite(220), "critical", "NaN loss since step 220"),
     "stuck": (traces.stuck(), "warn", "Loss stuck since step 0"),
     "vanishing": (traces.vanishing(), "warn", "dense starves, step 20"),
-    "exploding": (traces.exploding(300), "critical", "Loss blew up, step 320"),
+    "exploding": (traces.exploding(300), "critical", "Loss blew up, step 300"),
     "saturated": (traces.saturated(40), "warn", "dense_1 saturated, step 40"),
     "watch": (traces.changed(traces.trace(), "dead_fraction", 0.4), "ok", "Healthy, 1 to watch"),
     "short": (traces.trace(records=5), "ok", "Healthy, 5 not evaluated"),

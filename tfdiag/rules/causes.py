@@ -232,18 +232,21 @@ def explanation(report: Report) -> tuple[Finding, str] | None:
 def sources(report: Report, among: tuple[Finding, ...] | None = None) -> list[Finding | None]:
     """Returns, for each of the report's findings, the one that it follows from, or None.
 
-    Of several the worst; among equals the one that is nearest in the order of the chains.
+    Of several the worst; among equals the one that is nearest in the order of the chains. Trouble
+    follows from no finding that is only watched: that is not announced while training goes on.
 
     Args:
         among: what may be the source; None for the report's findings.
     """
     candidates = report.findings if among is None else among
+    told = among is not None
     slack = _slack(report)
 
     def causes(effect: Finding) -> Iterator[tuple[int, int, Finding]]:
         for order, chain in enumerate(CHAINS):
             for cause in candidates:
-                if chain.explains(cause, effect, slack):
+                mild = cause.severity == "watch" != effect.severity
+                if (told or not mild) and chain.explains(cause, effect, slack):
                     yield SEVERITIES.index(cause.severity), order, cause
 
     return [
