@@ -94,24 +94,25 @@ def overtraining(trace: Trace, *, epochs: int = 10, delta: float = 0.01) -> Iter
 
     Args:
         epochs: since the best one. Source: SageMaker Debugger, Overtraining, 10.
-        delta: share above the best that every epoch since must have. Source: heuristic; SageMaker
-            Debugger has 0.1 of an unnamed unit.
+        delta: share above the best that each of the last `epochs` must have. Source: heuristic;
+            SageMaker Debugger has 0.1 of an unnamed unit.
 
     Raises:
         CannotJudge: if no epoch has ended, or the loss is negative.
     """
     name, held, _, steps = _curves(trace, 1)
     best = int(np.argmin(held))
-    after = held[best + 1 :]
-    if len(after) < epochs or not after.min() > (1 + delta) * held[best] + 2 * _noise(held):
+    since, last = len(held) - 1 - best, held[-epochs:]
+    if since < epochs or not last.min() > (1 + delta) * held[best] + 2 * _noise(held):
         return
     yield Finding(
         severity="watch",
         step=int(steps[best]),
         message=f"The {_words(name)} was best at step {steps[best]} ({number(held[best])}) and at "
-        f"least {number(after.min())} in the {len(after)} epochs since (limit {epochs}).",
-        evidence=f"{len(after)} ≥ {epochs} epochs",
-        value=float(len(after)),
+        f"least {number(last.min())} in the last {epochs} epochs, {since} epochs later (limit "
+        f"{epochs}).",
+        evidence=f"{since} ≥ {epochs} epochs",
+        value=float(since),
         limit=float(epochs),
         metric=name,
     )

@@ -218,7 +218,7 @@ def _explained(trace: Trace, level: float) -> float:
     The best constant leaves all of it. The residuals of a least-squares fit are orthogonal to
     its outputs, so the variance of the targets is that of the outputs plus the squared error; a
     share has mean times (1 - mean). Several outputs with different means look as if they
-    explained more, never less.
+    explained more, never less; a regularization loss counts as an error.
 
     Returns:
         1 where it cannot be told: another loss, several output layers, no probe set.
