@@ -55,6 +55,7 @@ def test_a_drift_since_the_start_is_watched():
         traces.trace(),
         traces.stuck(),
         scaled(traces.trace(), 20.0),  # it learned so
+        scaled(traces.trace(records=8), 20.0),  # it is too early to know
         scaled(traces.stuck(), 5e3, "output"),  # targets of any scale
         scaled(traces.stuck(), 0.0),  # dead
         scaled(traces.stuck(), 5.0),

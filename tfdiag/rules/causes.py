@@ -88,14 +88,14 @@ CHAINS: tuple[Chain, ...] = (
     Chain(
         dead_relu,
         _from_start,
-        _STARVED,
+        (poor_init, *_STARVED),
         "Probably {layer} was dead from the start ({evidence}): initial biases or weights, or "
         "unscaled inputs",
     ),
     Chain(
         saturated_activation,
         _from_start,
-        _STARVED,
+        (poor_init, *_STARVED),
         "Probably {layer} was saturated from the start ({evidence}): large initial weights or "
         "unscaled inputs",
     ),

@@ -135,7 +135,9 @@ def _rows(need: Need, trace: Trace, exempt: Mapping[str, str]) -> np.ndarray:
     rows = np.zeros(len(trace.steps), dtype=bool)
     for name in _names(need):
         if name in trace.columns:
-            rows |= np.isfinite(trace.columns[name][:, kept]).any(axis=1)
+            values = trace.columns[name]
+            values = values if len(kept) == len(trace.layers) else values[:, kept]
+            rows |= np.isfinite(values).any(axis=1)
         elif name in trace.series:
             rows |= np.isfinite(trace.series[name])
     return rows

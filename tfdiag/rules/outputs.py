@@ -51,7 +51,8 @@ def activation_scale(
     side. What the targets,
     a table or a mean decide is exempt: outputs, embeddings, attention, softmax. A jump counts
     where a layer with weights reads one layer only: normalization and rescaling jump on purpose,
-    and sums of residual branches grow. A jump or a drift of a model that learns is how it learned.
+    and sums of residual branches grow. Jump and drift take a poor loss: of a model that learns they
+    are how it learned.
     Outputs of exactly 0 are dead-relu's or constant-output's finding.
 
     Args:
@@ -80,7 +81,7 @@ def activation_scale(
         yield _scale(trace, large, last, high, ">", "RMS of its output", loss, "warn")
     if (small >= 0).any():
         yield _scale(trace, small, last, low, "<", "RMS of its output", loss, "warn")
-    if loss.state in ("improving", "learned"):
+    if not loss.poor:
         return
     with np.errstate(divide="ignore", invalid="ignore"):
         apart = size / size[:, _before(trace.architecture)]
@@ -257,27 +258,25 @@ def poor_init(trace: Trace, *, change: float = 1e3) -> Iterator[Finding]:
     if loss.state in ("improving", "learned"):
         return
     std = trace.columns["output_std"][0].astype(np.float64)
-    on_path = [
-        i
-        for i, name in enumerate(trace.layers)
-        if np.isfinite(std[i]) and cuts(trace.architecture, name)
-    ]
-    if len(on_path) < 2 or not std[on_path[0]] > 0:
+    known = [i for i in range(len(std)) if np.isfinite(std[i])]
+    begin = next((i for i in known if cuts(trace.architecture, trace.layers[i])), None)
+    if begin is None or not std[begin] > 0:
         return
-    ratio = std[on_path] / std[on_path[0]]
+    ratio = std / std[begin]
     for bad, limit, sign in (
         (ratio * change < 1, 1 / change, "<"),
         (ratio > change, change, ">"),
     ):
-        if not bad.any():
+        lost = (i for i in np.flatnonzero(bad) if cuts(trace.architecture, trace.layers[i]))
+        first = next(lost, None)
+        if first is None:
             continue
-        first = int(np.argmax(bad))
-        name = trace.layers[on_path[first]]
+        name = trace.layers[first]
         yield Finding(
             severity="warn" if loss.poor else "watch",
             step=0,
             message=f"Before training, the outputs of {name} deviate {number(ratio[first])} times "
-            f"as much as those of {trace.layers[on_path[0]]} (limit {number(limit)}); {loss.text}.",
+            f"as much as those of {trace.layers[begin]} (limit {number(limit)}); {loss.text}.",
             evidence=f"{number(ratio[first])} {sign} {number(limit)}",
             layer=name,
             value=float(ratio[first]),

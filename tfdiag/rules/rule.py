@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from tfdiag.architecture import Layer
@@ -108,7 +109,7 @@ class Rule:
     shares: tuple[str, ...] = ()
     watch: str = "Let it run; look again if the loss does not fall."
 
-    @property
+    @cached_property
     def thresholds(self) -> dict[str, int | float]:
         """The thresholds' names and defaults."""
         parameters = inspect.signature(self.judge).parameters.values()
