@@ -81,6 +81,11 @@ def test_a_model_that_says_the_same_for_all_samples_is_critical():
     assert (finding.layer, finding.severity, finding.step) == ("output", "critical", 0)
 
 
+def test_a_model_that_still_guesses_early_is_watched():
+    run = replace(traces.regression(traces.stuck(level=6000.0), 0.01), planned_steps=3000)
+    assert [f.severity for f in outcome(run, constant_output).findings] == ["watch"]
+
+
 def test_a_hidden_layer_that_is_constant_is_critical_if_all_data_passes_it():
     run = traces.stuck(traces.trace(traces.architecture(activation="tanh")))
     run = traces.changed(run, "output_std", 0.0, ("dense_1",), since=100)

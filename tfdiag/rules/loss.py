@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tfdiag.rules.progress import guessing, progress
+from tfdiag.rules.progress import guessing, judged_from, progress
 from tfdiag.rules.rates import tenth
 from tfdiag.rules.rule import CannotJudge, NotApplicable, rule
 from tfdiag.rules.wording import apart, number
@@ -65,7 +65,7 @@ def loss_not_decreasing(
         raise CannotJudge(loss.reason)
     if loss.state != "stuck" or math.isnan(loss.last):
         return
-    wait = min(spent * trace.planned_steps, longest)
+    wait = judged_from(trace, spent=spent, longest=longest)
     if trace.steps[-1] < wait:
         raise CannotJudge(f"the loss has not fallen yet; judged from step {math.ceil(wait)} on")
     of = "probe loss" if loss.series == "probe_loss" else "training loss"

@@ -8,7 +8,7 @@ import numpy as np
 
 from tfdiag.architecture import Architecture
 from tfdiag.rules.patience import CLEAR, first_measured, last_measured, streak_start
-from tfdiag.rules.progress import Progress, progress
+from tfdiag.rules.progress import Progress, judged_from, progress
 from tfdiag.rules.roles import cuts, hidden_kernel, no_scale, not_constant
 from tfdiag.rules.rule import CannotJudge, Case, Limit, rule
 from tfdiag.rules.wording import count, number, since
@@ -180,7 +180,9 @@ def constant_output(
 
     A layer's deviation is over units and samples together. So only an output with one unit shows
     that a model predicts a constant; elsewhere it means that all units agree too. Nothing is said
-    of a model that learns: targets such as years hardly vary. ReLUs are dead-relu's finding.
+    of a model that learns: targets such as years hardly vary. Some models guess for long and learn
+    then: it is only watched for as long as loss-not-decreasing waits. ReLUs are dead-relu's
+    finding.
 
     Args:
         spread: deviation over RMS. Source: TheDeepChecker, 0.001. Sums in float32 tell no smaller
@@ -191,6 +193,7 @@ def constant_output(
     loss = progress(trace)
     if loss.state in ("improving", "learned"):
         return
+    harmful = loss.poor and trace.steps[-1] >= judged_from(trace)
     std, rms = trace.columns["output_std"], trace.columns["output_rms"]
     measured, late = np.isfinite(std), trace.steps > warm_up
     start = streak_start(CLEAR * std <= spread * rms, measured, patience, late, std <= spread * rms)
@@ -199,7 +202,7 @@ def constant_output(
         deviation, size = last_measured(std[:, [i]])[0], last_measured(rms[:, [i]])[0]
         total = layer.role == "output" or cuts(trace.architecture, layer.name)
         yield Finding(
-            severity="critical" if loss.poor and total else "warn" if loss.poor else "watch",
+            severity="critical" if harmful and total else "warn" if harmful else "watch",
             step=step,
             message=f"The outputs of {layer.name} have a deviation of {number(deviation)} and an "
             f"RMS of {number(size)}, {since(step)} (limit {spread:g} of it); {loss.text}.",

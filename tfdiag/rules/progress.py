@@ -64,6 +64,16 @@ class Progress:
         }.get(self.state, f"the loss could not be judged{why}")
 
 
+def judged_from(trace: Trace, *, spent: float = 0.3, longest: int = 1000) -> float:
+    """Returns the step before which a model that never learned may still begin to.
+
+    Args:
+        spent: share of the planned training. Source: AUTOTRAINER.
+        longest: steps after which it is held against the run all the same. Source: heuristic.
+    """
+    return min(spent * trace.planned_steps, longest)
+
+
 def share(view: Trace, whole: Trace) -> None:
     """Lets `progress` of a rule's `view` judge `whole`, once for all rules."""
     _JUDGED.setdefault(whole, {})
