@@ -1,5 +1,6 @@
 # make demo        trains three short runs on real digits and opens TensorBoard beside them
 # make test        sets everything up and runs every test, as CI does
+# make test-oldest runs the tests that need TensorFlow with the oldest versions that may be used
 # make lint        checks the form of the Python code
 # make frontend    checks and tests the frontend
 # make bundle      builds the Health tab into tensorboard_plugin/static
@@ -9,6 +10,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+OLDEST := .venv-oldest
 FRONTEND := tensorboard_plugin/frontend
 STATIC := tensorboard_plugin/static
 NODE_MODULES := $(FRONTEND)/node_modules/.package-lock.json
@@ -19,7 +21,7 @@ export npm_config_fund := false
 export npm_config_audit := false
 export npm_config_update_notifier := false
 
-.PHONY: help demo test lint frontend bundle committed screenshot clean chromium
+.PHONY: help demo test test-oldest lint frontend bundle committed screenshot clean chromium
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -32,6 +34,9 @@ demo: $(VENV)/.demo
 # What may be missing is asked for first; what is quick runs before what is slow.
 test: $(BIN)/python $(NODE_MODULES) $(VENV)/.dev chromium lint frontend committed
 	TFDIAG_REQUIRE_ALL=1 $(BIN)/python -m pytest
+
+test-oldest: $(OLDEST)/.dev
+	$(OLDEST)/bin/python -m pytest -m "tensorflow and not browser"
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
@@ -55,7 +60,7 @@ screenshot: chromium
 	$(BIN)/python -m docs.screenshot
 
 clean:
-	rm -rf $(VENV) $(FRONTEND)/node_modules .demo build dist *.egg-info
+	rm -rf $(VENV) $(OLDEST) $(FRONTEND)/node_modules .demo build dist *.egg-info
 	rm -rf .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -69,11 +74,17 @@ $(VENV)/.demo $(VENV)/.dev: setup.cfg pyproject.toml | $(BIN)/python
 	@$(BIN)/python -m pip install --quiet --quiet --editable '.[$(EXTRAS)]'
 	@touch $(VENV)/.demo $@
 
-$(BIN)/python:
+$(OLDEST)/.dev: setup.cfg pyproject.toml tests/oldest.txt | $(OLDEST)/bin/python
+	@echo "Installing the oldest versions into $(OLDEST); this takes minutes, once ..."
+	@$(OLDEST)/bin/python -m pip install --quiet --quiet --constraint tests/oldest.txt \
+	  --editable '.[tensorflow,demo,dev]'
+	@touch $@
+
+$(BIN)/python $(OLDEST)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || \
 	  { echo "TensorFlow needs Python 3.10 to 3.13, but $(PYTHON) is" \
 	    "$$($(PYTHON) --version 2>&1). Name another one: make PYTHON=python3.12 ..." >&2; exit 1; }
-	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+	@$(PYTHON) -m venv $(@D:/bin=) || { rm -rf $(@D:/bin=); exit 1; }
 
 $(NODE_MODULES): $(FRONTEND)/package.json $(FRONTEND)/package-lock.json
 	@node --version >/dev/null && npm --version >/dev/null || \

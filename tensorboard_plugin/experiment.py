@@ -94,10 +94,10 @@ class Experiment:
         """Returns the tags that `tfdiag.storage.snapshots.decode_cams` wants."""
         return self._tags(run, (schema.CAMS, schema.PREDICTIONS, schema.IMAGES))
 
-    def histograms(self, run: str, layer: str) -> Tag | None:
-        """Returns the gradient histograms of a layer; None if there are none."""
-        tag = schema.GRADIENT_HISTOGRAMS + layer
-        return self._read("histograms", run, [tag]).get(run, {}).get(tag)
+    def histograms(self, run: str, layer: str) -> dict[str, Tag]:
+        """Returns the tags that `tfdiag.storage.histograms.decode` wants."""
+        native = self._read("histograms", run, [schema.GRADIENT_HISTOGRAMS + layer])
+        return {**self._tags(run, (schema.HISTOGRAMS,)), **native.get(run, {})}
 
     def _tags(self, run: str, prefixes: tuple[str, ...]) -> dict[str, Tag]:
         listed = self.listed(run).get(run, {})

@@ -17,7 +17,8 @@ from tfdiag.errors import TfdiagError
 from tfdiag.metrics import METRIC_NAMES
 from tfdiag.storage import schema
 from tfdiag.storage.decoder import Recording, Tag, decode
-from tfdiag.storage.snapshots import Cams, decode_cams, decode_histograms
+from tfdiag.storage.histograms import decode as decode_histograms
+from tfdiag.storage.snapshots import Cams, decode_cams
 
 _JSON = "application/json"
 _BINARY = "application/octet-stream"
@@ -117,13 +118,13 @@ class HealthPlugin(base_plugin.TBPlugin):
             raise errors.InvalidArgumentError(
                 f"`layer` is {_shown(layer)}, but the model has no such layer; api/run lists them."
             )
-        tag = experiment.histograms(run, layer)
-        if tag is None:
+        found = decode_histograms(experiment.histograms(run, layer), layer, trace)
+        if found is None:
             raise errors.NotFoundError(
                 f"No gradient histograms of {_shown(layer)} were recorded. Take a layer with "
                 "weights that are trained."
             )
-        return _json(answers.histograms(layer, *decode_histograms(tag, trace)))
+        return _json(answers.histograms(layer, *found))
 
     def _cams(self, request: Request) -> tuple[str, str]:
         return _json(answers.cams(self._snapshots(request)))

@@ -13,6 +13,7 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 from tfdiag.architecture import Architecture, Layer
 from tfdiag.metrics import METRIC_NAMES
 from tfdiag.rules import Outcome, Report
+from tfdiag.statistics import BINS, LOWEST_EXPONENT, OCTAVES, ZERO_BIN
 from tfdiag.storage import schema
 from tfdiag.storage.writer import RunWriter
 from tfdiag.trace import Finding
@@ -70,8 +71,23 @@ def stats(step: int, layers: tuple[str, ...] = LAYERS) -> np.ndarray:
     return matrix
 
 
+def halves(step: int) -> list[np.ndarray]:
+    """Returns `stats` as two measurements, of which each has what the other has not."""
+    first, second = stats(step), stats(step)
+    first[len(first) // 2 :] = second[: len(first) // 2] = np.nan
+    return [first, second]
+
+
 def histogram(step: int) -> np.ndarray:
-    return np.array([[-0.5, 0.0, step], [0.0, 0.0, 7.0], [0.0, 0.25, 90.0]])
+    """Returns the buckets of the first layer."""
+    return np.array([[-0.5, -0.25, step], [0.0, 0.0, 7.0], [0.125, 0.25, 90.0]])
+
+
+def histogram_counts(step: int, layers: tuple[str, ...] = LAYERS) -> np.ndarray:
+    """Returns `float64[L, BINS]`: `histogram` for the first layer, no gradient for the others."""
+    counts = np.zeros((len(layers), BINS))
+    counts[0, [-2 - LOWEST_EXPONENT, ZERO_BIN, OCTAVES - 3 - LOWEST_EXPONENT]] = step, 7, 90
+    return counts
 
 
 REPORT = Report(
@@ -124,7 +140,7 @@ def record(
             manifest=fields,
             stats=stats(step, layers),
             series={"loss": math.nan if step == 2 else 1 / step, "gradient_norm": float(step)},
-            histograms={layers[0]: histogram(step)},
+            histograms=histogram_counts(step, layers),
             scalars={"gradient_norm": float(step)},
             wall_time=start + i,
         )
@@ -135,7 +151,7 @@ def record(
             steps[-1],
             REPORT.to_json(),
             finished=finished,
-            cost={"seconds": 1.5, "share": 0.02},
+            cost={"seconds": 1.5, "share": 0.02, "every": 40, "probe_every": 0},
             wall_time=start + len(steps),
         )
     writer.close()

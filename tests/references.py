@@ -6,6 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfdiag import backend  # for Keras' private names alone
+
 #: Functions whose units can die, and the flat ends of those that can saturate.
 DYING = ("relu", "relu6")
 FLAT = {"tanh": (-0.99, 0.99), "sigmoid": (0.01, 0.99)}
@@ -34,18 +36,30 @@ def restore(model, values):
 
 
 def _stateful(model):
-    seeds = [g.state for layer in model._flatten_layers() for g in layer._seed_generators]
-    return [*model.weights, *seeds]
+    return [*model.weights, *backend.seeds(model)]
 
 
 def layer_at(model, path):
-    """Returns the layer with a path such as "backbone/block/conv"; None if there is none."""
+    """Returns the layer with a path such as "backbone/block/conv"; None if there is none.
+
+    The name of the model itself is its path, unless one of its layers has that name.
+    """
+    outermost = model
     for name in path.split("/"):
-        children = model.layers if isinstance(model, keras.Model) else model._layers
-        model = next((child for child in children if child.name == name), None)
+        model = next((child for child in backend.sublayers(model) if child.name == name), None)
         if model is None:
-            return None
+            return outermost if path == outermost.name else None
     return model
+
+
+def trained_weights(layers):
+    """Returns layer's id to its trained weights, without those of others of `layers` inside it."""
+    held = {id(layer): {id(w): w for w in layer.trainable_weights} for layer in layers}
+    own = {}
+    for layer, weights in held.items():
+        inside = [others for others in held.values() if others.keys() < weights.keys()]
+        own[layer] = [w for key, w in weights.items() if not any(key in o for o in inside)]
+    return own
 
 
 def rows(data, start, stop):

@@ -18,6 +18,7 @@ from tfdiag.capture import (  # noqa: E402
 )
 from tfdiag.statistics import BINS  # noqa: E402
 from tfdiag.sums import HISTOGRAM_ENTRIES, stride  # noqa: E402
+from tfdiag.trainer import Fit  # noqa: E402
 
 
 class Probe(keras.callbacks.Callback):
@@ -29,7 +30,7 @@ class Probe(keras.callbacks.Callback):
         self.taken = self.expected = self.loss = None
 
     def on_train_begin(self, logs=None):
-        self.tap = TrainingTap(self.model)
+        self.tap = TrainingTap(Fit(self.model))
         self.tap.attach()
 
     def on_train_batch_begin(self, batch, logs=None):
@@ -169,6 +170,17 @@ def test_attention_and_embeddings_are_measured():
     assert probe.taken.sums[0, 3] == probe.expected[0][3] > 0, "tokens that are not in the batch"
 
 
+def test_an_embedding_is_measured_where_xla_compiles_the_step():
+    keras.utils.set_random_seed(0)
+    layers = [keras.layers.Embedding(200, 8), keras.layers.Flatten(), keras.layers.Dense(2)]
+    model = keras.Sequential([keras.Input((6,), dtype="int32"), *layers])
+    model.compile(keras.optimizers.SGD(0.05), "mse", jit_compile=True)
+    random = np.random.default_rng(0)
+    x = random.integers(0, 200, (48, 6)).astype("int32")
+    probe = run(model, x=x, y=random.normal(size=(48, 2)).astype("float32"))
+    np.testing.assert_allclose(probe.taken.sums, probe.expected, rtol=2e-3, atol=1e-9)
+
+
 def test_the_train_function_is_put_back():
     model = keras_models.compiled()
     run(model)
@@ -192,7 +204,7 @@ def test_a_dispatcher_left_by_an_exception_is_healed():
     with pytest.raises(Boom):
         bomb = keras.callbacks.LambdaCallback(on_train_batch_end=explode)
         model.fit(x, y, batch_size=16, verbose=0, callbacks=[stale, bomb])
-    plain = compiled_state(model)
+    plain = compiled_state(Fit(model))
     assert model.train_function is not plain
     model.fit(x, y, batch_size=16, verbose=0)  # without us, through what is left of us
     stale.tap.detach()

@@ -24,7 +24,7 @@ tf = pytest.importorskip("tensorflow")
 import tfdiag  # noqa: E402
 from tests import keras_models as models  # noqa: E402
 from tests import references  # noqa: E402
-from tfdiag.storage import reader, schema  # noqa: E402
+from tfdiag.storage import histograms, reader, schema  # noqa: E402
 
 pytestmark = [
     pytest.mark.tensorflow,
@@ -34,18 +34,6 @@ pytestmark = [
 ]
 
 STEPS, BATCH, PROBE = 3, 8, 20
-
-#: What is known to fail: (model, test) to the reason.
-KNOWN = {
-    ("unused", "weights"): "weights without a gradient are left out of the layer's own measures: "
-    "weight_rms is nan and update_ratio not 0",
-    ("unreached", "weights"): "weights without a gradient are left out of the layer's own "
-    "measures: weight_rms and update_ratio are of the others alone",
-    ("own_weights", "complete"): "a weight that a model or a layer made of layers holds itself "
-    "belongs to no recorded layer",
-    ("offset", "outputs"): "output_std is the difference of two large sums, which are taken in "
-    "float32",
-}
 
 #: Layers that hand their input on: no output is recorded of them.
 PASSIVE = ("Dropout", "SpatialDropout2D", "Flatten")
@@ -268,7 +256,9 @@ CASES = {
     "frozen": Case(models.frozen, vectors(4), ("frozen", "norm", "trained", "head")),
     "unused": Case(models.Unused, vectors(4), ("hidden", "spare", "idle", "head")),
     "unreached": Case(models.unreached, vectors(4), ("partly", "head")),
-    "own_weights": Case(models.OwnWeights, vectors(4), ("block/hidden", "head")),
+    "own_weights": Case(
+        models.OwnWeights, vectors(4), ("own_weights", "block", "block/hidden", "head")
+    ),
     "regularized": Case(models.regularized, vectors(4), ("hidden", "head")),
     "penalized": Case(models.penalized, vectors(4), ("hidden", "penalized", "head")),
 }
@@ -331,7 +321,8 @@ def run(name: str) -> Run:
         )
         watched = trained(monitor)
         trace = reader.load(folder)
-        tags = reader.read_tags(folder, schema.GRADIENT_HISTOGRAMS, ("histograms",))
+        tags = reader.read_tags(folder, schema.HISTOGRAMS)
+        layers = {name: histograms.decode(tags, name, trace) for name in trace.layers}
     twin = case.compiled()
     twin(references.rows(x, 0, 1))  # builds it
     states = [references.state(twin), *snapshots.states]
@@ -343,8 +334,7 @@ def run(name: str) -> Run:
     return Run(
         trace=trace,
         histograms={
-            tag.removeprefix(schema.GRADIENT_HISTOGRAMS): [(r.step, r.array) for r in kept.records]
-            for tag, kept in tags.items()
+            name: list(zip(*found, strict=True)) for name, found in layers.items() if found
         },
         bare=bare,
         watched=watched,
@@ -355,11 +345,12 @@ def run(name: str) -> Run:
 
 def step(twin: keras.Model, case: Case, before: Any, after: Any, x: Any, y: Any) -> Step:
     """Returns what the references say of one training step."""
+    layers = {name: references.layer_at(twin, name) for name in case.own_layers}
+    trained = references.trained_weights(layers.values())
 
     def weights(values: Any) -> dict[str, list[np.ndarray]]:
         references.restore(twin, values)
-        layers = {name: references.layer_at(twin, name) for name in case.own_layers}
-        return {name: [w.numpy() for w in at.trainable_weights] for name, at in layers.items()}
+        return {name: [w.numpy() for w in trained[id(at)]] for name, at in layers.items()}
 
     new, old = weights(after), weights(before)
     loss, gradients = references.loss_and_gradients(twin, x, y)
@@ -367,12 +358,8 @@ def step(twin: keras.Model, case: Case, before: Any, after: Any, x: Any, y: Any)
         loss=loss,
         all_gradients=list(gradients.values()),
         gradients={
-            name: [
-                gradients[id(weight)]
-                for weight in references.layer_at(twin, name).trainable_weights
-                if id(weight) in gradients
-            ]
-            for name in case.own_layers
+            name: [gradients[id(weight)] for weight in trained[id(at)] if id(weight) in gradients]
+            for name, at in layers.items()
         },
         before=old,
         after=new,
@@ -395,15 +382,7 @@ def look(twin: keras.Model, case: Case, values: Any, x: Any, y: Any) -> Look:
     return Look(loss, outputs, activations)
 
 
-def cases(test: str, names: Any = tuple(CASES)) -> pytest.MarkDecorator:
-    """Returns the parametrisation of a test with models, known failures marked."""
-    marked = [
-        pytest.param(name, marks=pytest.mark.xfail(reason=KNOWN[name, test], strict=True))
-        if (name, test) in KNOWN
-        else name
-        for name in names
-    ]
-    return pytest.mark.parametrize("name", marked)
+every_model = pytest.mark.parametrize("name", CASES)
 
 
 def assert_close(recorded, expected, what, *, rel=1e-3, abs=1e-6):
@@ -411,7 +390,7 @@ def assert_close(recorded, expected, what, *, rel=1e-3, abs=1e-6):
     np.testing.assert_allclose(recorded, expected, rtol=rel, atol=abs, err_msg=what)
 
 
-@pytest.mark.parametrize("name", CASES)
+@every_model
 def test_training_is_bit_for_bit_that_without_a_monitor(name):
     found = run(name)
     first, last = found.steps[0].before, found.steps[-1].after
@@ -425,7 +404,7 @@ def test_training_is_bit_for_bit_that_without_a_monitor(name):
         np.testing.assert_array_equal(one, other, err_msg=f"variable {number}")
 
 
-@cases("layers")
+@every_model
 def test_every_layer_is_there_in_order(name):
     case, trace = CASES[name], run(name).trace
     names = [layer for layer in trace.layers if layer not in case.functions]
@@ -433,7 +412,7 @@ def test_every_layer_is_there_in_order(name):
     assert trace.steps.tolist() == list(range(STEPS + 1))
 
 
-@cases("gradients")
+@every_model
 def test_gradients_are_those_of_a_tape(name):
     found = run(name)
     measured = 0
@@ -458,7 +437,7 @@ def test_gradients_are_those_of_a_tape(name):
     assert measured >= 2 * STEPS
 
 
-@cases("weights")
+@every_model
 def test_weights_and_updates_are_those_of_numpy(name):
     found = run(name)
     measured = 0
@@ -498,12 +477,11 @@ def check_outputs(found: Run, layers: Any) -> int:
     return measured
 
 
-@cases("outputs")
+@every_model
 def test_outputs_are_those_of_calling_the_layers(name):
     assert check_outputs(run(name), CASES[name].own_layers) >= 2 * (STEPS + 1)
 
 
-@pytest.mark.xfail(reason="a function that is not a layer is not recorded yet", strict=False)
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.functions])
 def test_functions_are_recorded_like_layers(name):
     found, case = run(name), CASES[name]
@@ -514,7 +492,7 @@ def test_functions_are_recorded_like_layers(name):
     assert 0 < np.nanmax(found.column("dead_fraction", function_layer())) < 1
 
 
-@cases("model")
+@every_model
 def test_loss_and_gradient_norm_are_those_of_the_whole_model(name):
     found = run(name)
     series = {key: found.trace.series[key] for key in ("loss", "gradient_norm", "probe_loss")}
@@ -526,7 +504,7 @@ def test_loss_and_gradient_norm_are_those_of_the_whole_model(name):
     assert_close(found.trace.series["loss_nonfinite"][1:], ~np.isfinite(losses), "loss_nonfinite")
 
 
-@cases("histograms")
+@every_model
 def test_histograms_count_every_entry(name):
     found = run(name)
     expected_layers = {n for n, gradients in found.steps[0].gradients.items() if gradients}
@@ -545,7 +523,7 @@ def test_histograms_count_every_entry(name):
             assert np.abs(np.cumsum(counts) - np.cumsum(slow)).max() <= slack, layer
 
 
-@cases("complete")
+@every_model
 def test_no_trained_weight_is_left_out(name):
     found = run(name)
     for number, expected in enumerate(found.steps, 1):

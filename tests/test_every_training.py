@@ -26,33 +26,8 @@ keras = pytest.importorskip("keras")
 tf = pytest.importorskip("tensorflow")
 
 import tfdiag  # noqa: E402
+from tests.keras_models import needs_shorter_execution  # noqa: E402
 from tfdiag.storage.reader import open_recording  # noqa: E402
-
-NO_LOOP = "a training without `fit` cannot be monitored yet: HealthMonitor has no `loop`"
-NO_FUNCTION = "there is no train function yet in `on_train_begin`, so no step is sampled"
-LOST_ROW = (
-    "the first look at the probe set is recorded at the step at which the earlier training ended, "
-    "and a reader keeps only the newest record of a step: that step's gradients are lost"
-)
-LOST_COUNT = (
-    "an execution of several steps is counted by `optimizer.iterations`, which stands still where "
-    "a loss scale skips some of them"
-)
-MEASURES = {"steps", "gradients", "sgd", "updates"}  # tests of what is taken in the step
-
-#: What fails today: a way to the names of its tests that do, as in `each_way`, and the reason.
-KNOWN: dict[str, tuple[set[str], str]] = {
-    "callback driven by hand": (MEASURES, NO_FUNCTION),
-    "step by step by hand": ({"together"}, NO_FUNCTION),
-    "second fit with a new callback": (MEASURES, LOST_ROW),
-    "resumed from a checkpoint": (MEASURES, LOST_ROW),
-    "overflow, 3 steps per execution": ({*MEASURES, "outputs", "overflow"}, LOST_COUNT),
-    "own loop of a tf.function": (
-        {*MEASURES, "weights", "outputs", "epochs", "loop"},
-        NO_LOOP,
-    ),
-    "own loop of a Python function": ({*MEASURES, "weights", "outputs", "loop"}, NO_LOOP),
-}
 
 RATE = 0.25
 SIZE = 8  # samples in a batch
@@ -640,13 +615,16 @@ def trained(tmp_path_factory):
     return train
 
 
-def each_way(test, names=tuple(WAYS)):
-    def case(name):
-        tests, reason = KNOWN.get(name, ((), ""))
-        marks = [pytest.mark.xfail(reason=reason, strict=True)] if test in tests else []
-        return pytest.param(name, marks=marks, id=name)
-
-    return pytest.mark.parametrize("name", [case(name) for name in names])
+def each_way(names=tuple(WAYS)):
+    cases = [
+        pytest.param(
+            name,
+            marks=[needs_shorter_execution] if name.endswith("steps per execution") else [],
+            id=name,
+        )
+        for name in names
+    ]
+    return pytest.mark.parametrize("name", cases)
 
 
 # What must hold of the record.
@@ -759,41 +737,40 @@ def assert_outputs_are_numpys(result):
         losses.append(loss_of(twin, x, y))
     seen = recorded(trace, OUTPUT_COLUMNS, trace.steps)
     np.testing.assert_allclose(seen, rows, rtol=precision, atol=precision / 10)
-    if result.watched.compiled:
-        np.testing.assert_allclose(trace.series["probe_loss"], losses, rtol=precision)
+    np.testing.assert_allclose(trace.series["probe_loss"], losses, rtol=precision)
 
 
-@each_way("weights")
+@each_way()
 def test_weights_are_those_of_the_bare_run(name, trained):
     assert_weights_are_the_bare_runs(trained(name))
 
 
-@each_way("steps")
+@each_way()
 def test_every_step_is_recorded(name, trained):
     assert_every_step_is_recorded(trained(name))
 
 
-@each_way("gradients")
+@each_way()
 def test_gradients_are_those_of_an_eager_tape(name, trained):
     assert_gradients_are_the_tapes(trained(name))
 
 
-@each_way("sgd", [name for name, way in WAYS.items() if way.rate is not None])
+@each_way([name for name, way in WAYS.items() if way.rate is not None])
 def test_gradients_are_what_plain_sgd_did(name, trained):
     assert_gradients_are_what_plain_sgd_did(trained(name))
 
 
-@each_way("updates")
+@each_way()
 def test_updates_are_what_the_host_saw(name, trained):
     assert_updates_are_what_the_host_saw(trained(name))
 
 
-@each_way("outputs")
+@each_way()
 def test_outputs_are_those_of_numpy(name, trained):
     assert_outputs_are_numpys(trained(name))
 
 
-@each_way("overflow", [name for name, way in WAYS.items() if way.overflows])
+@each_way([name for name, way in WAYS.items() if way.overflows])
 def test_a_step_that_overflows_is_seen(name, trained):
     result = trained(name)
     steps = result.trace.steps[1:]
@@ -856,7 +833,7 @@ def alone_each():
     return ways, [witnessed(way) for way in ways]
 
 
-@each_way("together", TOGETHER)
+@each_way(TOGETHER)
 def test_two_models_trained_together_are_measured_as_if_alone(name, tmp_path):
     ways, truths = alone_each()
     models = [way.build() for way in ways]
@@ -887,14 +864,14 @@ def test_the_check_fails_on_the_record_of_another_training(check, trained):
         check(Outcome(right.way, right.witness, right.bare, wrong.watched, wrong.recording))
 
 
-@each_way("epochs", ["plain fit", "resumed from a checkpoint", "own loop of a tf.function"])
+@each_way(["plain fit", "resumed from a checkpoint", "own loop of a tf.function"])
 def test_epochs_are_counted_on(name, trained):
     trace = trained(name).trace
     assert of_series(trace, "epoch", [4, 8]).tolist() == [0, 1]
     assert np.isfinite(trace.series["epoch"]).sum() == 2
 
 
-@each_way("loop", ["own loop of a tf.function", "own loop of a Python function"])
+@each_way(["own loop of a tf.function", "own loop of a Python function"])
 def test_an_own_loop_gets_what_its_step_returns(name, trained):
     result = trained(name)
     assert result.watched.returned == result.bare.returned

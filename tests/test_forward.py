@@ -13,11 +13,12 @@ from tfdiag import statistics  # noqa: E402
 from tfdiag.forward import ForwardTap  # noqa: E402
 from tfdiag.layers import recorded_layers  # noqa: E402
 from tfdiag.probe import probe_set  # noqa: E402
+from tfdiag.trainer import Fit  # noqa: E402
 
 
 def measure(model, x, y):
     layers = recorded_layers(model)
-    sums = ForwardTap(model, layers).run(probe_set((x, y), len(x)))
+    sums = ForwardTap(Fit(model), layers).run(probe_set((x, y), len(x)))
     measures = statistics.probe_measures(sums.sums, sums.unit_max, sums.saturated)
     return layers, measures, sums
 
@@ -163,7 +164,7 @@ def test_nothing_is_changed():
         "metrics": [v.numpy() for m in model.metrics for v in m.variables],
     }
     assert kept["metrics"][0] != 0, "the metrics hold what training put there"
-    tap = ForwardTap(model, recorded_layers(model))
+    tap = ForwardTap(Fit(model), recorded_layers(model))
     for _ in range(2):
         tap.run(probe_set((x, x[:, :2]), 48))
     after = {
@@ -174,13 +175,13 @@ def test_nothing_is_changed():
     for part, values in kept.items():
         for before, now in zip(values, after[part], strict=True):
             np.testing.assert_array_equal(before, now, err_msg=part)
-    assert not [loss for layer in model._flatten_layers() for loss in layer._losses]
+    assert model.losses == [], "nothing is left of what was added in the pass"
 
 
 def test_metrics_that_the_first_pass_creates_start_empty():
     x, y = keras_models.images(32)
     model = keras_models.compiled()
-    ForwardTap(model, recorded_layers(model)).run(probe_set((x, y), 32))
+    ForwardTap(Fit(model), recorded_layers(model)).run(probe_set((x, y), 32))
     variables = [v for metric in model.metrics for v in metric.variables]
     assert variables
     for variable in variables:

@@ -1,6 +1,7 @@
 """The picture of who may import whom, as a table; and what loads without TensorFlow."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,26 +21,29 @@ PICTURE = {
     "tfdiag.picture": "",
     "tfdiag.trace": "architecture",
     "tfdiag.rules": "architecture errors metrics trace",
-    "tfdiag.storage": "architecture errors trace",
+    "tfdiag.storage": "architecture errors statistics trace",
     "tfdiag.report": "rules trace",
     "tfdiag.sums": "statistics",
     "tfdiag.graph_sums": "statistics sums",
     "tfdiag.backend": "",
+    "tfdiag.trainer": "backend",
+    "tfdiag.distribution": "backend",
     "tfdiag.layers": "architecture backend",
     "tfdiag.probe": "",
-    "tfdiag.capture": "backend graph_sums sums",
-    "tfdiag.forward": "architecture backend layers probe statistics sums",
+    "tfdiag.capture": "backend distribution graph_sums sums trainer",
+    "tfdiag.forward": "architecture backend distribution layers probe statistics sums trainer",
     "tfdiag.explain": "architecture backend errors forward",
     "tfdiag.gradcam_plus_plus": "errors explain forward",
     "tfdiag.gallery": "architecture errors explain gradcam_plus_plus picture probe",
-    "tfdiag.instruments": "architecture backend capture errors forward gallery layers metrics "
-    "probe statistics",
+    "tfdiag.instruments": "architecture backend capture distribution errors forward gallery "
+    "layers metrics probe statistics trainer",
     "tfdiag.request": "probe",
     "tfdiag.cadence": "",
     "tfdiag.judge": "report rules trace",
-    "tfdiag.recording": "cadence capture forward instruments judge metrics probe request "
-    "storage.schema storage.writer trace",
-    "tfdiag.callbacks": "errors gallery metrics probe recording request rules",
+    "tfdiag.recording": "cadence capture distribution forward instruments judge metrics probe "
+    "request storage.schema storage.writer trace trainer",
+    "tfdiag.loop": "backend errors recording request trainer",
+    "tfdiag.callbacks": "backend errors gallery loop metrics probe recording request rules trainer",
     "tfdiag.demo": "callbacks errors report rules storage.reader tfdiag",
     "tfdiag.cli": "demo errors report rules storage.reader tfdiag",
     "tensorboard_plugin": "errors metrics report rules storage tensorboard_plugin",
@@ -51,7 +55,9 @@ WITH_KERAS = {
     for name in (
         *(
             "backend",
+            "distribution",
             "graph_sums",
+            "trainer",
             "layers",
             "capture",
             "forward",
@@ -60,7 +66,7 @@ WITH_KERAS = {
             "gallery",
             "instruments",
         ),
-        *("request", "recording", "callbacks", "demo"),
+        *("request", "recording", "loop", "callbacks", "demo"),
     )
 }
 
@@ -148,6 +154,100 @@ def test_every_module_is_in_the_picture():
 )
 def test_a_wrong_import_is_seen(name, source):
     assert violations({name: source}) != []
+
+
+def private_uses(sources: dict[str, str]) -> list[str]:
+    """Returns where Keras or TensorFlow is reached into, outside of `tfdiag.backend`."""
+    return [
+        f"{name}: {use}"
+        for name, source in sources.items()
+        if name != "tfdiag.backend"
+        for use in (*_private_imports(source), *_private_names(ast.parse(source)))
+    ]
+
+
+def _private_imports(source: str) -> list[str]:
+    own = ("keras.src", "tensorflow.python")
+    return [target for target in imports(source) if any(_is_in(target, part) for part in own)]
+
+
+def _private_names(tree: ast.AST) -> Iterator[str]:
+    """Yields private names of what is not ours, as attributes or for `getattr` and its like."""
+    ours, parts = set(_defined(tree)), set(_parts_of_names(tree))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            is_ours = node.attr in ours and ast.unparse(node.value) in ("self", "cls")
+            if _is_private(node.attr) and not is_ours:
+                yield ast.unparse(node)
+            elif ast.unparse(node) in ("keras.src", "tf.python", "tensorflow.python"):
+                yield ast.unparse(node)
+        elif isinstance(node, ast.Constant) and node not in parts:
+            if _is_private(node.value) and node.value not in ours:
+                yield repr(node.value)
+
+
+def _parts_of_names(tree: ast.AST) -> Iterator[ast.AST]:
+    """Yields texts that are added to others, such as the ends of our measures' names."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            yield from node.values
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("endswith"):
+            yield from node.args
+
+
+def _is_private(name: object) -> bool:
+    return isinstance(name, str) and re.fullmatch(r"_[a-zA-Z]\w*", name) is not None
+
+
+def _defined(tree: ast.AST) -> Iterator[str]:
+    """Yields the attributes that a module gives to its own classes, of which Keras has none."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            yield node.name
+        elif isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store):
+            if isinstance(node, ast.Name) or ast.unparse(node.value) in ("self", "cls"):
+                yield node.id if isinstance(node, ast.Name) else node.attr
+
+
+def test_private_names_of_keras_are_known_to_the_backend_alone():
+    assert private_uses(modules()) == []
+
+
+def test_private_names_of_keras_are_known_to_no_test():
+    tests = {path.stem: path.read_text() for path in (ROOT / "tests").glob("*.py")}
+    ours = [
+        "test_callbacks: callback._recording._writer",
+        "test_callbacks: callback._recording",
+        "test_storage_histograms: run._record",
+    ]
+    assert [use for use in private_uses(tests) if use not in ours] == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import keras.src.backend",
+        "from keras.src import ops",
+        "def f():\n    from tensorflow.python.framework import ops",
+        "import keras\nkeras.src.backend.x()",
+        "layers = model._flatten_layers()",
+        "getattr(model, '_inputs_struct', None)",
+        "vars(layer)['_losses'] = []",
+        "for name in ('_model',):\n    pass",
+        "class A:\n    def f(self):\n        return self._layers",
+        "class A:\n    def __init__(self, model):\n        self._layers = model._layers",
+    ],
+)
+def test_a_private_name_is_seen(source):
+    assert private_uses({"tfdiag.forward": source}) != []
+    assert private_uses({"tfdiag.backend": source}) == []
+
+
+def test_private_names_of_ours_are_no_matter():
+    source = (
+        "class A:\n    def __init__(self):\n        self._b = 1\n    def c(self):\n        self._b"
+    )
+    assert private_uses({"tfdiag.forward": source}) == []
 
 
 def loads_tensorflow(module: str) -> bool:

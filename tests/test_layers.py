@@ -11,11 +11,12 @@ from tests import keras_models  # noqa: E402
 from tfdiag.forward import ForwardTap  # noqa: E402
 from tfdiag.layers import describe, recorded_layers  # noqa: E402
 from tfdiag.probe import probe_set  # noqa: E402
+from tfdiag.trainer import Fit  # noqa: E402
 
 
 def described(kind):
     model = keras_models.compiled(kind)
-    tap = ForwardTap(model, recorded_layers(model))
+    tap = ForwardTap(Fit(model), recorded_layers(model))
     tap.run(probe_set(keras_models.images(8), 8))
     return describe(model, recorded_layers(model), tap.places)
 
@@ -93,10 +94,14 @@ def test_frozen_layers_are_not_trainable():
     assert not layers[0].trainable and layers[0].parameters > 0
 
 
+def with_training(model):
+    return describe(model, recorded_layers(model), optimizer=model.optimizer, loss=model.loss)
+
+
 def test_settings_name_what_tells_runs_apart():
     optimizer = keras.optimizers.SGD(0.001, momentum=0.9, clipnorm=1.0)
     model = keras_models.compiled("sequential", optimizer=optimizer)
-    architecture = describe(model, recorded_layers(model))
+    architecture = with_training(model)
     assert architecture.optimizer == "SGD"
     assert architecture.loss == "sparse_categorical_crossentropy"
     assert architecture.settings["learning_rate"] == 0.001
@@ -104,6 +109,6 @@ def test_settings_name_what_tells_runs_apart():
     assert "ema_momentum" not in architecture.settings
     schedule = keras.optimizers.schedules.CosineDecay(0.1, 100)
     model.compile(keras.optimizers.Adam(schedule), keras.losses.MeanSquaredError())
-    architecture = describe(model, recorded_layers(model))
+    architecture = with_training(model)
     assert architecture.settings["learning_rate"] == "CosineDecay"
     assert architecture.loss == "mean_squared_error"

@@ -1,5 +1,6 @@
 """The Health tab's backend, asked over HTTP in a real TensorBoard, on both of its data servers."""
 
+import dataclasses
 import json
 import re
 import struct
@@ -8,6 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,9 +22,11 @@ from tensorboard.plugins import base_plugin
 from tensorboard_plugin import experiment, plugin
 from tensorboard_plugin.loader import SAMPLES, HealthLoader
 from tests import recordings
-from tests.recordings import START, record, snapshot, stats
+from tests.recordings import START, halves, record, snapshot, stats
 from tfdiag.metrics import METRIC_NAMES
-from tfdiag.storage import event, schema
+from tfdiag.storage import event, histograms, schema
+from tfdiag.storage.writer import RunWriter
+from tfdiag.trace import TraceRows
 
 ROOT = Path(__file__).parent.parent
 HOSTILE = (
@@ -71,6 +75,7 @@ def logdir(tmp_path_factory) -> Path:
     record(folder / "young", finished=None)
     record(folder / "restarted", range(1, 11))
     record(folder / "restarted", range(6, 9), start=START + 100, finished=None)
+    write_twice(folder / "merged")
     record(folder / "changed", range(1, 4))
     record(folder / "changed", range(1, 3), layers=("a", "b"), start=START + 100)
     for name in HOSTILE:
@@ -81,15 +86,31 @@ def logdir(tmp_path_factory) -> Path:
     write(folder / "newer", event.Value(schema.STATS + "0", schema.PLUGIN, stats(1), newer))
     wrong = np.zeros((2, 2), np.float32)
     write(folder / "damaged", event.Value(schema.STATS + "0", schema.PLUGIN, wrong, content))
+    good = event.Value(schema.STATS + "0", schema.PLUGIN, stats(1), content)
+    counts = recordings.histogram_counts(1).astype(np.uint32)
+    write(folder / "native", good, *histograms.native(recordings.LAYERS, counts))
+    bomb = np.frombuffer(zlib.compress(bytes(2**26), 9), np.uint8)
+    packed = histograms.packed(recordings.LAYERS, counts)
+    write(folder / "bomb", good, dataclasses.replace(packed, array=bomb))
     return folder
 
 
-def write(folder: Path, value: event.Value) -> None:
+def write(folder: Path, *values: event.Value) -> None:
     folder.mkdir()
     records = recordings.open_records(f"{folder}/events.out.tfevents.1.x.tfdiag")
     records.write(event.header(START))
-    records.write(event.pack(1, START, [value]))
+    records.write(event.pack(1, START, values))
     records.close()
+
+
+def write_twice(folder: Path) -> None:
+    """Records three steps, the last one in two parts, as `TraceRows` merges them."""
+    rows, run = TraceRows(), RunWriter(folder, recordings.open_records)
+    for step, part in ((1, stats(1)), (2, stats(2)), *((3, half) for half in halves(3))):
+        merged = rows.add(step, START + step, part, {})
+        fields = {"manifest": recordings.manifest(), "stats": merged}
+        run.step(step, **fields, series={"loss": 1.0}, wall_time=START + step)
+    run.close()
 
 
 @pytest.fixture(scope="session", params=["rust", "python"])
@@ -137,7 +158,7 @@ def loaded(get: Get) -> bool:
     answer = get("api/runs")
     runs = answer.json["runs"] if answer.status == 200 else []
     steps = {run["run"]: run["last_step"] for run in runs}
-    return len(runs) == 9 + len(HOSTILE) and steps["nested/long"] == LONG
+    return len(runs) == 12 + len(HOSTILE) and steps["nested/long"] == LONG
 
 
 def same_keys(ours: Any, theirs: Any, path: str = "") -> None:
@@ -201,7 +222,7 @@ def test_run_has_what_was_recorded(get):
     assert [layer["name"] for layer in run["model"]["layers"]] == list(recordings.LAYERS)
     assert run["model"]["layers"][0]["shape"] == [None, 8]
     assert run["model"]["settings"] == {"learning_rate": 0.001, "batch_size": 32}
-    assert run["cost"] == {"seconds": 1.5, "share": 0.02}
+    assert run["cost"] == {"seconds": 1.5, "share": 0.02, "every": 40, "probe_every": 0}
     (finding,) = run["findings"]
     assert finding["layer"] == "dense"
     assert finding["title"] != finding["rule"] == "dead-relu"
@@ -230,6 +251,15 @@ def test_metric_comes_back_bit_for_bit(get, row):
     assert answer.body[8 + 5 * 8 :] == expected.tobytes()
 
 
+@pytest.mark.parametrize("row", [0, len(METRIC_NAMES) - 1], ids=["first half", "last half"])
+def test_what_was_measured_later_at_a_step_is_merged(get, row):
+    assert get("api/run", run="merged").json["steps"] == [1, 2, 3]
+    answer = get("api/metric", run="merged", metric=METRIC_NAMES[row])
+    assert struct.unpack_from("<2I", answer.body) == (3, 3)
+    values = np.frombuffer(answer.body, "<f4", offset=8 + 3 * 8).reshape(3, 3)
+    np.testing.assert_array_equal(values, [stats(step)[row] for step in (1, 2, 3)])
+
+
 def test_as_many_steps_are_kept_as_the_flag_says(get):
     answer = get("api/metric", run="nested/long", metric="gradient_rms")
     count, layers = struct.unpack_from("<2I", answer.body)
@@ -242,6 +272,7 @@ def test_as_many_steps_are_kept_as_the_flag_says(get):
     assert values.tobytes() == expected.tobytes()
     run = get("api/run", run="nested/long").json
     assert run["steps"] == steps.tolist()
+    assert get("api/histograms", run="nested/long", layer="conv").json["steps"] == steps.tolist()
     assert run["series"]["gradient_norm"] == steps.tolist()
 
 
@@ -268,6 +299,12 @@ def test_histograms_come_back_exactly(get):
     assert answer["buckets"] == [recordings.histogram(step).tolist() for step in range(1, 6)]
     for contract in contracts("api/histograms"):
         same_keys(answer, contract)
+
+
+def test_recording_with_tensorboards_own_histograms_only(get):
+    answer = get("api/histograms", run="native", layer="conv").json
+    assert answer["steps"] == [1]
+    assert answer["buckets"] == [recordings.histogram(1).tolist()]
 
 
 def test_cams_come_back_exactly(get):
@@ -314,6 +351,7 @@ def test_hostile_names_are_only_names(get, name):
         (404, "api/cams/maps", {"run": "live"}, "No Grad-CAM: no snapshot"),
         (422, "api/run", {"run": "newer"}, "schema version 2"),
         (422, "api/run", {"run": "damaged"}, "damaged"),
+        (422, "api/histograms", {"run": "bomb", "layer": "conv"}, "damaged"),
         (404, "static/../plugin.py", {}, ""),
         (404, "static/%2e%2e/plugin.py", {}, ""),
         (404, "api/nothing", {}, ""),

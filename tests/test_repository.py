@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import tfdiag
+from tfdiag.cadence import EVERY, PROBE_EVERY
 from tfdiag.rules import ALL_RULES
 
 ROOT = Path(__file__).parent.parent
@@ -88,8 +89,9 @@ def test_readme_calls_the_monitor_with_arguments_that_it_has():
             if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("HealthMonitor"):
                 assert {keyword.arg for keyword in node.keywords} <= set(takes)
     assert set(re.findall(r"\(`(\w+)`\)", README)) <= set(takes)
-    assert f"every {takes['every'].default}th step (`every`)" in README
-    assert f"every {5 * takes['every'].default}th step (`probe_every`)" in README
+    assert f"every {EVERY}th step" in README
+    assert f"every {PROBE_EVERY}th step" in README
+    assert f"`budget={takes['budget'].default}`" in README
     assert f"{takes['probe_samples'].default} samples" in README
 
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from tests import recordings
-from tests.recordings import manifest, open_records, stats
+from tests.recordings import halves, manifest, open_records, stats
+from tfdiag.metrics import METRIC_NAMES
 from tfdiag.storage import schema, writer
 from tfdiag.storage.reader import open_recording, read_tags
 from tfdiag.storage.writer import RunWriter
@@ -93,9 +94,23 @@ def test_first_record_of_a_step_stays(tmp_path):
     add_step(run, 1, stats=None, series={"val_loss": 3.0})
     run.close()
     recording = open_recording(tmp_path)
-    assert all(len(tag.records) == 1 for tag in read_tags(tmp_path).values())
+    for name, tag in read_tags(tmp_path).items():  # what layers measure is merged, and written anew
+        assert len(tag.records) == (2 if name.startswith(schema.STATS) else 1), name
+    assert recording.trace.steps.tolist() == [1]
     assert recording.trace.series["loss"] == [1.0]
     assert recording.trace.series["val_loss"] == [3.0]
+
+
+def test_last_measures_of_a_step_count(tmp_path):
+    run = RunWriter(tmp_path, open_records)
+    parts = halves(1)
+    for step, values in ((1, parts[0]), (1, stats(1)), (2, stats(2))):
+        add_step(run, step, stats=values)
+    run.close()
+    trace = open_recording(tmp_path).trace
+    assert trace.steps.tolist() == [1, 2]
+    measured = np.stack([trace.columns[name] for name in METRIC_NAMES], axis=1)
+    np.testing.assert_array_equal(measured, [stats(1), stats(2)])
 
 
 def test_last_report_of_a_step_counts(tmp_path):

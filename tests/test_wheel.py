@@ -101,7 +101,7 @@ def test_wheel_needs_no_tensorflow_and_offers_it(wheel):
     metadata = email.message_from_bytes(archive.read(name))
     needed = metadata.get_all("Requires-Dist")
     base = {requirement for requirement in needed if "extra ==" not in requirement}
-    assert base == {"numpy", "keras>=3", "tensorboard>=2.21", "tf-keras-vis"}
+    assert base == {"numpy>=1.26", "keras>=3.5", "tensorboard>=2.18", "tf-keras-vis>=0.8.7"}
     assert any(requirement.startswith("tensorflow>=") for requirement in needed)
     assert metadata["License"] == "Apache-2.0"
 

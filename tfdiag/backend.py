@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -17,9 +17,18 @@ import tensorflow as tf
 from keras.src.backend.common import global_state
 
 try:
+    from tensorflow.python.eager import context as eager_context
+except ImportError:  # then workers cannot agree, and each believes the others
+    eager_context = None
+try:
     from tensorflow.python.framework import op_callbacks
 except ImportError:  # then functions inside `call` are not seen, layers are
     op_callbacks = None
+try:
+    from tensorflow.python.autograph.core import ag_ctx
+    from tensorflow.python.eager.polymorphic_function import autograph_util
+except ImportError:  # then a step that needs AutoGraph is not measured
+    autograph_util = None
 
 #: Hears of a layer's call: the layer and its output.
 OnLayer = Callable[[keras.layers.Layer, Any], None]
@@ -42,9 +51,16 @@ def train_function(model: keras.Model, step: Callable[[Any], Any]) -> Callable:
     try:
         with replaced(model, "train_step", step):
             model.make_train_function(force=True)
-        return model.train_function
+        function = model.train_function
     finally:
         model.train_function = standing
+
+    def with_step(iterator: Iterator) -> Any:
+        # An older Keras does not hold the step: it asks the model for it at every trace.
+        with replaced(model, "train_step", step):
+            return function(iterator)
+
+    return with_step
 
 
 def traced_once(model: keras.Model, step: Callable[[Any], Any]) -> Callable | None:
@@ -70,9 +86,72 @@ def one_batch(step: Callable[[Any], Any]) -> Callable[[Iterator], Any]:
     return function
 
 
-def is_elsewhere(model: keras.Model) -> bool:
-    """Returns whether the step's numbers are better left where they are: with XLA, on a GPU."""
-    return bool(model.jit_compile or tf.config.list_logical_devices("GPU"))
+def is_traced(function: Any) -> bool:
+    """Returns whether a function is a `tf.function`."""
+    return isinstance(function, tf.types.experimental.PolymorphicFunction)
+
+
+def is_jitted(function: Any) -> bool:
+    """Returns whether a function is a `tf.function` that XLA compiles."""
+    return is_traced(function) and bool(getattr(function, "_jit_compile", False))
+
+
+def python_function(function: Any) -> Callable:
+    """Returns what runs while a `tf.function` is traced; any other function as it is."""
+    if not is_traced(function):
+        return function
+    if autograph_util is None or not getattr(function, "_autograph", True):
+        return function.python_function
+    options = getattr(function, "_experimental_autograph_options", None)
+    converted = autograph_util.py_func_from_autograph(function.python_function, options)
+
+    def python(*args: Any, **kwargs: Any) -> Any:
+        with ag_ctx.ControlStatusCtx(ag_ctx.Status.UNSPECIFIED):  # it is disabled around it
+            return converted(*args, **kwargs)
+
+    return python
+
+
+def traced_like(function: Any, other: Callable) -> Callable:
+    """Returns another Python function as a `tf.function` that is made as the user's is.
+
+    Args:
+        function: the user's `tf.function`.
+        other: takes the same arguments; it is not converted by AutoGraph.
+    """
+
+    @functools.wraps(function.python_function, updated=())
+    def body(*args: Any, **kwargs: Any) -> Any:
+        return other(*args, **kwargs)
+
+    return tf.function(
+        body,
+        input_signature=function.input_signature,
+        autograph=False,
+        jit_compile=getattr(function, "_jit_compile", None),
+        reduce_retracing=getattr(function, "_reduce_retracing", False),
+    )
+
+
+def graph() -> Any:
+    """Returns the graph that is being traced; None while operations are run at once."""
+    return None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
+
+
+def is_elsewhere(jit_compile: Any) -> bool:
+    """Returns whether a step's numbers are better left where they are: with XLA, on a GPU."""
+    return bool(jit_compile or tf.config.list_logical_devices("GPU"))
+
+
+def worker_number(strategy: tf.distribute.Strategy) -> int:
+    """Returns which of the processes that train together this one is; 0 if it is alone."""
+    return int(getattr(strategy.extended, "_id_in_cluster", 0))
+
+
+def shared_store() -> Any:
+    """Returns the store of keys and values that all processes of a training share, or None."""
+    store = None if eager_context is None else eager_context.context()
+    return store if hasattr(store, "set_config_key_value") else None
 
 
 def is_single(model: keras.Model) -> bool:
@@ -124,6 +203,12 @@ def read(variable: Any) -> tf.Tensor:
     if type(value).__name__ == "ResourceVariable":  # the short way, for what is done so often
         return tf.raw_ops.ReadVariableOp(resource=value.handle, dtype=value.dtype)
     return tf.convert_to_tensor(value)
+
+
+def is_complete(model: keras.Model) -> bool:
+    """Returns whether a pass over the model creates no variables any more."""
+    parts = [model, getattr(model, "_compile_metrics", None), getattr(model, "_compile_loss", None)]
+    return all(part is None or part.built for part in parts)
 
 
 def has_loss(model: keras.Model) -> bool:
@@ -243,14 +328,20 @@ def clear_losses(model: keras.Model) -> None:
 def movable(model: keras.Model) -> list[Any]:
     """Returns the variables that a forward pass may move: metrics, seeds, moving statistics."""
     variables = [variable for metric in model.metrics for variable in metric.variables]
+    variables += seeds(model)
     for layer in model._flatten_layers():
         variables += layer._non_trainable_variables
-        variables += [generator.state for generator in layer._seed_generators]
         variables += [value for value in vars(layer).values() if isinstance(value, tf.Variable)]
     shared = global_state.get_global_attribute("global_seed_generator")
     if shared is not None:  # what `keras.random` takes where no seed is given
         variables.append(shared.state)
     return list({id(variable): variable for variable in variables}.values())
+
+
+def seeds(model: keras.Model) -> list[Any]:
+    """Returns the states of the seeds that the model's layers draw from."""
+    layers = model._flatten_layers()
+    return [generator.state for layer in layers for generator in layer._seed_generators]
 
 
 # --- what a model is made of ---
@@ -292,3 +383,16 @@ def declared_inputs(model: keras.Model) -> list[Any]:
         return list(getattr(model, "inputs", None) or ())
     except (AttributeError, ValueError):
         return []
+
+
+def named_inputs(model: keras.Model) -> dict[str, Any]:
+    """Returns the inputs that a model declares, by the names that a dict of data has."""
+    named = getattr(model, "_inputs_struct", None)
+    if isinstance(named, Mapping):
+        return dict(named)
+    return {tensor.name: tensor for tensor in declared_inputs(model)}
+
+
+def without_model(callback: keras.callbacks.Callback) -> dict[str, Any]:
+    """Returns a callback's attributes, but not the model that Keras has set."""
+    return {name: value for name, value in vars(callback).items() if name != "_model"}

@@ -43,6 +43,10 @@ class Cadence:
         """Returns whether anything is due ever."""
         return bool(self.fixed or self.base)
 
+    def settled(self) -> Cadence:
+        """Returns the same cadence with all of its steps fixed."""
+        return Cadence(self.fixed | ({self.base} if self.base else set()))
+
     @property
     def shortest(self) -> int:
         """The shortest interval, as it is now; 0 if nothing is due ever."""
@@ -52,6 +56,11 @@ class Cadence:
     def finest(self) -> int:
         """The shortest interval as it was asked for; 0 if nothing is due ever."""
         return min([*self.fixed, *([self.base] if self.base else [])], default=0)
+
+    @property
+    def is_rare(self) -> bool:
+        """Whether nothing is due but at the beginning and the end."""
+        return not self.fixed and self.stretch >= _ROUND[-1]
 
     def due(self, step: int, ahead: int) -> bool:
         """Returns whether a multiple of an interval lies in the `ahead` steps after `step`."""
@@ -102,18 +111,20 @@ class Budget:
             steps_left: planned steps that are not made yet; None if that is not known.
             step_seconds: of a step that is not sampled; 0 if that is not known.
         """
-        if not self.is_free or not step_seconds or self._sampled < 2:
+        if not self.is_free or not step_seconds or (self._samples and self._sampled < 2):
             return
         # Without a plan, training is taken to go on as long as it has lasted.
         coming = elapsed if steps_left is None else steps_left * step_seconds
+        steps = coming / step_seconds
+        if steps < (self._samples.base or self._looks.base):  # the end: hardly anything is due
+            return
         training = elapsed - spent + coming
         left = self.share * training - spent - self._look_cost  # for the last look
-        steps = coming / step_seconds
         samples = steps * self._sample_cost / self._samples.base if self._samples.base else 0.0
         looks = steps * self._look_cost / self._looks.base if self._looks.base else 0.0
         # Half of it for each, and what one does not need for the other. Samples cost little and
-        # say most, so something is left for them however much was spent once.
-        for_samples = max(left / 2, left - looks, self.share * training / 4)
+        # say most, so something of what comes is left for them however much was spent once.
+        for_samples = max(left / 2, left - looks, self.share * coming / 4)
         self._samples.stretch = _stretch(samples, for_samples)
         self._looks.stretch = _stretch(looks, left - min(samples, for_samples))
 
@@ -121,8 +132,9 @@ class Budget:
         """Returns what users read when cadences were stretched."""
         return (
             f"tfdiag records gradients {_often(self._samples)} and the probe set "
-            f"{_often(self._looks)}, to take at most {100 * self.share:.3g} % of the training's "
-            "time. HealthMonitor(budget=...) changes that; every= and probe_every= fix the steps."
+            f"{_often(self._looks)} for now, to take at most {100 * self.share:.3g} % of the "
+            "training's time. HealthMonitor(budget=...) changes that; every= and probe_every= fix "
+            "the steps."
         )
 
     def affords(self, seconds: float, *, spent: float, elapsed: float) -> bool:
@@ -136,5 +148,6 @@ def _stretch(cost: float, left: float) -> int:
 
 
 def _often(cadence: Cadence) -> str:
-    rare = cadence.stretch >= _ROUND[-1] and not cadence.fixed
-    return "at the beginning and the end" if rare else f"every {cadence.shortest} steps"
+    if cadence.is_rare:
+        return "at the beginning and the end"
+    return f"every {cadence.shortest} steps"

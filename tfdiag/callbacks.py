@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from numbers import Integral
 from typing import Any, ClassVar
 
 import keras
 
+from tfdiag import backend
 from tfdiag.errors import TfdiagError
 from tfdiag.gallery import METHODS
+from tfdiag.loop import Loop
 from tfdiag.metrics import METRICS, PROBE
 from tfdiag.probe import probe_set
 from tfdiag.recording import Recording
 from tfdiag.request import Request
 from tfdiag.rules import resolve_thresholds
+from tfdiag.trainer import Fit
 
 _ALL = frozenset(metric.name for metric in METRICS)
 _OUTPUTS = frozenset(metric.name for metric in METRICS if metric.source == PROBE)
@@ -34,12 +37,12 @@ class _Part(keras.callbacks.Callback):
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy, or one that is sent to another process, joins a recording of its own.
-        return {k: v for k, v in vars(self).items() if k not in ("_recording", "_model")}
+        return {k: v for k, v in backend.without_model(self).items() if k != "_recording"}
 
     def set_model(self, model: keras.Model) -> None:
         super().set_model(model)
         self._recording = Recording.of(self.log_dir)
-        self._recording.join(self, self._request, model)
+        self._recording.join(self, self._request, Fit(model))
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         params = self.params or {}
@@ -129,6 +132,50 @@ class HealthMonitor(_Part):
                 thresholds=thresholds or {},
                 announce=announce,
             ),
+        )
+
+    def loop(
+        self,
+        model: keras.Model,
+        optimizer: Any,
+        *,
+        loss: Callable[[Any, Any], Any] | None = None,
+        epochs: int | None = None,
+        steps: int | None = None,
+    ) -> Loop:
+        """Records a training without `fit`, in a `with` block around it.
+
+        Recording begins with `wrap` and ends with the block, also where an exception leaves it.
+
+        >>> monitor = HealthMonitor("logs/run1", probe=(x_val, y_val))  # doctest: +SKIP
+        >>> with monitor.loop(model, optimizer, loss=loss_fn) as loop:  # doctest: +SKIP
+        ...     step = loop.wrap(train_step)  # your function, with @tf.function or without
+        ...     for epoch in range(10):
+        ...         for x, y in dataset:
+        ...             loss = step(x, y)
+        ...         loop.end_epoch({"val_loss": validate(model)})  # optional
+
+        Args:
+            model: a Keras model; it need not be compiled.
+            optimizer: the Keras optimizer that the step calls, or a list of several.
+            loss: a Keras loss or a function `loss(y, outputs)` for the probe set. Without it the
+                loss on the probe set is "not measured".
+            epochs: how many epochs are planned, if that is known; one by default.
+            steps: how many steps an epoch has, if that is known.
+
+        Raises:
+            ValueError: if an argument is wrong.
+        """
+        self._recording = Recording.of(self.log_dir)
+        return Loop(
+            self._recording,
+            self,
+            self._request,
+            model=model,
+            optimizer=optimizer,
+            loss=loss,
+            epochs=epochs,
+            steps=steps,
         )
 
 

@@ -16,11 +16,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from tfdiag import backend, graph_sums, sums
+from tfdiag import backend, distribution, graph_sums, sums
+from tfdiag.trainer import Trainer
 
 _log = logging.getLogger("tfdiag")
 
@@ -33,7 +33,8 @@ class StepSums:
         variables: `W` trainable variables, in the order in which the optimizers got them.
         sums: `float64[W, 10]`, columns as in `tfdiag.statistics.WEIGHT_SUMS`.
         histograms: `float64[W, BINS]`, entries per bin, scaled up to the whole weight.
-        loss: mean loss over the training batch; None if the step did not call `compute_loss`.
+        loss: mean loss over the training batch; None if the step neither returned it nor called
+            `compute_loss`.
     """
 
     variables: list[Any]
@@ -46,12 +47,12 @@ class TrainingTap:
     """Samples training steps of one model. Several taps share one instrumented step.
 
     Args:
-        model: a compiled Keras model.
+        trainer: what trains it.
     """
 
-    def __init__(self, model: keras.Model):
+    def __init__(self, trainer: Trainer):
         self.result: StepSums | None = None
-        self._model = model
+        self._trainer = trainer
         self._function: _SampledFunction | None = None
 
     @property
@@ -65,25 +66,25 @@ class TrainingTap:
         return Clock() if self._function is None else self._function.clock
 
     def attach(self) -> None:
-        """Puts our function in the place of the model's train function, until it is detached.
+        """Puts our function in the place of the one that trains, until it is detached.
 
         One that an exception out of an earlier `fit` left behind serves on: where nobody
         samples, it changes nothing.
         """
-        self._model.make_train_function()  # Keras has made it in `fit`, not in a user's own loop
-        current = self._model.train_function
-        self._function = _SampledFunction.behind(current) or _SampledFunction(self._model, current)
+        self._trainer.make_function()
+        sampled = _SampledFunction.behind(self._trainer.function)
+        self._function = sampled or _SampledFunction(self._trainer)
         self._function.taps.add(self)
-        self._model.train_function = self._function
+        self._trainer.function = self._function
 
     def detach(self) -> None:
-        """Gives the model a train function without taps, unless another tap samples on."""
+        """Lets a function without taps train, unless another tap samples on."""
         function = self._function
         if function is None:
             return
         function.taps.discard(self)
-        if not function.taps and self._model.train_function is function:
-            self._model.train_function = function.plain
+        if not function.taps and self._trainer.function is function:
+            self._trainer.function = function.plain
 
     def arm(self) -> None:
         """Lets the next execution be a sampled one."""
@@ -124,92 +125,96 @@ class Clock:
         self.extra += self.last_extra
 
 
-def compiled_state(model: keras.Model) -> Any:
+def compiled_state(trainer: Trainer) -> Any:
     """Returns what stands for the model's last `compile`: another object after each of them."""
-    function = _SampledFunction.behind(model.train_function)
-    return function.plain if function else model.train_function
+    function = _SampledFunction.behind(trainer.function)
+    return function.plain if function else trainer.function
+
+
+#: That one of our functions could not be traced, so that it has done nothing.
+_UNTRACED = object()
 
 
 class _SampledFunction:
-    """Stands where Keras looks for the model's train function.
+    """Stands where the function is that trains.
 
     An execution that no tap is armed for runs the user's own program.
+
+    Args:
+        trainer: what trains the model; its function is not one of these.
     """
 
-    def __init__(self, model: keras.Model, kerass_own: Callable):
+    def __init__(self, trainer: Trainer):
         self.taps: weakref.WeakSet[TrainingTap] = weakref.WeakSet()
         self.armed: list[TrainingTap] = []
         self.failure: str | None = None
         self.clock = Clock()
-        self._model = model
-        self._kerass_own = kerass_own
-        self._step = _InstrumentedStep(model, self._ours)
-        shared = backend.traced_once(model, self._step)
-        self._is_shared = shared is not None
-        if shared is None:  # eager, or under a distribution strategy
-            self._plain = kerass_own
-            self._sampled = backend.train_function(model, self._step)
-        else:
-            self._plain = backend.train_function(model, lambda data: shared(data)["logs"])
-            if backend.steps_per_execution(model) == 1:
-                self._sampled = backend.one_batch(shared)
-            else:
-                self._sampled = backend.train_function(model, shared)
+        self._is_eager = trainer.is_eager
+        self._own = trainer.function
+        self._step = _InstrumentedStep(trainer, self._ours)
+        plain, self._sampled = trainer.functions(self._step)
+        self._plain = self._own if plain is None else plain
 
-        def plain(iterator: Any) -> Any:
-            return self._unsampled(iterator)
+        def unsampled(*args: Any, **kwargs: Any) -> Any:
+            return self._unsampled(*args, **kwargs)
 
-        self.plain: Callable = plain
+        self.plain: Callable = unsampled
         self.plain.sampled_function = self  # type: ignore[attr-defined]
 
     @staticmethod
     def behind(function: Any) -> _SampledFunction | None:
-        """Returns the one that a model's train function is or comes from."""
+        """Returns the one that a function that trains is or comes from."""
         if isinstance(function, _SampledFunction):
             return function
         return getattr(function, "sampled_function", None)
 
-    def __call__(self, iterator: Any) -> Any:
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         armed, self.armed = self.armed, []
         started = time.perf_counter()
         if not armed or self.failure is not None:
-            logs = self._unsampled(iterator)
+            returned = self._unsampled(*args, **kwargs)
             self.clock.add(time.perf_counter() - started)
-            return logs
-        output = self._attempt(self._sampled, iterator)
-        taken = self._ours(lambda: self._step_sums(output["tfdiag"])) if output else None
+            return returned
+        output = self._attempt(self._sampled, *args, **kwargs)
+        if output is _UNTRACED:
+            return self._own(*args, **kwargs)
+        taken = self._ours(lambda: self._step_sums(output["tfdiag"]))
         for tap in armed:
             tap.result = taken
         self.clock.add_sampled(time.perf_counter() - started)
-        return output["logs"] if output else self._kerass_own(iterator)
+        return output["returned"]
 
-    def _unsampled(self, iterator: Any) -> Any:
-        if self._step.was_traced or self._plain is self._kerass_own:
-            return self._plain(iterator)
-        logs = self._attempt(self._plain, iterator)
-        return self._kerass_own(iterator) if logs is None else logs
+    def _unsampled(self, *args: Any, **kwargs: Any) -> Any:
+        if self._step.was_traced or self._plain is self._own:
+            return self._plain(*args, **kwargs)
+        returned = self._attempt(self._plain, *args, **kwargs)
+        return self._own(*args, **kwargs) if returned is _UNTRACED else returned
 
-    def _attempt(self, function: Callable, iterator: Any) -> Any:
-        """Returns what one of our functions does; None if it could not be traced.
+    def _attempt(self, function: Callable, *args: Any, **kwargs: Any) -> Any:
+        """Returns what one of our functions does; `_UNTRACED` if it could not be traced.
 
-        In that case no data was consumed and no weight has changed: Keras' own function goes on,
-        and if the error was the user's, it raises it again.
+        In that case no data was consumed and no weight has changed: the user's own function goes
+        on, and if the error was the user's, it raises it again.
         """
         try:
-            return function(iterator)
+            return function(*args, **kwargs)
         except Exception as error:
-            if self._step.was_traced or self._model.run_eagerly or isinstance(error, StopIteration):
+            if self._step.was_traced or self._is_eager or isinstance(error, StopIteration):
                 raise  # the user's own error: the data, a numeric check, the end of the epoch
             self._give_up(error)
-            self._plain = self._kerass_own
-            return None
+            self._plain = self._own
+            return _UNTRACED
 
     def _step_sums(self, taken: dict[str, Any]) -> StepSums | None:
-        variables, loss = self._step.variables, taken.pop("loss", None)
+        taken = self._step.unpacked(taken)
+        loss = taken.pop("loss", None)
         if not taken:
             self.failure = self.failure or "the training step called no optimizer that is seen"
             return None
-        totals, bins = (_added_up if self._step.in_graph else _add_up)(_by_order(taken), variables)
+        keys = sorted(taken)
+        variables = [self._step.variables[int(key)] for key in keys]
+        add_up = _added_up if self._step.in_graph else _add_up
+        totals, bins = add_up([taken[key] for key in keys], variables)
         return StepSums(
             variables=variables,
             sums=totals,
@@ -226,6 +231,8 @@ class _SampledFunction:
             return None
 
     def _give_up(self, error: Exception) -> None:
+        if self.failure is not None:  # what follows from it explains nothing
+            return
         self.failure = f"the training step could not be instrumented: {error}"
         _log.warning(
             "tfdiag cannot measure gradients here and trains on without them: %s: %s",
@@ -236,51 +243,67 @@ class _SampledFunction:
 
 
 class _InstrumentedStep:
-    """The user's `train_step`, with what we take as a further output.
+    """The user's training step, with what we take as a further output.
 
     Args:
-        model: a compiled Keras model.
+        trainer: what trains the model.
         ours: calls a function of ours so that it cannot fail.
 
     Attributes:
-        variables: those whose gradients the last trace returns, in that order.
+        variables: what a trace takes is named by its index here; a step whose traces differ, as
+            by an argument of it, has the variables of all of them.
         was_traced: True once a trace has come to its end.
         in_graph: whether gradients are added up inside the step, not after it.
     """
 
-    def __init__(self, model: keras.Model, ours: Callable[[Callable[[], Any]], Any]):
+    def __init__(self, trainer: Trainer, ours: Callable[[Callable[[], Any]], Any]):
         self.variables: list[Any] = []
         self.was_traced = False
-        self.in_graph = backend.is_elsewhere(model)
-        self._model = model
-        self._train_step = model.train_step
+        self.in_graph = trainer.is_elsewhere
+        self._trainer = trainer
+        self._train_step = trainer.step  # as it is now: it is replaced while it is traced
+        self._row = None if backend.is_single(trainer.model) else distribution.Row()
         self._ours = ours
         self._sink = threading.local()  # a strategy runs one thread per replica
         self._patched = contextlib.ExitStack()
         self._running = 0
 
-    def __call__(self, data: Any) -> dict[str, Any]:
-        self._sink.taken, self._sink.variables = {}, []
+    def __call__(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        self._sink.taken, self._sink.graph = {}, backend.graph()
         try:
             with self._patches():
-                logs = self._train_step(data)
+                returned = self._train_step(*args, **kwargs)
+            self._ours(lambda: self._take_loss(self._trainer.loss_in(returned)))
             taken = self._sink.taken
         finally:
             self._sink.taken = None
-        self.variables = self._sink.variables
         self.was_traced = True
-        return {"logs": logs, "tfdiag": taken}
+        return {"returned": returned, "tfdiag": self._packed(taken)}
+
+    def _packed(self, taken: dict[str, Any]) -> dict[str, Any]:
+        """Returns what was taken in the form in which it leaves the step."""
+        row = self._row
+        if row is None or not taken:
+            return taken
+        if "loss" in taken:  # each replica's is a share of it
+            taken["loss"] = self._ours(lambda: distribution.summed([taken["loss"]])[0])
+        packed = self._ours(lambda: row.pack(taken))
+        return {} if packed is None else {"row": packed}
+
+    def unpacked(self, taken: dict[str, Any]) -> dict[str, Any]:
+        """Returns what an executed step has taken."""
+        return self._row.unpack(taken["row"]) if self._row and taken else taken
 
     @contextlib.contextmanager
     def _patches(self) -> Iterator[None]:
         """Replaces `apply` of each optimizer and `compute_loss`, once for all threads."""
         if self._running == 0:
             self._patched = contextlib.ExitStack()
-            for optimizer in backend.optimizers(self._model):
+            for optimizer in self._trainer.optimizers:
                 tap = self._tap_apply(optimizer)
                 self._patched.enter_context(backend.replaced(optimizer, "apply", tap))
             tap = self._tap_loss()
-            self._patched.enter_context(backend.replaced(self._model, "compute_loss", tap))
+            self._patched.enter_context(backend.replaced(self._trainer.model, "compute_loss", tap))
         self._running += 1
         try:
             yield
@@ -304,10 +327,11 @@ class _InstrumentedStep:
                 self._ours(lambda: self._add_up(taken))
             return result
 
-        return apply
+        return tf.autograph.experimental.do_not_convert(apply)
 
     def _take(self, optimizer: Any, grads: list[Any], variables: list[Any] | None) -> list[str]:
         """Takes gradients and weights before the update; returns under which keys."""
+        self._check_graph()
         variables = backend.updated_variables(optimizer, variables)
         scale = backend.loss_scale(optimizer)  # the update may change it
         keys = []
@@ -319,8 +343,7 @@ class _InstrumentedStep:
                 elif gradient is not None:
                     twice["gradient"] = _as_output(gradient)
                 continue
-            keys.append(f"{len(self._sink.variables):04d}")
-            self._sink.variables.append(variable)
+            keys.append(self._new_key(variable))
             part = {"before": tf.identity(variable.value)}
             if gradient is not None:
                 part["gradient"] = _as_output(gradient)
@@ -331,15 +354,38 @@ class _InstrumentedStep:
 
     def _taken_before(self, variable: Any) -> dict[str, Any] | None:
         """Returns what this step has taken of a weight already, if it is not added up yet."""
-        known = [i for i, other in enumerate(self._sink.variables) if other is variable]
-        part = self._sink.taken[f"{known[-1]:04d}"] if known else {}
-        return part if "before" in part else None
+        taken = [part for key in self._keys(variable) if (part := self._sink.taken.get(key))]
+        return taken[-1] if taken and "before" in taken[-1] else None
+
+    def _new_key(self, variable: Any) -> str:
+        """Returns a key of a weight that this step has taken nothing under."""
+        free = [key for key in self._keys(variable) if key not in self._sink.taken]
+        if free:
+            return free[0]
+        self.variables.append(variable)
+        return f"{len(self.variables) - 1:06d}"
+
+    def _keys(self, variable: Any) -> list[str]:
+        return [f"{i:06d}" for i, other in enumerate(self.variables) if other is variable]
+
+    def _check_graph(self) -> None:
+        """Checks that what is taken now can leave the step.
+
+        Raises:
+            RuntimeError: if it is inside a further `tf.function`, a branch or a loop.
+        """
+        if backend.graph() is not self._sink.graph:
+            raise RuntimeError(
+                "its optimizer or loss is called inside a tf.function, a branch or a loop that "
+                "the step contains, whose tensors cannot be taken out"
+            )
 
     def _add_up(self, keys: list[str]) -> None:
         """Puts sums in the place of what was taken; call after the update."""
         parts = [self._sink.taken[key] for key in keys]
-        variables = [self._sink.variables[int(key)] for key in keys]
+        variables = [self.variables[int(key)] for key in keys]
         gradients = [_unscaled(part, v) for part, v in zip(parts, variables, strict=True)]
+        gradients = distribution.summed(gradients)
         before = [part["before"] for part in parts]
         after = [tf.convert_to_tensor(v.value) for v in variables]
         totals = graph_sums.weight_sums(gradients, before, after)
@@ -348,18 +394,20 @@ class _InstrumentedStep:
             self._sink.taken[key] = {"sums": totals[row], "bins": bins[row]}
 
     def _tap_loss(self) -> Callable:
-        original = self._model.compute_loss
+        original = self._trainer.model.compute_loss
 
         def compute_loss(*args: Any, **kwargs: Any) -> Any:
             loss = original(*args, **kwargs)
-            taken = getattr(self._sink, "taken", None)
-            if taken is not None and loss is not None:
-                kept = self._ours(lambda: tf.cast(loss, tf.float32))
-                if kept is not None:
-                    taken["loss"] = kept
+            if getattr(self._sink, "taken", None) is not None:
+                self._ours(lambda: self._take_loss(loss))
             return loss
 
-        return compute_loss
+        return tf.autograph.experimental.do_not_convert(compute_loss)
+
+    def _take_loss(self, loss: Any) -> None:
+        if loss is not None:
+            self._check_graph()
+            self._sink.taken["loss"] = tf.cast(loss, tf.float32)
 
 
 def _as_output(gradient: Any) -> Any:
@@ -380,13 +428,8 @@ def _dense(taken: Any, variable: Any) -> tf.Tensor:
     if not isinstance(taken, dict):
         return taken
     return tf.convert_to_tensor(
-        tf.IndexedSlices(taken["values"], taken["indices"], tf.constant(variable.shape))
+        tf.IndexedSlices(taken["values"], taken["indices"], tf.constant(list(variable.shape)))
     )
-
-
-def _by_order(taken: dict[str, Any]) -> list[dict[str, Any]]:
-    """Returns what was taken of each weight, in the weights' order."""
-    return [taken[order] for order in sorted(key for key in taken if key.isdigit())]
 
 
 Sums = tuple[np.ndarray, np.ndarray]

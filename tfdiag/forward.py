@@ -18,11 +18,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfdiag import backend, sums
+from tfdiag import backend, distribution, sums
 from tfdiag.architecture import DYING, SATURATING
 from tfdiag.layers import PASSIVE, Place, activation_name, containers, output_shape
 from tfdiag.probe import BATCH, ProbeSet
 from tfdiag.statistics import OUTPUT_SUMS
+from tfdiag.trainer import Tester, Trainer
 
 #: Of a layer's output at most this much is in memory at a time, if `SMALLEST_BATCH` allows it.
 OUTPUT_BYTES = 8 * 2**20
@@ -42,7 +43,7 @@ class ProbeSums:
             can die, else None.
         saturated: `L` entries; `float64[U]`, how often each unit was in its flat end, of a
             layer that can saturate, else None.
-        logs: loss and metrics on the probe set, as the model's `test_step` reports them.
+        logs: loss and metrics on the probe set, as testing the model reports them.
     """
 
     sums: np.ndarray
@@ -52,10 +53,10 @@ class ProbeSums:
 
 
 class ForwardTap:
-    """A look at one model's test step.
+    """A look at one model while it is tested.
 
     Args:
-        model: a compiled and built Keras model.
+        trainer: what trains a built Keras model.
         layers: name to layer, those to measure.
 
     Attributes:
@@ -63,14 +64,15 @@ class ForwardTap:
             on also the functions that are called between layers, with the shapes that it saw.
     """
 
-    def __init__(self, model: keras.Model, layers: dict[str, keras.layers.Layer]):
+    def __init__(self, trainer: Trainer, layers: dict[str, keras.layers.Layer]):
         self.places = {name: Place(layer, activation_name(layer)) for name, layer in layers.items()}
-        self._model = model
+        self._trainer = trainer
+        self._model = trainer.model
         self._loops = backend.Loops()
         self._was_run = False
 
     def run(self, probe: ProbeSet) -> ProbeSums:
-        """Runs the model's test step over the probe set, in order.
+        """Tests the model on the probe set, in order.
 
         Raises:
             Exception: whatever the model raises on data that it cannot take.
@@ -79,11 +81,12 @@ class ForwardTap:
         look = _Look(self._model, self.places, discover=not self._was_run)
         with unchanged(self._model):
             self._model.reset_metrics()
+            test = self._trainer.tester()
             declared = _declared_batch(self._model)
             size = declared or self._batch_size()
             for batch in probe.batches(size, exactly=declared is not None):
                 with backend.watching(look.on_layer, look.on_operation, self._loops):
-                    logs = self._test(_tensors(batch))
+                    logs = self._test(test, _tensors(batch))
                 look.next_batch()
             logs = {name: float(np.mean(value)) for name, value in logs.items()}
         self._was_run = True
@@ -101,12 +104,9 @@ class ForwardTap:
         largest = max((math.prod(n or 1 for n in shape) for shape in shapes), default=1)
         return int(np.clip(OUTPUT_BYTES // (4 * largest), SMALLEST_BATCH, BATCH))
 
-    def _test(self, batch: Any) -> dict[str, Any]:
+    def _test(self, test: Tester, batch: Any) -> dict[str, Any]:
         try:
-            if backend.has_loss(self._model):
-                return dict(self._model.test_step(batch))
-            self._model(batch[0], training=False)
-            return {}
+            return test(batch)
         finally:
             backend.clear_losses(self._model)
 
@@ -243,15 +243,20 @@ def first_float(output: Any) -> tf.Tensor | None:
 
 @contextlib.contextmanager
 def unchanged(model: keras.Model) -> Iterator[None]:
-    """Puts back whatever a forward pass moves: metrics, seeds, moving statistics."""
-    saved = [(v, np.array(tf.convert_to_tensor(v))) for v in backend.movable(model)]
-    try:
-        yield
-    finally:
-        model.reset_metrics()  # those that the pass itself created
-        for variable, value in saved:
-            if not np.array_equal(np.asarray(tf.convert_to_tensor(variable)), value):
-                variable.assign(value)
+    """Puts back whatever a forward pass moves: metrics, seeds, moving statistics.
+
+    Of several replicas the pass is one's alone, and no other one takes notice.
+    """
+    with distribution.one_replica(model):
+        variables = [p for v in backend.movable(model) for p in distribution.local_parts(v)]
+        saved = [(variable, np.array(tf.convert_to_tensor(variable))) for variable in variables]
+        try:
+            yield
+        finally:
+            model.reset_metrics()  # those that the pass itself created
+            for variable, value in saved:
+                if not np.array_equal(np.asarray(tf.convert_to_tensor(variable)), value):
+                    variable.assign(value)
 
 
 def _tensors(batch: Any) -> Any:

@@ -8,10 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import keras
 import numpy as np
 
-from tfdiag import backend, statistics
+from tfdiag import backend, distribution, statistics
 from tfdiag.architecture import Architecture
 from tfdiag.capture import Clock, StepSums, TrainingTap, compiled_state
 from tfdiag.errors import TfdiagError
@@ -20,6 +19,7 @@ from tfdiag.gallery import Gallery
 from tfdiag.layers import describe, owned_weights, recorded_layers
 from tfdiag.metrics import METRICS, TRAINING
 from tfdiag.probe import ProbeSet, check_fits
+from tfdiag.trainer import Trainer
 
 _log = logging.getLogger("tfdiag")
 
@@ -34,12 +34,13 @@ class Measurement:
     Attributes:
         columns: measure's name to `float32[L]`.
         series: name to a number for the whole model.
-        histograms: layer's name to `float64[K, 3]`, its gradient's buckets.
+        histograms: `float64[L, BINS]`, entries of each layer's gradient per bin, all zero where a
+            layer has no gradient; None if no gradient was taken.
     """
 
     columns: dict[str, np.ndarray] = field(default_factory=dict)
     series: dict[str, float] = field(default_factory=dict)
-    histograms: dict[str, np.ndarray] = field(default_factory=dict)
+    histograms: np.ndarray | None = None
 
     def aggregates(self) -> dict[str, float]:
         """Returns the few numbers that TensorBoard's own tabs show too."""
@@ -56,7 +57,7 @@ class Instruments:
     """The taps on one model: its training step, its test step and its images.
 
     Args:
-        model: a compiled Keras model; an unbuilt one is built by its first pass.
+        trainer: what trains a Keras model; an unbuilt one is built by its first pass.
         probe: the probe set, or None.
         gradients: whether the training step is to be sampled.
         images: number of probe images with Grad-CAM; 0 for none.
@@ -65,12 +66,13 @@ class Instruments:
 
     Attributes:
         not_measured: measure's name to the reason why there is none of it.
-        gallery: the probe images with Grad-CAM, once attached; None if there are none.
+        gallery: the probe images with Grad-CAM, once looked at; None if there are none.
+        has_looked: whether there was a first look at the probe set, if there is one.
     """
 
     def __init__(
         self,
-        model: keras.Model,
+        trainer: Trainer,
         probe: ProbeSet | None,
         *,
         gradients: bool,
@@ -79,12 +81,14 @@ class Instruments:
         method: str = "gradcam",
     ):
         self.not_measured: dict[str, str] = {}
-        self._model = model
+        self._trainer = trainer
+        self._model = trainer.model
         self._probe = probe
         self._images, self._layer, self._method = images, layer, method
         self._architecture: Architecture | None = None
-        self._training = TrainingTap(model) if gradients else None
+        self._training = TrainingTap(trainer) if gradients else None
         self.gallery: Gallery | None = None
+        self.has_looked = probe is None
         self._find_layers()
         for metric in METRICS:
             if metric.source == TRAINING and not gradients:
@@ -93,36 +97,47 @@ class Instruments:
                 self.not_measured[metric.name] = _NO_PROBE
         if probe is None:
             self.not_measured["probe_loss"] = _NO_PROBE
-        elif not backend.has_loss(model):
-            self.not_measured["probe_loss"] = "the model was compiled without a loss"
-        accumulated = getattr(model.optimizer, "gradient_accumulation_steps", None)
+        elif trainer.no_loss:
+            self.not_measured["probe_loss"] = trainer.no_loss
+        accumulated = getattr(self._optimizer, "gradient_accumulation_steps", None)
         if accumulated:
             self.not_measured["update_ratio"] = (
                 f"gradients are accumulated over {accumulated} steps: most steps change no weight"
             )
-        self._compiled = compiled_state(model)
+        self._compiled = compiled_state(trainer)
 
-    def serve(self, model: keras.Model) -> bool:
+    def serve(self, trainer: Trainer) -> bool:
         """Returns whether these instruments serve for another `fit` of this model.
 
         They do until it is compiled anew, which may change its loss and its metrics.
         """
-        known = model is self._model and self._compiled is not None
-        return known and self._compiled is compiled_state(model)
+        known = trainer == self._trainer and self._compiled is not None
+        return known and self._compiled is compiled_state(trainer)
 
     @property
     def architecture(self) -> Architecture:
         """The model's layers; known once it has been built."""
         if self._architecture is None:
             self._find_new_layers()
-            self._architecture = describe(self._model, self._layers, self._forward.places)
+            self._architecture = describe(
+                self._model,
+                self._layers,
+                self._forward.places,
+                optimizer=self._optimizer,
+                loss=self._trainer.loss,
+            )
         return self._architecture
 
     @property
     def step(self) -> int:
         """The number of steps that the optimizer has made."""
-        optimizer = getattr(self._model, "optimizer", None)
-        return 0 if optimizer is None else int(optimizer.iterations)
+        return (
+            0 if self._optimizer is None else int(distribution.number(self._optimizer.iterations))
+        )
+
+    @property
+    def _optimizer(self) -> Any:
+        return next(iter(self._trainer.optimizers), None)
 
     @property
     def clock(self) -> Clock:
@@ -132,20 +147,40 @@ class Instruments:
     @property
     def ahead(self) -> int:
         """The number of steps that the model makes in its next execution."""
-        return backend.steps_per_execution(self._model)
+        return self._trainer.steps_per_execution
 
     def attach(self) -> ProbeSums | None:
         """Attaches everything and looks at the probe set for the first time.
+
+        Where several replicas train a model that is not built yet, that is left to `look`: what
+        one of them creates alone is not trained in step with the others.
 
         Raises:
             ValueError: if the probe set does not fit the model, or it has no such layer as
                 Grad-CAM is to look at.
         """
-        sums = self._first_look(self._probe) if self._probe is not None else None
-        self._make_gallery()
+        if self._probe is not None:
+            declared, named = (
+                backend.declared_inputs(self._model),
+                backend.named_inputs(self._model),
+            )
+            check_fits(self._probe, declared, named)
+        ready = distribution.replicas(self._model) == 1 or backend.is_complete(self._model)
+        sums = self._first_look() if ready else None
         if self._training is not None:
             self._training.attach()
         return sums
+
+    @property
+    def samples(self) -> bool:
+        """Whether training steps are to be sampled."""
+        return self._training is not None
+
+    def forgo_sampling(self, reason: str) -> None:
+        """Leaves the training step as it is from now on, for a stated reason."""
+        self.detach()
+        self._training = None
+        self._leave_unmeasured(reason)
 
     def detach(self) -> None:
         """Leaves the model as it was."""
@@ -165,13 +200,14 @@ class Instruments:
             return None
         taken = self._training.take()
         if self._training.failure:
-            names = [metric.name for metric in METRICS if metric.source == TRAINING]
-            self.not_measured.update(dict.fromkeys(names, self._training.failure))
+            self._leave_unmeasured(self._training.failure)
         return taken
 
     def look(self) -> ProbeSums | None:
         """Returns what a pass over the probe set added up; None if there is no probe set."""
-        return None if self._probe is None else self._forward.run(self._probe)
+        if self._probe is None:
+            return None
+        return self._forward.run(self._probe) if self.has_looked else self._first_look()
 
     def snapshot(self) -> dict[str, Any] | None:
         """Returns what `Gallery.snapshot` does; None if there is none or it fails."""
@@ -195,7 +231,10 @@ class Instruments:
             sums: from `look`.
             logs: Keras' logs of the step; their loss counts where `taken` has none.
         """
-        found = Measurement(series={"learning_rate": self._learning_rate()})
+        found = Measurement(
+            series={"learning_rate": self._learning_rate()},
+            histograms=None if taken is None else self._histograms(taken),
+        )
         loss = logs.get("loss")
         if taken is not None:
             self._add_gradients(found, taken)
@@ -211,9 +250,13 @@ class Instruments:
             found.series.update({f"probe_{name}": value for name, value in sums.logs.items()})
         return found
 
+    def _leave_unmeasured(self, reason: str) -> None:
+        names = [metric.name for metric in METRICS if metric.source == TRAINING]
+        self.not_measured.update(dict.fromkeys(names, reason))
+
     def _find_layers(self) -> None:
         self._layers = recorded_layers(self._model)
-        self._forward = ForwardTap(self._model, self._layers)
+        self._forward = ForwardTap(self._trainer, self._layers)
         self._architecture = None
         self._owners: dict[int, int] = {}
         self._owned: tuple[Any, Any] = (None, None)
@@ -225,15 +268,20 @@ class Instruments:
         self._find_layers()
         return True
 
-    def _first_look(self, probe: ProbeSet) -> ProbeSums:
-        check_fits(probe, self._model)
+    def _first_look(self) -> ProbeSums | None:
+        sums = None if self._probe is None else self._first_pass(self._probe)
+        self.has_looked = True
+        self._make_gallery()
+        return sums
+
+    def _first_pass(self, probe: ProbeSet) -> ProbeSums:
         try:
             sums = self._forward.run(probe)
             return self._forward.run(probe) if self._find_new_layers() else sums
         except Exception as error:
             raise ValueError(
                 f"The model cannot be tested on the probe set: {error}\nPrepare `probe` exactly as "
-                "the data for `model.fit`: same shapes, dtypes, and labels of the same kind."
+                "the training data: same shapes, dtypes, and labels of the same kind."
             ) from error
 
     def _make_gallery(self) -> None:
@@ -256,14 +304,16 @@ class Instruments:
             self.not_measured["gradcam"] = str(error)
 
     def _add_gradients(self, found: Measurement, taken: StepSums) -> None:
-        names = self.architecture.names
+        layers = len(self.architecture.layers)
         rows, owners = self._rows_and_owners(taken.variables)
-        found.columns.update(statistics.gradient_measures(taken.sums[rows], owners, len(names)))
+        found.columns.update(statistics.gradient_measures(taken.sums[rows], owners, layers))
         found.series["gradient_norm"] = statistics.global_norm(taken.sums)
-        counts = np.zeros((len(names), taken.histograms.shape[1]))
+
+    def _histograms(self, taken: StepSums) -> np.ndarray:
+        rows, owners = self._rows_and_owners(taken.variables)
+        counts = np.zeros((len(self.architecture.layers), taken.histograms.shape[1]))
         np.add.at(counts, owners, taken.histograms[rows])
-        for layer in np.flatnonzero(counts.any(axis=1)):
-            found.histograms[names[layer]] = statistics.histogram_buckets(counts[layer])
+        return counts
 
     def _rows_and_owners(self, variables: list[Any]) -> tuple[np.ndarray, np.ndarray]:
         """Returns which of the variables belong to recorded layers, and to which."""
@@ -284,5 +334,5 @@ class Instruments:
         return self._owners.get(id(variable))
 
     def _learning_rate(self) -> float:
-        rate = getattr(getattr(self._model, "optimizer", None), "learning_rate", None)
-        return math.nan if rate is None else float(rate)
+        rate = getattr(self._optimizer, "learning_rate", None)
+        return math.nan if rate is None else distribution.number(rate)

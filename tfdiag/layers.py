@@ -102,20 +102,24 @@ def describe(
     model: keras.Model,
     layers: dict[str, keras.layers.Layer],
     places: Mapping[str, Place] | None = None,
+    *,
+    optimizer: Any = None,
+    loss: Any = None,
 ) -> Architecture:
     """Returns what the model is, as rules and the tab need it.
 
     Args:
-        model: a compiled model.
+        model: a built model.
         layers: its recorded layers, from `recorded_layers`.
         places: the same with what a pass has shown, in the same order; else what the layers
             themselves declare counts.
+        optimizer: the main one of its training.
+        loss: the loss of its training.
     """
     if places is None:
         places = {name: Place(layer, activation_name(layer)) for name, layer in layers.items()}
     feeds = _feeds(model, layers)
     outputs = _output_names(model, layers, feeds)
-    optimizer = getattr(model, "optimizer", None)
     return Architecture(
         layers=tuple(
             _describe_layer(name, place, name in outputs, tuple(feeds.get(name, ())))
@@ -123,7 +127,7 @@ def describe(
             else _describe_function(name, place)
             for name, place in places.items()
         ),
-        loss=_name(getattr(model, "loss", None)),
+        loss=_name(loss),
         optimizer=type(optimizer).__name__ if optimizer is not None else None,
         settings=_settings(model, optimizer),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
@@ -85,22 +85,21 @@ def probe_set(probe: Any, samples: int) -> ProbeSet:
     return ProbeSet(x, y, size)
 
 
-def check_fits(probe: ProbeSet, model: Any) -> None:
-    """Checks the probe set against the inputs that a built model declares.
+def check_fits(probe: ProbeSet, declared: Sequence[Any], named: Mapping[str, Any]) -> None:
+    """Checks the probe set against the inputs that a model declares.
+
+    Args:
+        probe: the probe set.
+        declared: the model's inputs, each with a name, a shape and a dtype; none if the model
+            declares none, as a subclassed one.
+        named: the same by the names that a dict of arrays has.
 
     Raises:
         ValueError: if an input is missing, or has another shape or kind of number.
     """
-    try:
-        declared = list(getattr(model, "inputs", None) or ())
-    except (AttributeError, ValueError):  # a subclassed model declares none
-        return
     if not declared:
         return
     if isinstance(probe.x, Mapping):
-        named = getattr(model, "_inputs_struct", None)
-        if not isinstance(named, Mapping):
-            named = {tensor.name: tensor for tensor in declared}
         missing = [name for name in named if name not in probe.x]
         if missing:
             raise ValueError(

@@ -21,6 +21,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfdiag import distribution
 from tfdiag.cadence import EVERY, FIRST, PROBE_EVERY, Budget, Cadence
 from tfdiag.capture import StepSums
 from tfdiag.forward import ProbeSums
@@ -31,11 +32,17 @@ from tfdiag.request import Request, conflict
 from tfdiag.storage import schema
 from tfdiag.storage.writer import RunWriter, is_recorded
 from tfdiag.trace import TraceRows
+from tfdiag.trainer import Trainer
 
 _log = logging.getLogger("tfdiag")
 
 #: Packages whose versions a recording notes.
 _PACKAGES = ("tfdiag", "keras", "tensorflow", "tensorflow-cpu", "numpy", "tensorboard")
+
+_NOT_AGREED = (
+    "the workers do not sample the same training steps: pass the same callbacks to `fit` on "
+    "each of them"
+)
 
 
 def _never_raises(method: Callable) -> Callable:
@@ -78,10 +85,12 @@ class Recording:
         self._parts: dict[Any, Request] = {}
         self._gathering = False  # callbacks are joining, training has not begun
         self._driver: Any = None  # the callback that drives, while training
-        self._model: keras.Model | None = None
+        self._trainer: Trainer
         self._sampling = False  # the coming execution is a sampled one
         self._forced = False  # the coming step is measured, due or not
         self._alarmed = False  # the loss was not finite
+        self._workers = 1  # processes that train this model
+        self._is_silent = False  # another worker records, and this one only samples along
         self._step = 0  # steps made so far
         self._instruments: Instruments  # from `begin` on, as is the writer
         self._writer: RunWriter
@@ -91,14 +100,15 @@ class Recording:
         self._said: dict[tuple[str, str | None], int] = {}  # findings that were announced
         self._has_said = False  # that the cadence was stretched
 
-    def join(self, part: Any, request: Request, model: keras.Model) -> None:
-        """Adds a callback's request; call from `set_model`, before training begins.
+    def join(self, part: Any, request: Request, trainer: Trainer) -> None:
+        """Adds a callback's request; call before training begins, as from `set_model`.
 
         Raises:
             ValueError: if another callback of this folder has another probe set, or looks at
                 another layer.
         """
-        known = self._driver is not None and part in self._parts and model is self._model
+        driven = self._driver is not None and trainer == self._trainer
+        known = driven and part in self._parts
         if not self._gathering and not known:  # the callbacks of an earlier fit have left
             self._parts.clear()
         self._gathering = True
@@ -113,7 +123,7 @@ class Recording:
                 f"{self.log_dir!r} have different {clash}. Pass the same to each, or give one "
                 "of them a folder of its own."
             )
-        self._model = model
+        self._trainer = trainer
 
     def begin(self, part: Any, epochs: int | None = None, steps: int | None = None) -> None:
         """Begins to record; looks at the probe set once, so that a wrong one fails here.
@@ -137,6 +147,7 @@ class Recording:
             self._planned = self._step + epochs * steps if epochs and steps else 0
             self._epochs, self._epoch_steps = epochs or 0, steps or 0
             first_look = self._instruments.attach()
+            self._agree()
         except ValueError:
             raise  # the user's, and no step has been made
         except Exception as error:
@@ -152,7 +163,7 @@ class Recording:
         """Notes where in the training we are."""
         self._epoch = epoch
         if self._epochs and self._epoch_steps:  # not all of them where training is resumed
-            self._planned = self._step + (self._epochs - epoch) * self._epoch_steps
+            self._planned = self._step + max(0, self._epochs - epoch) * self._epoch_steps
 
     @_never_raises
     def batch_begin(self, batch: int) -> None:
@@ -170,14 +181,15 @@ class Recording:
         """Records what was due at this step."""
         executed = self._executed()
         looking = self._looks.due(self._step, executed) or (self._forced and bool(self._looks))
+        looking = looking or not self._instruments.has_looked
         self._step += executed
         self._forced = False
         alarmed = self._first_nonfinite(logs)
-        if not (self._sampling or looking or alarmed):
+        self._has_sample |= self._sampling
+        if self._is_silent or not (self._sampling or looking or alarmed):
             return
         taken = self._instruments.take()
         if taken is not None:
-            self._has_sample = True
             self._budget.sampled(self._instruments.clock.last_extra)
         started = time.perf_counter()
         sums = self._instruments.look() if looking or alarmed else None
@@ -191,6 +203,8 @@ class Recording:
     @_never_raises
     def epoch_end(self, logs: Mapping[str, Any]) -> None:
         """Records the epoch's loss and metrics, and what the rules say of it."""
+        if self._is_silent:
+            return
         series = {"epoch": float(self._epoch)}
         for name, value in logs.items():
             if isinstance(value, int | float | np.number):
@@ -206,11 +220,13 @@ class Recording:
     def end(self) -> None:
         """Ends the recording and closes its file."""
         self._instruments.detach()
+        self._driver = None
+        if self._is_silent:
+            return
         if self._looks and self._looked < self._step:
             self._record(None, self._instruments.look(), {})
         self._judge(finished=True)
         self._writer.close()
-        self._driver = None
 
     @property
     def _spent(self) -> float:
@@ -222,7 +238,11 @@ class Recording:
         self._probe = next((r.probe for r in requests if r.probe), None)
         pictured = next((r for r in requests if r.images and r.probe), requests[0])
         self._leave_interrupted()
+        self._workers = distribution.workers(self._trainer.model)
+        self._is_silent = not distribution.is_chief(self._trainer.model)
         self._samples = Cadence.of((r.every for r in requests), EVERY)
+        if self._workers > 1:  # by the number of the step alone: clocks differ
+            self._samples = self._samples.settled()
         self._looks = Cadence.of((r.probe_every for r in requests), PROBE_EVERY)
         self._budget = Budget(min(r.budget for r in requests), self._samples, self._looks)
         settings: dict[str, Any] = {
@@ -232,13 +252,15 @@ class Recording:
             "method": pictured.method,
         }
         key = (self._probe, settings)
-        if key != self._settings or not self._instruments.serve(self._model):
+        if key != self._settings or not self._instruments.serve(self._trainer):
             self._settings = key
-            self._instruments = Instruments(self._model, self._probe, **settings)
-        if self._recorded is None or self._recorded() is not self._model:  # not yet, or another
-            self._recorded = weakref.ref(self._model)
+            self._instruments = Instruments(self._trainer, self._probe, **settings)
+        model = self._trainer.model
+        if self._recorded is None or self._recorded() is not model:  # not yet, or another
+            self._recorded = weakref.ref(model)
             self._rows = TraceRows()
             self._said = {}
+            self._step = 0
         self._metrics = frozenset().union(*(r.metrics for r in requests))
         thresholds = {rule: values for r in requests for rule, values in r.thresholds.items()}
         self._rules = Judge(thresholds, self._said)
@@ -246,7 +268,7 @@ class Recording:
         self._ahead = self._instruments.ahead
         self._extra_before = self._instruments.clock.extra
         # A model that is compiled anew counts from 0 again; its training goes on.
-        self._step = self._start = max(self._iterations, self._rows.last_step)
+        self._step = self._start = max(self._iterations, self._step)
         self._epoch = self._batch = 0
         self._looked = -1  # step of the last pass over the probe set
         self._judgement = 0.0  # seconds that the last judgement took
@@ -258,9 +280,18 @@ class Recording:
     def _record_begin(self, sums: ProbeSums | None) -> None:
         self._looked = self._step
         again = self._step > 0 and not len(self._rows) and is_recorded(self.log_dir)
-        if sums is not None and self._rows.last_step < self._step and not again:
+        if self._is_silent or sums is None:
+            return
+        if self._rows.last_step < self._step and not again:
             # What an untrained model looks at says little; it is left out where time is short.
             self._record(None, sums, {}, picture=not self._looks.base)
+
+    def _agree(self) -> None:
+        """Leaves the training step alone if the workers do not all sample the same steps."""
+        plan = f"{self._step} {self._ahead} {self._planned} {sorted(self._samples.fixed)}"
+        if self._instruments.samples and not distribution.agreed(self._trainer.model, plan):
+            _log.warning("tfdiag measures no gradients here, since %s.", _NOT_AGREED)
+            self._instruments.forgo_sampling(_NOT_AGREED)
 
     def _plan(self) -> None:
         """Lets the cadences follow from what monitoring costs."""
@@ -313,7 +344,8 @@ class Recording:
         loss = logs.get("loss")
         if self._alarmed or not isinstance(loss, float) or math.isfinite(loss):
             return False
-        self._alarmed = self._forced = True
+        self._alarmed = True
+        self._forced = self._workers == 1  # the others may not know of it
         return True
 
     def _record(
@@ -340,7 +372,7 @@ class Recording:
             manifest=self._current_manifest(),
             stats=self._rows.add(self._step, now, stats, found.series),
             series=found.series,
-            histograms=found.histograms if histograms else {},
+            histograms=found.histograms if histograms else None,
             scalars=found.aggregates(),
             wall_time=now,
         )
@@ -398,8 +430,8 @@ class Recording:
         return {
             "seconds": self._spent,
             "share": min(1.0, self._spent / elapsed),
-            "every": self._samples.shortest,
-            "probe_every": self._looks.shortest,
+            "every": 0 if self._samples.is_rare else self._samples.shortest,
+            "probe_every": 0 if self._looks.is_rare else self._looks.shortest,
         }
 
     def _say(self, texts: Iterable[str]) -> None:
@@ -408,7 +440,12 @@ class Recording:
                 print(f"\n{text}", flush=True)
 
     def _fail(self, error: Exception) -> None:
-        self._driver = None
+        if self._workers > 1 and self._driver is not None:
+            self._is_silent = True  # the others sample on, and wait for this worker
+        else:
+            self._driver = None
+            if hasattr(self, "_instruments"):  # not if preparing has failed
+                self._instruments.detach()
         _log.warning(
             "tfdiag stopped recording to %s, and training goes on without it: %s: %s. Please "
             "report this with the traceback below.",
@@ -417,8 +454,6 @@ class Recording:
             error,
             exc_info=error,
         )
-        if hasattr(self, "_instruments"):  # not if preparing has failed
-            self._instruments.detach()
         if hasattr(self, "_writer"):
             self._writer.close()
 

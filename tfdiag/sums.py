@@ -27,6 +27,8 @@ HISTOGRAM_ENTRIES = 65_536
 #: Entries of a piece: three float32 pieces fit into a processor's second-level cache.
 PIECE = 32_768
 
+#: Below this sum of a piece's squares, what float32 rounds to zero in it may be all of it.
+_SMALLEST_SQUARES = 2.0**-90
 #: Bits of a float32 without its sign, from which on it is Inf or NaN.
 _SPECIAL = 0xFF << 24
 #: Codes of a float32, its sign and exponent, at which the bins of the octaves begin: the first
@@ -147,10 +149,15 @@ def unit_max(output: np.ndarray, axis: int) -> np.ndarray:
     Args:
         output: a layer's output, `float32[N, ...]`.
         axis: the axis of the units or channels.
+
+    Returns:
+        -inf for a unit without an output; NaN for one with a NaN in it.
     """
-    if axis % output.ndim == output.ndim - 1:  # long rows first: they are what is fast
+    if axis % output.ndim == output.ndim - 1 and output.size:
+        # Long rows first: they are what is fast.
         return output.max(axis=0).reshape(-1, output.shape[-1]).max(axis=0)
-    return output.max(axis=tuple(a for a in range(output.ndim) if a != axis % output.ndim))
+    others = tuple(a for a in range(output.ndim) if a != axis % output.ndim)
+    return output.max(axis=others, initial=-np.inf)
 
 
 def outside(output: np.ndarray, axis: int, low: float, high: float) -> np.ndarray:
@@ -217,9 +224,9 @@ def _pieces(array: np.ndarray) -> Iterator[np.ndarray]:
 
 def _squares(values: np.ndarray) -> float:
     squares = float(values @ values)
-    if math.isfinite(squares):
+    if _SMALLEST_SQUARES < squares < math.inf or not values.any():
         return squares
-    return float(np.square(values, dtype=np.float64).sum())  # too large for float32, or not finite
+    return float(np.square(values, dtype=np.float64).sum())  # beyond float32, or not finite
 
 
 def _nonfinite(values: np.ndarray) -> int:

@@ -45,7 +45,8 @@ class Recording:
         report_json: the newest report of the rules; None if there is none.
         finished: True if training ended after the newest measurement.
         cost: {"seconds": float, "share": float} of the monitoring, and {"every": int,
-            "probe_every": int}, its cadence at the end; None if it is not known.
+            "probe_every": int}, its cadence at the end, 0 for "at the beginning and the end";
+            None if it is not known.
         other_models: number of recordings of other models in the same folder; left aside.
     """
 
@@ -242,7 +243,7 @@ def _trace(manifest: dict[str, Any], stats: list[Record], tags: Mapping[str, Tag
 def _columns(
     metrics: list[str], layers: int, stats: list[Record], steps: np.ndarray
 ) -> dict[str, np.ndarray]:
-    _check_size(len(metrics) * len(steps) * layers)
+    check_size(len(metrics) * len(steps) * layers)
     matrix = np.full((len(metrics), len(steps), layers), np.nan, np.float32)
     for position, record in zip(_positions(stats, steps), stats, strict=True):
         matrix[:, position] = array_of(record, np.float32, (len(metrics), layers))
@@ -252,7 +253,7 @@ def _columns(
 def _series(
     series: list[tuple[list[str], list[Record]]], steps: np.ndarray
 ) -> dict[str, np.ndarray]:
-    _check_size(sum(len(names) for names, _ in series) * len(steps))
+    check_size(sum(len(names) for names, _ in series) * len(steps))
     columns: dict[str, np.ndarray] = {}
     for names, records in series:
         for name in names:
@@ -269,7 +270,8 @@ def _positions(records: list[Record], steps: np.ndarray) -> np.ndarray:
     return np.searchsorted(steps, [record.step for record in records])
 
 
-def _check_size(numbers: int) -> None:
+def check_size(numbers: int) -> None:
+    """Raises TfdiagError if so many numbers are more than one recording may fill in memory."""
     if numbers > MAX_NUMBERS:
         raise TfdiagError(
             f"The recording would fill {numbers:,} numbers, but at most {MAX_NUMBERS:,} are read. "

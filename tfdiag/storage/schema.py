@@ -6,6 +6,11 @@ event with up to:
     tag                        plugin         value
     tfdiag/stats/<hash8>       tfdiag         float32[metrics, layers]; content: the manifest
     tfdiag/series/<hash8>      tfdiag         float32[names]; content: {"schema", "series": names}
+    tfdiag/histograms/<hash8>  tfdiag         uint8[bytes], zlib of uint8[4, layers, 131]: the four
+                                              bytes, lowest first, of the number of entries of
+                                              a layer's gradient per bin; content: {"schema",
+                                              "layers": names,
+                                              "bins": {"lowest_exponent", "octaves"}}
     tfdiag/images              tfdiag         uint8[N, H, W, C], the probe images, once
     tfdiag/cams/<hash8>        tfdiag         float16[N, 2, h, w], raw Grad-CAM maps of the true
                                               and of the predicted class; content: the samples
@@ -13,12 +18,19 @@ event with up to:
                                               the probability of the true class
     tfdiag/report              tfdiag_events  string[1], JSON: {"schema", "report", "finished",
                                               "cost"}; the newest one counts
-    tfdiag/gradients/<layer>   histograms     float64[K, 3], TensorBoard's own histogram
+    tfdiag/gradients/<layer>   histograms     float64[K, 3], TensorBoard's own histogram: the
+                                              same again at the first of 25 records of them
     tfdiag/gradcam/<sample>    images         TensorBoard's own image
     tfdiag/<name>              scalars        a few aggregates, float32
 
 A hash is of the content, so that a changed model in the same folder opens a new tag: TensorBoard
-keeps only the first content of a tag. nan in a matrix means "not measured".
+keeps only the first content of a tag. nan in a matrix means "not measured". What is measured later
+at the same step comes as a further matrix, with all measures of the step: the last one counts.
+
+The 131 bins of a histogram are one per power of two, `octaves` of them from 2**`lowest_exponent`,
+first of the negative and then of the positive entries, smallest magnitude first, with outliers in
+the first and the last of each sign; then exact zeros, NaN and Inf. A layer without a gradient has
+no entry in any bin.
 """
 
 from __future__ import annotations
@@ -47,6 +59,7 @@ SUFFIX = ".tfdiag"
 
 STATS = "tfdiag/stats/"
 SERIES = "tfdiag/series/"
+HISTOGRAMS = "tfdiag/histograms/"
 IMAGES = "tfdiag/images"
 CAMS = "tfdiag/cams/"
 PREDICTIONS = "tfdiag/predictions/"
@@ -191,6 +204,22 @@ def decode_series(content: bytes) -> list[str]:
     except (KeyError, TypeError, ValueError) as error:
         raise TfdiagError(
             f"The recording's list of series is damaged ({type(error).__name__}: {error}). "
+            "Remove the event file, or record the run again."
+        ) from error
+
+
+def decode_histograms(content: bytes) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Returns the names of the layers and the bins of the packed histograms whose content it is.
+
+    Raises:
+        TfdiagError: if it is damaged, or of a newer schema.
+    """
+    try:
+        fields = decode(content)
+        return tuple(_names(fields["layers"])), _mapping(fields["bins"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise TfdiagError(
+            f"The recording's histograms are damaged ({type(error).__name__}: {error}). "
             "Remove the event file, or record the run again."
         ) from error
 

@@ -1,4 +1,4 @@
-"""Decodes what is recorded beside the matrix: Grad-CAM snapshots and gradient histograms."""
+"""Decodes the Grad-CAM snapshots that are recorded beside the matrix."""
 
 from __future__ import annotations
 
@@ -70,23 +70,6 @@ def decode_cams(tags: Mapping[str, Tag], trace: Trace) -> Cams | None:
         ),
         images=array_of(images, np.uint8, (count, None, None, None)),
     )
-
-
-def decode_histograms(tag: Tag, trace: Trace) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Returns the histograms of one layer.
-
-    Args:
-        trace: what was measured in the same run; it tells which histograms a restart undid.
-
-    Returns:
-        `int64[S]`, optimizer steps, and for each step `float64[K, 3]`: left, right, count.
-
-    Raises:
-        TfdiagError: if they are damaged.
-    """
-    records = current(tag.records, trace.steps, trace.wall_times)
-    steps = np.array([record.step for record in records], np.int64)
-    return steps, [array_of(record, np.float64, (None, 3)) for record in records]
 
 
 def _by_step(tag: Tag, trace: Trace) -> dict[int, Record]:

@@ -15,7 +15,6 @@ def measurements(
     manifest: bytes,
     stats: np.ndarray | None,
     series: Mapping[str, float],
-    histograms: Mapping[str, np.ndarray],
     scalars: Mapping[str, float],
 ) -> list[Value]:
     """Returns the values of one step; see `RunWriter.step` for the arguments.
@@ -32,9 +31,6 @@ def measurements(
         content = schema.encode({"series": names})
         array = np.array([series[name] for name in names], np.float32)
         values.append(Value(schema.tag(schema.SERIES, content), schema.PLUGIN, array, content))
-    for layer, buckets in histograms.items():
-        array = np.asarray(buckets, np.float64)
-        values.append(Value(schema.GRADIENT_HISTOGRAMS + layer, "histograms", array))
     for name, number in scalars.items():
         array = np.asarray(number, np.float32)
         values.append(Value(schema.SCALARS + name, "scalars", array, kind=event.SCALAR))

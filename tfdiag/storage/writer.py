@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from tfdiag.storage import event, schema, values
+from tfdiag.storage import event, histograms, schema, values
 from tfdiag.storage.event import Value
 
 #: Longest time for which a record waits in memory before it is on disk, in seconds.
@@ -79,6 +79,7 @@ class RunWriter:
         self._records: Records | None = None
         self._unflushed_since: float | None = None
         self._last_steps: dict[str, int] = {}
+        self._histogram_numbers = itertools.count()
         self._manifest: tuple[Mapping[str, Any], bytes] = ({}, b"")
 
     def step(
@@ -88,7 +89,7 @@ class RunWriter:
         manifest: Mapping[str, Any],
         stats: np.ndarray | None,
         series: Mapping[str, float],
-        histograms: Mapping[str, np.ndarray] | None = None,
+        histograms: np.ndarray | None = None,
         scalars: Mapping[str, float] | None = None,
         wall_time: float | None = None,
     ) -> None:
@@ -102,14 +103,16 @@ class RunWriter:
                 None if this step only has series.
             series: name to a number for the whole model. Series that are measured together are
                 stored together.
-            histograms: layer's name to `float64[K, 3]`: left, right, count, ascending and finite.
+            histograms: `float64[L, BINS]`, entries of each layer's gradient per bin, all zero where
+                a layer has no gradient. None if none were taken.
             scalars: name to a number that TensorBoard's own tabs show as "tfdiag/<name>".
             wall_time: seconds since the Unix epoch; now if it is None.
         """
 
         def build() -> list[Value]:
             content = b"" if stats is None else self._encode(manifest)
-            return values.measurements(content, stats, series, histograms or {}, scalars or {})
+            found = values.measurements(content, stats, series, scalars or {})
+            return [*found, *self._histograms(manifest, histograms)]
 
         self._record(step, wall_time, build)
 
@@ -266,6 +269,15 @@ class RunWriter:
         records, self._records = self._records, None
         if records is not None:
             records.close()
+
+    def _histograms(self, manifest: Mapping[str, Any], counts: np.ndarray | None) -> list[Value]:
+        if counts is None or not counts.any():
+            return []
+        layers = tuple(layer["name"] for layer in manifest["architecture"]["layers"])
+        counts = histograms.whole(layers, counts)
+        shown = next(self._histogram_numbers) % histograms.NATIVE_EVERY == 0
+        native = histograms.native(layers, counts) if shown else []
+        return [histograms.packed(layers, counts), *native]
 
     def _encode(self, manifest: Mapping[str, Any]) -> bytes:
         if manifest is not self._manifest[0]:

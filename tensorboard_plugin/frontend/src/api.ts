@@ -112,8 +112,8 @@ export interface Run {
   findings: Finding[];
   rules: Rule[];
   versions: Record<string, string>;
-  monitor: { every: number; probe_every: number };
-  cost: { seconds: number; share: number } | null;
+  monitor: { every: number; probe_every: number; budget?: number | null };
+  cost: { seconds: number; share: number; every?: number; probe_every?: number } | null;
 }
 
 /** One number per recorded step and layer; NaN where it was not measured. */

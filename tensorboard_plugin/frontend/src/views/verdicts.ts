@@ -1,7 +1,7 @@
 /** One card per run: the verdict, what to try first, what was found. */
 
 import type { Run, Verdict } from "../api";
-import { formatCount, formatShare, plural } from "../model/number";
+import { formatShare, plural } from "../model/number";
 import type { State, Store } from "../state";
 import { copyButton } from "./copy";
 import { h, prose } from "./element";
@@ -75,12 +75,14 @@ function recorded(run: Run): HTMLElement {
     .filter(([, value]) => value !== null && value !== false && value !== 0)
     .map(([name, value]) => `${name.replaceAll("_", " ")} ${value}`);
   const made = [run.model.optimizer, ...settings, run.model.loss].filter(Boolean).join(" · ");
-  const { every, probe_every: probeEvery } = run.monitor;
+  const { every, probe_every: probeEvery } = { ...run.monitor, ...run.cost };
+  const budget = run.monitor.budget;
   const watched = [
-    `recorded every ${plural(every, "step")}`,
-    run.probe_samples > 0 &&
-      `${plural(run.probe_samples, "probe sample")} every ${formatCount(probeEvery)}`,
-    run.cost && `monitor ${formatShare(run.cost.share)} of the time`,
+    `recorded ${often(every)}`,
+    run.probe_samples > 0 && `${plural(run.probe_samples, "probe sample")} ${often(probeEvery)}`,
+    run.cost &&
+      `monitor ${formatShare(run.cost.share)} of the time` +
+        (budget ? ` (budget ${formatShare(budget)})` : ""),
   ];
   const versions = Object.entries(run.versions).map(([name, version]) => `${name} ${version}`);
   return h(
@@ -89,4 +91,8 @@ function recorded(run: Run): HTMLElement {
     h("p", null, made),
     h("p", null, prose(watched.filter(Boolean).join(" · "))),
   );
+}
+
+function often(every: number): string {
+  return every > 0 ? `every ${plural(every, "step")}` : "at the beginning and the end";
 }
