@@ -18,10 +18,10 @@ RUNS = {
     "nan": (traces.not_finite(220), "critical", "NaN loss since step 220"),
     "stuck": (traces.stuck(), "warn", "Loss stuck since step 0"),
     "vanishing": (traces.vanishing(), "warn", "dense starves, step 20"),
-    "exploding": (traces.exploding(300), "warn", "dense_1 exploded, step 300"),
+    "exploding": (traces.exploding(300), "critical", "Loss blew up, step 300"),
     "saturated": (traces.saturated(40), "warn", "dense_1 saturated, step 40"),
     "watch": (traces.changed(traces.trace(), "dead_fraction", 0.4), "ok", "Healthy, 1 to watch"),
-    "short": (traces.trace(records=5), "ok", "Healthy, 1 not evaluated"),
+    "short": (traces.trace(records=5), "ok", "Healthy, 5 not evaluated"),
     "early": (traces.trace(records=2), "not-evaluated", "Too early to tell"),
     "nothing": (traces.trace(records=0), "not-evaluated", "Too early to tell"),
 }
@@ -73,8 +73,8 @@ def test_counts():
         "critical": 1,
         "warn": 1,
         "watch": 0,
-        "healthy": len(ALL_RULES) - 3,
-        "not_evaluated": 1,
+        "healthy": len(ALL_RULES) - 4,
+        "not_evaluated": 2,
     }
 
 
@@ -226,7 +226,7 @@ def test_a_summary_speaks_in_titles():
     watched = traces.changed(traces.trace(), "dead_fraction", 0.4)
     assert "To watch: dead ReLU (dense)." in report.verdict(check(watched)).summary
     early = report.verdict(check(traces.trace(records=5))).summary
-    assert "Not evaluated: loss does not decrease." in early
+    assert "Not evaluated: gradient spike, loss blew up, loss does not decrease" in early
 
 
 def from_first_step(run):
@@ -273,7 +273,8 @@ def test_a_learning_rate_that_rose_is_the_cause(run):
 
 def test_the_learning_rate_is_announced_as_the_cause():
     judged = check(risen(traces.exploding(220)))
-    first = report.announcements(judged.findings, judged)[0].split("\n")
+    (found,) = (finding for finding in judged.findings if finding.rule == "exploding-gradient")
+    first = report.announcements([found], judged)[0].split("\n")
     assert first[0].startswith("tfdiag warn: exploding-gradient dense_1, step 220")
     assert first[2] == "  The learning rate rose from 0.1 to 30 by step 200: probably the cause."
     assert first[3] == "  Try first: Keep the learning rate at what it was before it rose."

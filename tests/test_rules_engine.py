@@ -6,6 +6,8 @@ import pytest
 
 from tests import traces
 from tfdiag.rules import ALL_RULES, check, resolve_thresholds, rule
+from tfdiag.rules.progress import progress
+from tfdiag.rules.rule import NotApplicable
 from tfdiag.trace import Finding
 
 
@@ -88,6 +90,31 @@ def test_exempt_layers_are_masked_and_listed():
     assert np.isnan(seen["gradient_rms"][:, 0]).all()
     assert np.isfinite(seen["gradient_rms"][1:, 1:]).all()
     assert np.isfinite(run.columns["gradient_rms"][1:, 0]).all()
+
+
+def test_the_loss_is_judged_on_all_that_was_recorded_and_once():
+    run = traces.regression(traces.stuck(level=6000.0), 0.1)
+    seen = []
+
+    def judge(trace):
+        assert "output_std" not in trace.columns
+        seen.append(progress(trace))
+        return []
+
+    check(run, [made(judge), made(judge, id="other")])
+    assert seen[0] is seen[1]
+    assert seen[0] == progress(run)
+    check(run, [made(judge)])
+    assert seen[2] is not seen[0]  # what was measured may have changed
+
+
+def test_what_does_not_apply_is_exempt_everywhere():
+    def judge(trace):
+        raise NotApplicable("no classes")
+
+    found = outcome(traces.trace(), made(judge))
+    assert found.reason == "no classes"
+    assert set(found.exempt.values()) == {"no classes"} and len(found.exempt) == 4
 
 
 def test_every_layer_exempt_is_not_health():

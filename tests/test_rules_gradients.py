@@ -5,7 +5,7 @@ import pytest
 
 from tests import traces
 from tfdiag.rules import check
-from tfdiag.rules.gradients import exploding_gradient, vanishing_gradient
+from tfdiag.rules.gradients import exploding_gradient, gradient_spike, vanishing_gradient
 from tfdiag.rules.updates import update_ratio
 
 
@@ -151,3 +151,58 @@ def test_too_little_data_and_nan(rule):
 @pytest.mark.parametrize("rule", [exploding_gradient, vanishing_gradient, update_ratio])
 def test_a_healthy_run_is_healthy(rule):
     assert check(traces.trace(), [rule]).outcomes[0].outcome == "healthy"
+
+
+def spiked(run, *records, size=50.0):
+    """Returns `run` with a gradient's norm of `size` at some records."""
+    norm = np.where(np.isin(np.arange(len(run.steps)), records), size, 1.0)
+    return traces.with_series(run, gradient_norm=norm)
+
+
+LONG = {"records": 60}
+
+
+def test_a_spike_is_watched_and_spikes_with_a_stuck_loss_warn():
+    falling = traces.trace(**LONG)
+    falling = traces.with_series(falling, loss=2 - falling.steps / 2e3)  # no low loss yet
+    falling = traces.with_series(falling, probe_loss=2 - falling.steps / 2e3)
+    (finding,) = found(spiked(falling, 50), gradient_spike)
+    assert (finding.step, finding.severity) == (1000, "watch")
+    (finding,) = found(spiked(traces.stuck(traces.trace(**LONG)), 45, 50, 55), gradient_spike)
+    assert (finding.step, finding.severity) == (900, "warn")
+    assert "3 times in the last 20 records" in finding.message
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        traces.trace(**LONG),
+        traces.stuck(traces.trace(**LONG)),
+        spiked(traces.trace(**LONG), 50),  # it has learned: gradients near zero
+        spiked(traces.stuck(traces.trace(**LONG)), 2, 3),  # the first steps
+        spiked(traces.stuck(traces.trace(**LONG)), 30),  # long ago
+        spiked(traces.stuck(traces.trace(**LONG)), *range(50, 61)),  # an explosion
+        spiked(traces.stuck(traces.trace(**LONG)), 50, size=8.0),
+        spiked(traces.stuck(traces.trace(**LONG)), 60),  # nothing after it yet
+    ],
+)
+def test_other_norms_are_no_spikes(run):
+    assert check(run, [gradient_spike]).outcomes[0].outcome == "healthy"
+
+
+def test_a_spike_needs_records_before_it():
+    assert "too few records" in check(traces.trace(records=20), [gradient_spike]).outcomes[0].reason
+    nan = traces.with_series(traces.trace(), gradient_norm=np.nan)
+    assert "no finite value" in check(nan, [gradient_spike]).outcomes[0].reason
+
+
+def test_a_gradient_that_doubles_again_and_again_explodes_at_any_size():
+    run = traces.stuck()
+    late = np.maximum(run.steps - 500, 0) / traces.EVERY
+    run = traces.with_series(run, gradient_norm=1e-3 * 2.2**late)
+    (finding,) = found(run, exploding_gradient)
+    assert (finding.severity, finding.step) == ("warn", 500)
+    slow = traces.with_series(run, gradient_norm=1e-3 * 1.8**late)
+    assert not found(slow, exploding_gradient)
+    learns = replace(run, series={**run.series, "loss": traces.trace().series["loss"]})
+    assert not found(learns, exploding_gradient)

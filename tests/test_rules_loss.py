@@ -6,7 +6,12 @@ import pytest
 from tests import traces
 from tfdiag.rules import check
 from tfdiag.rules.activations import dead_relu
-from tfdiag.rules.loss import loss_not_decreasing
+from tfdiag.rules.loss import (
+    initial_loss,
+    loss_blowup,
+    loss_not_decreasing,
+    loss_oscillation,
+)
 from tfdiag.rules.progress import progress
 
 
@@ -58,9 +63,10 @@ def test_a_loss_that_falls_to_chance_and_stays_is_found():
 
 def test_a_loss_that_comes_back_is_found_where_it_turned():
     curve = np.concatenate([np.linspace(2, 0.2, 30), np.full(30, 3.0)])
-    finding = outcome(run_of(curve)).findings[0]
-    assert finding.step == 600
-    assert "at its best" in finding.message
+    assert outcome(run_of(curve)).outcome == "healthy"
+    (finding,) = check(run_of(curve), [loss_blowup]).findings
+    assert (finding.step, finding.severity) == (600, "critical")
+    assert "was 0.2" in finding.message and "at its best" in finding.message
 
 
 @pytest.mark.parametrize(
@@ -135,3 +141,130 @@ def test_a_second_fit_of_a_good_model_is_not_stuck():
 def test_nan_is_trouble_for_every_gate():
     assert progress(traces.not_finite(220)).state == "worse"
     assert progress(traces.not_finite(220)).since == 220
+
+
+def test_a_loss_that_doubles_is_a_warning_and_one_that_diverges_is_critical():
+    doubled = np.concatenate([np.linspace(2, 0.8, 30), np.full(30, 1.8)])
+    assert check(run_of(doubled), [loss_blowup]).findings[0].severity == "warn"
+    (finding,) = check(run_of(doubled * np.where(N < 30, 1, 10)), [loss_blowup]).findings
+    assert finding.severity == "critical"
+    assert finding.limit == pytest.approx(1.6, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    "curve",
+    [
+        2 * np.exp(-N / 10),
+        np.full(60, 2.3),  # stuck
+        np.concatenate([2 * np.exp(-N[:50] / 5), np.full(10, 0.01)]),  # a multiple of nothing
+        np.concatenate([np.linspace(2, 0.8, 30), [9.0], np.linspace(0.8, 0.5, 29)]),  # one batch
+        np.concatenate([np.linspace(2, 3.5, 10), np.linspace(3, 0.5, 50)]),  # a hill at first
+    ],
+)
+def test_other_losses_do_not_blow_up(curve):
+    assert check(run_of(curve), [loss_blowup]).outcomes[0].outcome == "healthy"
+
+
+def test_a_loss_on_its_way_up_a_warm_up_is_not_judged():
+    run = traces.with_series(
+        run_of(np.concatenate([np.linspace(2, 0.8, 30), np.full(30, 1.8)])),
+        learning_rate=1e-4 * (N + 1),
+    )
+    assert "learning rate" in check(run, [loss_blowup]).outcomes[0].reason
+
+
+def test_overfitting_does_not_blow_up():
+    run = traces.with_series(run_of(2 * np.exp(-N / 10)), probe_loss=0.5 + 0.05 * N)
+    assert check(run, [loss_blowup]).outcomes[0].outcome == "healthy"
+
+
+JUMPS = 1.5 + 0.3 * (-1.0) ** N
+
+
+def test_a_probe_loss_that_jumps_is_watched():
+    (finding,) = check(run_of(JUMPS), [loss_oscillation]).findings
+    assert finding.severity == "watch"
+    assert "turned at 100 % of the last 20 records" in finding.message
+
+
+@pytest.mark.parametrize(
+    "curve",
+    [
+        2 * np.exp(-N / 10),
+        0.01 * JUMPS + 2 * np.exp(-N / 4),  # near zero
+        1.5 + 0.01 * (-1.0) ** N,  # small
+        1.5 + 0.3 * np.sin(N / 3),  # slow
+        np.where(N < 40, JUMPS, 1.5),  # over
+    ],
+)
+def test_other_probe_losses_do_not_jump(curve):
+    assert check(run_of(curve), [loss_oscillation]).outcomes[0].outcome == "healthy"
+
+
+def test_what_jumps_on_purpose_or_is_not_known_is_not_judged():
+    def reason(run):
+        return check(run, [loss_oscillation]).outcomes[0].reason
+
+    cyclic = traces.with_series(run_of(JUMPS), learning_rate=0.1 + 0.05 * (-1.0) ** N)
+    assert "rises again" in reason(cyclic)
+    assert "negative" in reason(run_of(JUMPS - 3))
+    assert "too few records" in reason(run_of(JUMPS[:20]))
+    assert "no finite value" in reason(run_of(JUMPS, probe=False))
+
+
+def test_a_classifier_that_starts_worse_than_a_guess_is_watched():
+    (finding,) = check(traces.stuck(level=9.0), [initial_loss]).findings
+    assert (finding.severity, finding.step) == ("watch", 0)
+    assert finding.limit == pytest.approx(2 * np.log(10))
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        traces.trace(),
+        traces.stuck(),
+        traces.stuck(level=0.3),  # fine-tuning
+        run_of(20 * np.exp(-N / 5), "sparse_categorical_crossentropy"),  # it falls
+    ],
+)
+def test_other_starts_are_well(run):
+    assert check(run, [initial_loss]).outcomes[0].outcome == "healthy"
+
+
+def test_a_start_that_is_not_known_is_not_judged():
+    def outcome(run):
+        return check(run, [initial_loss]).outcomes[0]
+
+    assert "guess is not known" in outcome(run_of(JUMPS)).reason
+    assert len(outcome(run_of(JUMPS)).exempt) == 4
+    stuck = traces.stuck()
+    assert "first step" in outcome(replace(stuck, steps=stuck.steps + 500)).reason
+    assert "first step" in outcome(traces.with_series(stuck, probe_loss=np.nan)).reason
+
+
+FALLEN = 6000 + 20000 * np.exp(-N / 3)
+
+
+def test_a_regression_that_only_knows_the_mean_has_not_learned():
+    run = traces.regression(run_of(FALLEN), 2.0)
+    assert progress(run).state == "stuck"
+    assert progress(run_of(FALLEN, "mae")).state == "learned"  # its constant is not known
+    assert outcome(run).outcome == "found"
+
+
+def test_a_regression_that_explains_something_has_learned():
+    assert progress(traces.regression(run_of(FALLEN), 30.0)).state == "learned"
+    years = traces.regression(run_of(10 + 4e6 * np.exp(-N)), 8.0, mean=1990.0)
+    assert progress(years).state == "learned"
+    falls = traces.regression(run_of(20000 * np.exp(-N / 20)), 2.0)
+    assert progress(falls).state == "improving"
+
+
+def test_a_share_of_one_class_is_no_better_than_a_constant():
+    run = traces.regression(run_of(np.full(60, 0.2), "binary_crossentropy"), 0.001, mean=0.05)
+    layers = run.architecture.layers
+    output = replace(layers[-1], activation="sigmoid")
+    model = replace(run.architecture, layers=(*layers[:-1], output), loss="binary_crossentropy")
+    assert progress(replace(run, architecture=model)).state == "stuck"
+    sure = traces.changed(replace(run, architecture=model), "output_std", 0.2, ("output",))
+    assert progress(sure).state == "learned"

@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from tests import traces
 from tfdiag.rules import check
@@ -69,6 +70,30 @@ def test_an_attention_mask_is_only_watched():
 def test_a_single_record_with_nan_weights_is_enough():
     run = traces.changed(traces.trace(records=1), "weight_nonfinite", 9.0, since=20)
     assert found(run)[0].step == 20
+
+
+@pytest.mark.parametrize(("through", "severity"), [(True, "warn"), (False, "watch")])
+def test_nan_in_the_probe_set_is_blamed_on_the_inputs(through, severity):
+    run = traces.trace()
+    layers = run.layers if through else run.layers[:2]
+    report = check(traces.changed(run, "output_nonfinite", 9.0, layers))
+    (finding,) = (f for f in report.findings if f.rule == "nonfinite-tensor")
+    assert (finding.layer, finding.step, finding.severity) == ("dense", 0, severity)
+    told = nonfinite_tensor.case(finding, report.facts)
+    assert told.verdict == "NaN in the inputs"
+    assert "learning rate" not in " ".join(told.advice)
+
+
+def test_a_loss_that_is_nan_with_the_first_outputs_is_not_blamed_on_the_learning_rate():
+    run = traces.changed(
+        traces.not_finite(0, "dense"), "output_nonfinite", 9.0
+    )  # the loss is first seen at step 20
+    report = check(run)
+    (loss,) = (f for f in report.findings if f.rule == "nonfinite-loss")
+    assert loss.step == 20
+    assert nonfinite_loss.case(loss, report.facts).advice[0].startswith("Look for NaN")
+    later = check(traces.not_finite(220, "dense"))
+    assert "learning rate" in nonfinite_loss.case(later.findings[0], later.facts).advice[0]
 
 
 def test_a_healthy_run_is_healthy():

@@ -48,3 +48,10 @@ def test_last_measured_skips_gaps():
     values = np.array([[1.0, np.nan], [2.0, np.nan], [np.nan, np.nan]])
     np.testing.assert_array_equal(last_measured(values), [2.0, np.nan])
     assert np.isnan(last_measured(np.zeros((0, 2)))).all()
+
+
+def test_a_streak_opens_at_its_limit_and_ends_at_a_looser_one():
+    values = np.array([[9.0, 9, 9], [11, 11, 9], [12, 7, 9], [9, 11, 9]])
+    measured = np.isfinite(values)
+    found = streak_start(values > 8, measured, 2, opens=values > 10)
+    assert found.tolist() == [1, -1, -1]

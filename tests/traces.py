@@ -89,7 +89,9 @@ def trace(
     curve = 0.1 + 2.2 * np.exp(-steps / 150)
     batch = curve * noise.normal(1, 0.05, len(steps))
     batch[0] = np.nan
+    ends = (np.arange(len(steps)) % 5 == 0) & (steps > 0)
     series = {
+        "epoch": np.where(ends, np.cumsum(ends) - 1, np.nan),
         "loss": batch,
         "loss_nonfinite": np.where(steps > 0, 0.0, np.nan),
         "gradient_norm": np.where(steps > 0, 1.0, np.nan),
@@ -199,3 +201,30 @@ def not_finite(since: int = 220, first: str = "dense_1") -> Trace:
     nan = {name: np.where(lost, np.nan, run.series[name]) for name in ("loss", "probe_loss")}
     nan["gradient_norm"] = np.where(lost, np.nan, run.series["gradient_norm"])
     return with_series(run, **nan, loss_nonfinite=lost.astype(float))
+
+
+def with_epochs(run: Trace, held: Any, train: Any, **series: Any) -> Trace:
+    """Returns `run` with an epoch at each record from 1 on, and these losses at their ends.
+
+    Args:
+        held: validation loss of each epoch.
+        train: training loss of each epoch.
+        series: others, one number for each epoch.
+    """
+    curves = {"val_loss": held, "epoch_loss": train, "epoch": np.arange(len(held)), **series}
+    added = {}
+    for name, values in curves.items():
+        column = np.full(len(run.steps), np.nan, np.float32)
+        column[1 : len(held) + 1] = values
+        added[name] = column
+    return replace(run, series={**run.series, **added})
+
+
+def regression(run: Trace, spread: float, mean: float = 150.0) -> Trace:
+    """Returns `run` as that of a model with one linear output of this mean and deviation."""
+    layers = run.architecture.layers
+    output = replace(layers[-1], activation=None, shape=(1,))
+    model = replace(run.architecture, layers=(*layers[:-1], output), loss="mse")
+    run = changed(run, "output_mean", mean, ("output",))
+    run = changed(run, "output_rms", float(np.hypot(mean, spread)), ("output",))
+    return replace(changed(run, "output_std", spread, ("output",)), architecture=model)

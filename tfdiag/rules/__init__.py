@@ -10,12 +10,16 @@ from tfdiag.rules import engine, thresholds
 from tfdiag.rules.activations import dead_relu, saturated_activation
 from tfdiag.rules.clues import clues
 from tfdiag.rules.facts import facts
-from tfdiag.rules.gradients import exploding_gradient, vanishing_gradient
-from tfdiag.rules.loss import loss_not_decreasing
+from tfdiag.rules.flow import gradient_flow_ratio, zero_gradient
+from tfdiag.rules.generalization import overfitting, overtraining, too_good_validation
+from tfdiag.rules.gradients import exploding_gradient, gradient_spike, vanishing_gradient
+from tfdiag.rules.loss import initial_loss, loss_blowup, loss_not_decreasing, loss_oscillation
 from tfdiag.rules.numerics import nonfinite_loss, nonfinite_tensor
 from tfdiag.rules.outcome import Outcome, Report
+from tfdiag.rules.outputs import activation_scale, constant_output, poor_init
 from tfdiag.rules.rule import Limit, Rule, rule
-from tfdiag.rules.updates import update_ratio
+from tfdiag.rules.updates import learning_rate_range, unchanged_weights, update_ratio
+from tfdiag.rules.weights import weight_explosion
 from tfdiag.trace import Trace
 
 __all__ = [
@@ -32,12 +36,27 @@ __all__ = [
 ALL_RULES: tuple[Rule, ...] = (
     nonfinite_loss,
     nonfinite_tensor,
+    learning_rate_range,
+    poor_init,
+    initial_loss,
     exploding_gradient,
+    gradient_spike,
     update_ratio,
+    unchanged_weights,
+    weight_explosion,
+    activation_scale,
     dead_relu,
     saturated_activation,
+    constant_output,
+    zero_gradient,
     vanishing_gradient,
+    gradient_flow_ratio,
+    loss_blowup,
     loss_not_decreasing,
+    loss_oscillation,
+    overfitting,
+    overtraining,
+    too_good_validation,
 )
 
 
@@ -62,6 +81,7 @@ def check(
         ids = [rule.id for rule in rules]
         raise ValueError(f"`rules` must have different ids, but got {ids!r}. Rename one.")
     resolved = resolve_thresholds(thresholds, (*ALL_RULES, *rules))
+    trace = replace(trace)  # what rules share of it is kept as long as this one
     report = Report(
         step=int(trace.steps[-1]) if len(trace.steps) else 0,
         outcomes=tuple(engine.outcome(rule, trace, resolved[rule.id]) for rule in rules),

@@ -12,12 +12,16 @@ from functools import lru_cache
 
 from tfdiag.rules.activations import dead_relu, saturated_activation
 from tfdiag.rules.clues import SUDDEN
-from tfdiag.rules.gradients import exploding_gradient, vanishing_gradient
-from tfdiag.rules.loss import loss_not_decreasing
+from tfdiag.rules.flow import gradient_flow_ratio, zero_gradient
+from tfdiag.rules.generalization import overfitting, overtraining
+from tfdiag.rules.gradients import exploding_gradient, gradient_spike, vanishing_gradient
+from tfdiag.rules.loss import loss_blowup, loss_not_decreasing, loss_oscillation
 from tfdiag.rules.numerics import nonfinite_loss, nonfinite_tensor
 from tfdiag.rules.outcome import Report
+from tfdiag.rules.outputs import activation_scale, constant_output, poor_init
 from tfdiag.rules.rule import Rule
-from tfdiag.rules.updates import update_ratio
+from tfdiag.rules.updates import learning_rate_range, unchanged_weights, update_ratio
+from tfdiag.rules.weights import weight_explosion
 from tfdiag.rules.wording import number
 from tfdiag.trace import SEVERITIES, Finding
 
@@ -45,7 +49,8 @@ class Chain:
         falling is too uncertain to hold that against a cause.
         """
         return (
-            cause.rule == self.cause.id
+            cause is not effect
+            and cause.rule == self.cause.id
             and self.when(cause)
             and effect.rule in {rule.id for rule in self.effects}
             and (cause.step <= effect.step + slack or effect.rule == loss_not_decreasing.id)
@@ -60,7 +65,17 @@ def _from_start(finding: Finding) -> bool:
     return _harmful(finding) and finding.step == 0
 
 
-_STARVED = (vanishing_gradient, loss_not_decreasing)
+def _too_high(finding: Finding) -> bool:
+    return finding.value > finding.limit
+
+
+_STARVED = (
+    vanishing_gradient,
+    zero_gradient,
+    gradient_flow_ratio,
+    constant_output,
+    loss_not_decreasing,
+)
 #: Causes before consequences; the first that fits is told.
 CHAINS: tuple[Chain, ...] = (
     Chain(
@@ -78,28 +93,58 @@ CHAINS: tuple[Chain, ...] = (
     Chain(
         dead_relu,
         _from_start,
-        _STARVED,
+        (poor_init, *_STARVED),
         "Probably {layer} was dead from the start ({evidence}): initial biases or weights, or "
         "unscaled inputs",
     ),
     Chain(
         saturated_activation,
         _from_start,
-        _STARVED,
+        (poor_init, *_STARVED),
         "Probably {layer} was saturated from the start ({evidence}): large initial weights or "
         "unscaled inputs",
     ),
     Chain(
         update_ratio,
         lambda f: f.metric == "update_ratio" and f.value > f.limit,
-        (*(rule for rule in SUDDEN if rule is not update_ratio), *_STARVED),
+        (*(rule for rule in SUDDEN if rule is not update_ratio), loss_oscillation, *_STARVED),
         "Probably the learning rate is too high: one step moved {layer} too far ({evidence})",
+    ),
+    Chain(
+        learning_rate_range,
+        _too_high,
+        (*SUDDEN, loss_oscillation, *_STARVED),
+        "Probably the learning rate is too high: {value}, where at most {limit} is usual",
+    ),
+    Chain(
+        learning_rate_range,
+        lambda f: not _too_high(f),
+        (update_ratio, loss_not_decreasing),
+        "Probably the learning rate is too low: {value}",
+    ),
+    Chain(
+        poor_init,
+        _harmful,
+        (activation_scale, nonfinite_tensor, nonfinite_loss, exploding_gradient, *_STARVED),
+        "Probably the initial weights: the signal changes {value} times on its way to {layer}",
     ),
     Chain(
         exploding_gradient,
         lambda f: True,
-        (nonfinite_loss, nonfinite_tensor, dead_relu, saturated_activation, *_STARVED),
+        tuple(r for r in SUDDEN if r not in (exploding_gradient, update_ratio)) + _STARVED,
         "Probably the gradient exploded first, at step {step} ({evidence})",
+    ),
+    Chain(
+        gradient_spike,
+        lambda f: True,
+        (nonfinite_loss, nonfinite_tensor, dead_relu, loss_blowup),
+        "Probably a single large gradient, at step {step} ({evidence})",
+    ),
+    Chain(
+        weight_explosion,
+        _harmful,
+        (nonfinite_loss, nonfinite_tensor, activation_scale, constant_output, loss_blowup),
+        "Probably the weights of {layer} grew too far ({evidence})",
     ),
     Chain(
         nonfinite_tensor,
@@ -126,6 +171,30 @@ CHAINS: tuple[Chain, ...] = (
         "Probably the saturated units of {layer} ({evidence}) let too little gradient through",
     ),
     Chain(
+        constant_output,
+        _harmful,
+        (vanishing_gradient, zero_gradient, loss_not_decreasing),
+        "Probably {layer} says the same for all samples ({evidence})",
+    ),
+    Chain(
+        activation_scale,
+        _harmful,
+        (saturated_activation, vanishing_gradient, loss_not_decreasing),
+        "Probably the scale of what {layer} puts out ({evidence})",
+    ),
+    Chain(
+        unchanged_weights,
+        _harmful,
+        (loss_not_decreasing,),
+        "Probably the weights do not change ({evidence})",
+    ),
+    Chain(
+        zero_gradient,
+        _harmful,
+        (loss_not_decreasing,),
+        "Probably {layer} gets no gradient ({evidence})",
+    ),
+    Chain(
         vanishing_gradient,
         _harmful,
         (loss_not_decreasing,),
@@ -136,6 +205,12 @@ CHAINS: tuple[Chain, ...] = (
         lambda f: _harmful(f) and f.value < f.limit,
         (loss_not_decreasing,),
         "Probably the learning rate is too low: one step hardly moves {layer} ({evidence})",
+    ),
+    Chain(
+        overfitting,
+        _harmful,
+        (overtraining,),
+        "The model overfits since step {step} ({evidence})",
     ),
 )
 
@@ -295,9 +370,10 @@ def explanation(report: Report) -> tuple[Finding, str] | None:
     troubles = [finding for finding in report.findings if _harmful(finding)]
     causes = sorted((*report.findings, *report.clues), key=lambda finding: finding.step)
     for chain in CHAINS:
-        effects = [f for f in troubles if f.rule in {rule.id for rule in chain.effects}]
-        dated = [f for f in effects if f.rule != loss_not_decreasing.id] or effects
+        ids = {rule.id for rule in chain.effects}
         for cause in causes:
+            effects = [f for f in troubles if f.rule in ids and f is not cause]
+            dated = [f for f in effects if f.rule != loss_not_decreasing.id] or effects
             if any(chain.explains(cause, effect, slack) for effect in dated):
                 numbers = {"value": number(cause.value), "limit": number(cause.limit)}
                 return cause, chain.text.format(**{**asdict(cause), **numbers})
@@ -307,7 +383,8 @@ def explanation(report: Report) -> tuple[Finding, str] | None:
 def sources(report: Report, among: tuple[Finding, ...] | None = None) -> list[Finding | None]:
     """Returns, for each of the report's findings, the one that it follows from, or None.
 
-    Of several the worst; among equals the one that is nearest in the order of the chains.
+    Of several the worst; among equals the one that is nearest in the order of the chains. Trouble
+    follows from no finding that is only watched: that is not announced while training goes on.
 
     Args:
         among: what may be the source; None for the report's findings.

@@ -8,9 +8,12 @@ import numpy as np
 
 from tfdiag.rules.activations import dead_relu, saturated_activation
 from tfdiag.rules.gradients import exploding_gradient
+from tfdiag.rules.loss import loss_blowup
 from tfdiag.rules.numerics import nonfinite_loss, nonfinite_tensor
+from tfdiag.rules.outputs import constant_output
 from tfdiag.rules.roles import no_kernel
 from tfdiag.rules.updates import update_ratio
+from tfdiag.rules.weights import weight_explosion
 from tfdiag.rules.wording import number
 from tfdiag.trace import Finding, Trace
 
@@ -22,6 +25,9 @@ SUDDEN = (
     update_ratio,
     dead_relu,
     saturated_activation,
+    weight_explosion,
+    constant_output,
+    loss_blowup,
 )
 #: Records up to a trouble that are "shortly before" it. Source: heuristic, no source.
 _RECENT = 10

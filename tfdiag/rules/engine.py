@@ -12,7 +12,8 @@ import numpy as np
 
 from tfdiag.metrics import METRICS
 from tfdiag.rules.outcome import FOUND, HEALTHY, NOT_EVALUATED, Outcome
-from tfdiag.rules.rule import CannotJudge, Need, Rule
+from tfdiag.rules.progress import share
+from tfdiag.rules.rule import CannotJudge, Need, NotApplicable, Rule
 from tfdiag.trace import Finding, Trace
 
 _NOT_FINITE = "never finite"
@@ -35,6 +36,9 @@ def outcome(rule: Rule, trace: Trace, thresholds: Mapping[str, Any]) -> Outcome:
         found = [
             replace(finding, rule=rule.id) for finding in _judge(rule, trace, exempt, thresholds)
         ]
+    except NotApplicable as error:
+        exempt = dict.fromkeys(trace.layers, str(error))
+        return Outcome(rule.id, NOT_EVALUATED, str(error), exempt)
     except CannotJudge as error:
         return Outcome(rule.id, NOT_EVALUATED, str(error), exempt)
     except Exception as error:
@@ -51,12 +55,18 @@ def _judge(
     """Calls the rule with the columns that it declared, exempt layers masked with nan."""
     hidden = np.array([name in exempt for name in trace.layers], dtype=bool)
     declared = [name for need in rule.needs for name in _names(need)] + list(rule.uses)
-    columns = {
-        name: np.where(hidden, np.nan, trace.columns[name])
-        for name in declared
-        if name in trace.columns
-    }
-    return rule.judge(replace(trace, columns=columns), **thresholds)
+    columns = {name: trace.columns[name] for name in declared if name in trace.columns}
+    if hidden.any():
+        columns = {name: _masked(values, hidden) for name, values in columns.items()}
+    view = replace(trace, columns=columns)
+    share(view, trace)
+    return rule.judge(view, **thresholds)
+
+
+def _masked(values: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+    values = values.copy()
+    values[:, hidden] = np.nan
+    return values
 
 
 def _names(need: Need) -> tuple[str, ...]:
@@ -125,7 +135,9 @@ def _rows(need: Need, trace: Trace, exempt: Mapping[str, str]) -> np.ndarray:
     rows = np.zeros(len(trace.steps), dtype=bool)
     for name in _names(need):
         if name in trace.columns:
-            rows |= np.isfinite(trace.columns[name][:, kept]).any(axis=1)
+            values = trace.columns[name]
+            values = values if len(kept) == len(trace.layers) else values[:, kept]
+            rows |= np.isfinite(values).any(axis=1)
         elif name in trace.series:
             rows |= np.isfinite(trace.series[name])
     return rows

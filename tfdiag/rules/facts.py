@@ -22,12 +22,15 @@ def facts(trace: Trace) -> dict[str, Any]:
         that the next two are of, or None), "loss_first" and "loss_last" (finite, or nan),
         "learning_rate" and "learning_rate_lowest" (the highest and the lowest, or nan: they
         differ if something moves it), "optimizer" (name of its class, or None), "probe_gap"
-        (steps from one look at the probe set to the next, or nan) and "input_layers" (names of the
+        (steps from one look at the probe set to the next, or nan), "nonfinite_at_start" ("yes"
+        if an output is NaN or Inf before any training, or None) and "input_layers" (names of the
         first layer with weights and of its activation, one a line).
     """
     name = next((name for name in LOSSES if len(_finite(trace, name))), None)
     values = _finite(trace, name) if name else np.array([])
     rates = _finite(trace, "learning_rate")
+    bad = trace.columns.get("output_nonfinite", np.zeros((1, 0)))
+    early = trace.steps[: len(bad)] == 0
     looks = trace.steps[np.isfinite(trace.series.get("probe_loss", trace.steps * np.nan))]
     return {
         "layers": float(len(trace.layers)),
@@ -39,6 +42,7 @@ def facts(trace: Trace) -> dict[str, Any]:
         "learning_rate_lowest": float(rates.min()) if len(rates) else float("nan"),
         "optimizer": trace.architecture.optimizer,
         "probe_gap": float(np.median(np.diff(looks))) if len(looks) > 1 else float("nan"),
+        "nonfinite_at_start": "yes" if (bad[: len(early)][early] > 0).any() else None,
         "input_layers": "\n".join(input_layers(trace.architecture)),
     }
 

@@ -9,8 +9,8 @@ import numpy as np
 from tfdiag.rules.patience import last_measured, streak_start
 from tfdiag.rules.progress import progress
 from tfdiag.rules.roles import no_kernel, untrained
-from tfdiag.rules.rule import Case, Limit, rule
-from tfdiag.rules.wording import number
+from tfdiag.rules.rule import CannotJudge, Case, Limit, rule
+from tfdiag.rules.wording import count, number
 from tfdiag.trace import Finding, Trace
 
 
@@ -52,6 +52,8 @@ def exploding_gradient(
     norm: float = 100.0,
     growth: float = 10.0,
     extreme: float = 1000.0,
+    doubling: float = 2.0,
+    checks: int = 5,
     patience: int = 3,
     warm_up: int = 0,
 ) -> Iterator[Finding]:
@@ -67,6 +69,9 @@ def exploding_gradient(
         norm: global L2 norm above which a grown gradient is watched. Source: torch-audit, 100.
         growth: times the median of the first records. Source: heuristic, no source.
         extreme: global L2 norm that needs no growth. Source: heuristic, no source.
+        doubling: times the record before, `checks` times in a row, that is an explosion at any
+            size once the loss is poor. Source: TheDeepChecker, 2.
+        checks: records in a row for `doubling`. Source: TheDeepChecker, window 5.
         patience: records in a row, up to the last one.
         warm_up: optimizer steps before the first record that counts towards `patience`.
     """
@@ -87,6 +92,10 @@ def exploding_gradient(
         if row >= 0:
             yield _explosion(trace, int(row), total[measured][-1], limit, loss.poor or lost, lost)
             return
+    rows = np.flatnonzero(measured & (trace.steps > 10))[-checks - 1 :]
+    if len(rows) > checks and loss.poor and (total[rows[1:]] > doubling * total[rows[:-1]]).all():
+        limit = doubling**checks * total[rows[0]]
+        yield _explosion(trace, int(rows[0]), total[rows[-1]], limit, True, lost)
 
 
 def _lost(trace: Trace) -> bool:
@@ -209,3 +218,67 @@ def _reference(trace: Trace, rms: np.ndarray) -> np.ndarray:
     measured = np.flatnonzero(np.isfinite(rms).any(axis=0))
     outputs = [i for i in measured if trace.architecture.layers[i].role == "output"]
     return rms[:, (outputs or list(measured))[-1]]
+
+
+@rule(
+    id="gradient-spike",
+    title="Gradient spike",
+    needs=("gradient_norm",),
+    advice=(
+        "Clip gradients: clipnorm=1.0 in the optimizer.",
+        "Look at the batches of these steps for outliers and wrong labels.",
+        "Lower the learning rate.",
+    ),
+    why="One step of that size can undo what hundreds of steps have learned.",
+    source="trainproof, spike factor 10; Pascanu et al. (2013), "
+    "https://proceedings.mlr.press/v28/pascanu13.html",
+    verdict="Gradient spike, step {step}",
+    watch="Let it run; look again if the loss jumps with it.",
+)
+def gradient_spike(
+    trace: Trace, *, times: float = 10.0, window: int = 20, recurring: int = 3, warm_up: int = 100
+) -> Iterator[Finding]:
+    """Finds single steps with a gradient far above those around them.
+
+    Alone only watched: a spike that the optimizer survived did no harm. Spikes that come again
+    and again with a poor loss are a warning. A gradient that stays large is no spike but an
+    explosion, and one that returns from almost nothing to its usual size is no spike either. A
+    model that has learned has gradients near zero, times ten of which is nothing.
+
+    Args:
+        times: the median of the `window` records before. Source: trainproof, 10.
+        window: last records that are judged, and those that each is compared with. Source:
+            heuristic, no source.
+        recurring: spikes in the window from which they are a warning. Source: heuristic.
+        warm_up: optimizer steps before which a spike is one of the first, large steps.
+
+    Raises:
+        CannotJudge: if there are too few records.
+    """
+    total = trace.series["gradient_norm"].astype(np.float64)
+    rows = np.flatnonzero(np.isfinite(total))
+    values = total[rows]
+    if len(values) < window + 2:
+        raise CannotJudge(f"too few records: {len(values)} of {window + 2}")
+    before = np.lib.stride_tricks.sliding_window_view(values, window)[:-2]
+    usual = np.maximum(np.median(before, axis=1), np.median(values))
+    here, after = values[window:-1], values[window + 1 :]
+    limit = times * usual
+    spikes = (here > limit) & (after <= limit) & (trace.steps[rows[window:-1]] > warm_up)
+    found = np.flatnonzero(spikes[-window:]) + max(0, len(spikes) - window)
+    loss = progress(trace)
+    if not len(found) or loss.state == "learned":
+        return
+    worst = found[np.argmax(here[found] / usual[found])]
+    step = int(trace.steps[rows[window + worst]])
+    yield Finding(
+        severity="warn" if loss.poor and len(found) >= recurring else "watch",
+        step=int(trace.steps[rows[window + found[0]]]),
+        message=f"The gradient's norm was {number(here[worst])} at step {step}, "
+        f"{number(here[worst] / usual[worst])} times the usual {number(usual[worst])} (limit "
+        f"{times:g}), {count(len(found), 'time')} in the last {window} records; {loss.text}.",
+        evidence=f"{number(here[worst])} > {number(limit[worst])}",
+        value=float(here[worst]),
+        limit=float(limit[worst]),
+        metric="gradient_norm",
+    )

@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from tfdiag.rules.progress import progress
-from tfdiag.rules.rule import CannotJudge, rule
-from tfdiag.rules.wording import apart
+import numpy as np
+
+from tfdiag.rules.progress import guessing, judged_from, progress
+from tfdiag.rules.rates import tenth
+from tfdiag.rules.rule import CannotJudge, NotApplicable, rule
+from tfdiag.rules.wording import apart, number
 from tfdiag.trace import Finding, Trace
 
 
@@ -35,7 +38,7 @@ def loss_not_decreasing(
     spent: float = 0.3,
     longest: int = 1000,
 ) -> Iterator[Finding]:
-    """Finds a loss that never fell, or fell and came back.
+    """Finds a loss that never fell. One that fell and came back is loss-blowup's finding.
 
     Says nothing of a run that converged (the loss is at most half of its start, or of
     chance, or accuracy is 0.9), of a noisy loss whose trend is not proven, of negative
@@ -60,23 +63,201 @@ def loss_not_decreasing(
     loss = progress(trace, records=patience, warm_up=warm_up, fall=fall, chance=chance)
     if loss.state == "unknown":
         raise CannotJudge(loss.reason)
-    if loss.state not in ("stuck", "worse") or math.isnan(loss.last):
+    if loss.state != "stuck" or math.isnan(loss.last):
         return
-    wait = min(spent * trace.planned_steps, longest)
-    if loss.state == "stuck" and trace.steps[-1] < wait:
+    wait = judged_from(trace, spent=spent, longest=longest)
+    if trace.steps[-1] < wait:
         raise CannotJudge(f"the loss has not fallen yet; judged from step {math.ceil(wait)} on")
     of = "probe loss" if loss.series == "probe_loss" else "training loss"
-    was = loss.first if loss.state == "stuck" else loss.best
-    word = "at first" if loss.state == "stuck" else "at its best"
-    now, then = apart(loss.last, was)
+    now, then = apart(loss.last, loss.first)
     differ = now != then
     yield Finding(
         severity="warn",
         step=loss.since,
-        message=f"The {of} is {now}{f', was {then} {word},' if differ else ''} and does not fall "
+        message=f"The {of} is {now}{f', was {then} at first,' if differ else ''} and does not fall "
         f"since step {loss.since}.",
         evidence=f"{now}, was {then}" if differ else f"{now} since step {loss.since}",
         value=loss.last,
-        limit=was,
+        limit=loss.first,
         metric=loss.series,
+    )
+
+
+@rule(
+    id="loss-blowup",
+    title="Loss blew up",
+    needs=(("loss", "probe_loss"),),
+    advice=(
+        "Lower the learning rate by a factor of ten.",
+        "Clip gradients: clipnorm=1.0 in the optimizer.",
+        "Warm the learning rate up over the first hundred steps.",
+        "Look at the batches of that time: one may hold extreme values.",
+    ),
+    why="What the model had learned is lost, and the next steps start from a worse place.",
+    source="TheDeepChecker, https://doi.org/10.1145/3529318, ratio 2; the other limits are "
+    "heuristics",
+    verdict="Loss blew up, step {step}",
+    code=tenth,
+)
+def loss_blowup(
+    trace: Trace, *, extreme: float = 10.0, patience: int = 6, warm_up: int = 100
+) -> Iterator[Finding]:
+    """Finds a loss that had fallen and is at more than twice its best again.
+
+    Three smoothed records in a row, above the noise, and not while the loss is below half of its
+    start: a loss near zero may double and mean nothing. A learning rate that rises may pass a
+    hill on purpose (a warm-up, a cycle) and is not judged. While the training loss falls, a
+    probe loss that rises is overfitting.
+
+    Args:
+        extreme: times its best and its start, from which the run has diverged: critical. Source:
+            heuristic, no source.
+        patience: records of the probe loss that it takes; of the noisier batch loss, 10 or more.
+        warm_up: optimizer steps before which nothing is said. Source: heuristic; TheDeepChecker
+            has 10, in which Adam at a usual rate may still climb.
+
+    Raises:
+        CannotJudge: if it is too early, the loss is negative or too noisy, or its learning rate
+            still rises.
+    """
+    loss = progress(trace, records=patience, warm_up=warm_up)
+    if loss.state == "unknown":
+        raise CannotJudge(loss.reason)
+    if loss.state != "worse" or math.isnan(loss.last):  # nan: nonfinite-loss
+        return
+    of = "probe loss" if loss.series == "probe_loss" else "training loss"
+    lost = loss.last > extreme * max(loss.best, 1e-30) and loss.last > loss.first
+    now, best = apart(loss.last, loss.best)
+    yield Finding(
+        severity="critical" if lost else "warn",
+        step=loss.since,
+        message=f"The {of} is {now}, was {best} at its best, and stays above twice its best since "
+        f"step {loss.since}.",
+        evidence=f"{now}, best {best}",
+        value=loss.last,
+        limit=2 * loss.best,
+        metric=loss.series,
+    )
+
+
+@rule(
+    id="loss-oscillation",
+    title="Loss oscillates",
+    needs=("probe_loss",),
+    advice=(
+        "Lower the learning rate by a factor of three to ten.",
+        "Let the learning rate decay: ReduceLROnPlateau, or a schedule.",
+        "Use a larger batch, or less momentum.",
+    ),
+    why="Steps jump over the valley instead of going down into it.",
+    source="AUTOTRAINER, https://doi.org/10.1109/ICSE43902.2021.00043; TheDeepChecker, "
+    "https://doi.org/10.1145/3529318",
+    verdict="Loss jumps since {step}",
+    code=tenth,
+    shares=("turns",),
+)
+def loss_oscillation(
+    trace: Trace,
+    *,
+    turns: float = 0.5,
+    amplitude: float = 0.05,
+    patience: int = 20,
+    warm_up: int = 200,
+) -> Iterator[Finding]:
+    """Finds a probe loss that goes up and down instead of falling.
+
+    Only the probe loss: its samples stay the same, so small batches and dropout do not move it;
+    and only while the model has not learned and does not improve, for near zero a share of the
+    loss is nothing. A learning rate that moves up and down makes the loss do so on purpose.
+
+    Args:
+        turns: share of the records at which the loss turns. Source: TheDeepChecker, 0.5.
+        amplitude: median change from record to record, as a share of the loss. Source: heuristic;
+            AUTOTRAINER asks for 0.03 of accuracy.
+        patience: last records of the probe loss that are judged. Source: heuristic;
+            TheDeepChecker takes 50, which probe sets are rarely looked at.
+        warm_up: optimizer steps before which nothing is said.
+
+    Raises:
+        CannotJudge: if the loss is negative, or the learning rate rises again and again.
+    """
+    values = np.asarray(trace.series["probe_loss"], dtype=np.float64)
+    rows = np.flatnonzero(np.isfinite(values) & (trace.steps > warm_up))[-patience:]
+    values = values[rows]
+    if values.min() < 0:
+        raise CannotJudge("a negative loss has no scale to judge it by")
+    rates = np.asarray(trace.series.get("learning_rate", ()), dtype=np.float64)
+    rates = rates[rows] if len(rates) else rates
+    if (np.diff(rates[np.isfinite(rates)]) > 0).sum() > 1:
+        raise CannotJudge("the learning rate rises again and again")
+    change = np.diff(values)
+    turning = float((change[1:] * change[:-1] < 0).mean())
+    size = float(np.median(np.abs(change)) / max(values.mean(), 1e-30))
+    if progress(trace).state in ("improving", "learned") or turning <= turns or size <= amplitude:
+        return
+    step = int(trace.steps[rows[0]])
+    yield Finding(
+        severity="watch",
+        step=step,
+        message=f"The probe loss turned at {turning:.0%} of the last {patience} records (limit "
+        f"{turns:.0%}) and moves by {size:.0%} of itself from one to the next (limit "
+        f"{amplitude:.0%}).".replace("%", " %"),
+        evidence=f"moves {size:.0%} > {amplitude:.0%}".replace("%", " %"),
+        value=size,
+        limit=amplitude,
+        metric="probe_loss",
+    )
+
+
+@rule(
+    id="initial-loss",
+    title="Initial loss",
+    needs=(("probe_loss", "loss"),),
+    advice=(
+        "Scale the inputs to mean 0 and deviation 1.",
+        "Use the initializer that fits the activation, and no large biases in the last layer.",
+        "Check that the last activation fits the loss: softmax or from_logits=True, not both.",
+    ),
+    why="An untrained model should guess; one that is sure and wrong first unlearns for long.",
+    source="CS231n, https://cs231n.github.io/neural-networks-3/#sanitycheck; TheDeepChecker, "
+    "https://doi.org/10.1145/3529318",
+    verdict="High loss at the start",
+    code="x = (x - x_train.mean(axis=0)) / (x_train.std(axis=0) + 1e-7)",
+)
+def initial_loss(trace: Trace, *, times: float = 2.0) -> Iterator[Finding]:
+    """Finds a classifier that starts worse than a guess among equally likely classes.
+
+    Only watched, and no longer once the loss falls: class weights, regularization and smoothed
+    labels raise it too. A low one is not spoken of: that is fine-tuning, or biases that were set
+    to the classes' shares.
+
+    Args:
+        times: the loss of a guess. Source: TheDeepChecker, whose deviation of 1.0 is twice it.
+
+    Raises:
+        NotApplicable: if the loss of a guess is not known, as in a regression.
+        CannotJudge: if the first loss was not recorded.
+    """
+    guess = guessing(trace.architecture)
+    if guess is None:
+        raise NotApplicable("the loss of a guess is not known")
+    for name in ("probe_loss", "loss"):
+        values = np.asarray(trace.series.get(name, ()), dtype=np.float64)
+        rows = np.flatnonzero(np.isfinite(values))
+        if len(rows) and trace.steps[rows[0]] <= 1:
+            break
+    else:
+        raise CannotJudge("no loss was recorded at the first step")
+    first = float(values[rows[0]])
+    if first <= times * guess or progress(trace).state in ("improving", "learned"):
+        return
+    yield Finding(
+        severity="watch",
+        step=int(trace.steps[rows[0]]),
+        message=f"The loss starts at {number(first)}, a guess would have {number(guess)} (limit "
+        f"{number(times * guess)}).",
+        evidence=f"{number(first)} > {number(times * guess)}",
+        value=first,
+        limit=times * guess,
+        metric=name,
     )

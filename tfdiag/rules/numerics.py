@@ -8,6 +8,7 @@ import numpy as np
 
 from tfdiag.rules.patience import streak_start
 from tfdiag.rules.rates import tenth
+from tfdiag.rules.roles import at_input, input_layers
 from tfdiag.rules.rule import Case, rule
 from tfdiag.rules.wording import count, since
 from tfdiag.trace import Finding, Trace
@@ -36,7 +37,8 @@ _LOOK = "np.isfinite(x_train).all(), abs(x_train).max()"
     watch="Let it run; look again if the loss is NaN once more.",
     cases=(
         Case(
-            lambda finding, facts: finding.step <= 1,  # the first step's loss is that before it
+            # The first step's loss is that before it; outputs are seen before any step.
+            lambda finding, facts: finding.step <= 1 or facts.get("nonfinite_at_start") == "yes",
             "NaN loss from the start",
             _AT_ONCE,
             _LOOK,
@@ -89,6 +91,16 @@ def nonfinite_loss(trace: Trace) -> Iterator[Finding]:
     code=tenth,
     watch="Let it run; look again if loss, gradients or weights become NaN.",
     cases=(
+        Case(
+            lambda finding, facts: finding.step == 0 and at_input(finding, facts),
+            "NaN in the inputs",
+            (
+                "Look for NaN, Inf and very large values in inputs, the probe set's too: {layer} "
+                "is the first layer and gives some before any training.",
+                "If the inputs are finite, look at the initial weights of {layer}.",
+            ),
+            "np.isfinite(x_train).all(), np.isfinite(x_probe).all()",
+        ),
         Case(lambda finding, facts: finding.step == 0, "NaN in {layer} at start", _AT_ONCE, _LOOK),
     ),
 )
@@ -98,7 +110,9 @@ def nonfinite_tensor(trace: Trace, *, skips: int = 3) -> Iterator[Finding]:
     One finding per run. NaN in weights counts at once. NaN in gradients counts after
     `skips` records or with a NaN loss, because a loss-scaling optimizer skips such steps on
     purpose. NaN in outputs alone is only watched while loss, gradients and weights are
-    finite: an attention mask may hold -inf.
+    finite: an attention mask may hold -inf. But if before any training the first layer gives NaN
+    and the last one too, the inputs hold it: of the probe set alone that is a warning, because
+    nothing can be measured on it.
 
     Args:
         skips: records in a row with non-finite gradients, up to the last one. Source: heuristic;
@@ -128,8 +142,11 @@ def nonfinite_tensor(trace: Trace, *, skips: int = 3) -> Iterator[Finding]:
     entries = max(1, int(trace.columns[metric][first, layer]))
     together = int(np.any([starts == first for starts in starts_of.values()], axis=0).sum())
     ever = int(np.any([starts >= 0 for starts in starts_of.values()], axis=0).sum())
+    fed = first == 0 == step and trace.layers[layer] in input_layers(trace.architecture)
+    through = bool(outputs[[one.role == "output" for one in trace.architecture.layers]].max() == 0)
+    mild = "warn" if fed and through else "watch"
     yield Finding(
-        severity="critical" if harmful else "watch",
+        severity="critical" if harmful else mild,
         step=step,
         message=_message(trace.layers[layer], metric, entries, step, together - 1, ever - 1),
         evidence=f"{entries:,} NaN or Inf",

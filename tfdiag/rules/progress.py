@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from tfdiag.architecture import Architecture
+from tfdiag.rules.patience import last_measured
 from tfdiag.trace import Trace
 
 _UNKNOWN = "unknown"
+#: A trace that a rule sees, with only what it declared, to the whole of it.
+_WHOLE: WeakKeyDictionary[Trace, Trace] = WeakKeyDictionary()
+#: A whole trace to what was judged of it, so that rules do so once.
+_JUDGED: WeakKeyDictionary[Trace, dict[tuple[float, ...], Progress]] = WeakKeyDictionary()
+#: Share of the targets' variance below which an output says no more than their mean. Source:
+#: heuristic, no source; a linear model of pure noise explains features / samples of it.
+_EXPLAINED = 0.01
 
 
 @dataclass(frozen=True)
@@ -55,6 +64,22 @@ class Progress:
         }.get(self.state, f"the loss could not be judged{why}")
 
 
+def judged_from(trace: Trace, *, spent: float = 0.3, longest: int = 1000) -> float:
+    """Returns the step before which a model that never learned may still begin to.
+
+    Args:
+        spent: share of the planned training. Source: AUTOTRAINER.
+        longest: steps after which it is held against the run all the same. Source: heuristic.
+    """
+    return min(spent * trace.planned_steps, longest)
+
+
+def share(view: Trace, whole: Trace) -> None:
+    """Lets `progress` of a rule's `view` judge `whole`, once for all rules."""
+    _JUDGED.setdefault(whole, {})
+    _WHOLE[view] = whole
+
+
 def progress(
     trace: Trace, *, records: int = 6, warm_up: int = 200, fall: float = 0.03, chance: float = 0.015
 ) -> Progress:
@@ -73,6 +98,15 @@ def progress(
     Source: SageMaker Debugger's LossNotDecreasing and AUTOTRAINER for the idea; the numbers
     are heuristics.
     """
+    whole = _WHOLE.get(trace, trace)
+    known = _JUDGED.get(whole, {})
+    key = records, warm_up, fall, chance
+    if key not in known:
+        known[key] = _progress(whole, *key)
+    return known[key]
+
+
+def _progress(trace: Trace, records: int, warm_up: int, fall: float, chance: float) -> Progress:
     lost = trace.series.get("loss_nonfinite", np.zeros(0))
     known = np.flatnonzero(np.isfinite(lost))
     if len(known) and lost[known[-1]] > 0:
@@ -87,6 +121,7 @@ def progress(
     if probe.state == _UNKNOWN and (training.state != _UNKNOWN or unmeasured):
         return training
     overfits = training.state == _UNKNOWN and training.last < 0.95 * training.first
+    overfits = overfits and _explained(trace, probe.last) >= _EXPLAINED  # a constant cannot
     if probe.poor and overfits:
         reason = "the probe loss does not fall, the noisy training loss may: it may overfit"
         return replace(probe, state=_UNKNOWN, reason=reason)
@@ -112,9 +147,10 @@ def _judge(
     head = values[: max(1, len(values) // 10)]
     first, noise = float(head.mean()), _noise(half)
     seen = Progress("", name, int(steps[0]), first, level, float(smooth.min()))
-    guess = _chance(trace.architecture) or math.inf
+    guess = guessing(trace.architecture) or math.inf
+    constant = _explained(trace, level) < _EXPLAINED
     halved = max(values[-1], level) <= 0.5 * first and level < 0.9 * guess
-    if halved or _solved(trace, level, guess):
+    if not constant and (halved or _solved(trace, level, guess)):
         return replace(seen, state="learned")
     if _rate_moves(trace):
         return replace(seen, state=_UNKNOWN, reason="the learning rate rises or is nearly 0")
@@ -126,7 +162,7 @@ def _judge(
         return replace(seen, state=_UNKNOWN, reason="the loss is too noisy to tell its trend")
     if falls:
         return replace(seen, state="improving")
-    at_chance = abs(level - guess) < near * guess < math.inf
+    at_chance = constant or abs(level - guess) < near * guess < math.inf
     unproven = 2 * noise / math.sqrt(len(head))
     never = _from_start(trace) and first + unproven - level < fall * first
     since = _after(values > 1.02 * level + 3 * noise, steps)
@@ -186,7 +222,34 @@ def _solved(trace: Trace, level: float, guess: float) -> bool:
     return False
 
 
-def _chance(architecture: Architecture) -> float | None:
+def _explained(trace: Trace, level: float) -> float:
+    """Returns the share of the targets' variance that the last outputs explain, about.
+
+    The best constant leaves all of it. The residuals of a least-squares fit are orthogonal to
+    its outputs, so the variance of the targets is that of the outputs plus the squared error; a
+    share has mean times (1 - mean). Several outputs with different means look as if they
+    explained more, never less; a regularization loss counts as an error.
+
+    Returns:
+        1 where it cannot be told: another loss, several output layers, no probe set.
+    """
+    outputs = [i for i, one in enumerate(trace.architecture.layers) if one.role == "output"]
+    if len(outputs) != 1 or not {"output_std", "output_mean"} <= set(trace.columns):
+        return 1.0
+    layer = trace.architecture.layers[outputs[0]]
+    spread = last_measured(trace.columns["output_std"][:, outputs])[0] ** 2
+    mean = last_measured(trace.columns["output_mean"][:, outputs])[0]
+    kind = (trace.architecture.loss or "").lower().replace("_", "")
+    if kind in ("mse", "meansquarederror"):
+        variance = level + spread
+    elif kind == "binarycrossentropy" and layer.activation == "sigmoid" and layer.shape == (1,):
+        variance = mean * (1 - mean)
+    else:
+        return 1.0
+    return float(spread / variance) if variance > 0 and math.isfinite(spread) else 1.0
+
+
+def guessing(architecture: Architecture) -> float | None:
     """Returns the loss of a guess among equally likely classes; None if that is not known.
 
     Source: ln C and ln 2, https://cs231n.github.io/neural-networks-3/#sanitycheck

@@ -6,7 +6,15 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from tfdiag.trace import Finding
+import numpy as np
+
+from tfdiag.trace import Finding, Trace
+
+
+def finite_rates(trace: Trace) -> np.ndarray:
+    """Returns `float64[R]`, the learning rates that were recorded; none if that is nothing."""
+    rates = np.asarray(trace.series.get("learning_rate", ()), dtype=np.float64)
+    return rates[np.isfinite(rates)]
 
 
 def for_ratio(rate: float, ratio: float) -> float | None:

@@ -40,6 +40,33 @@ def no_flat_ends(layer: Layer) -> str | None:
     return "output: saturation is confidence" if layer.role == "output" else gated(layer)
 
 
+def no_scale(layer: Layer) -> str | None:
+    """Exempts layers the size of whose outputs something else decides than their weights."""
+    if layer.role in ("output", "embedding", "attention", "gate"):
+        return f"{layer.role}: its scale is free"
+    if layer.activation == "softmax":
+        return "softmax: shares of 1"
+    return None
+
+
+def hidden_kernel(layer: Layer) -> str | None:
+    """Exempts what has no kernel or lies at the end; a last layer may start at zero."""
+    if layer.role in ("output", "attention", "gate", "recurrent"):
+        return f"{layer.role}: may start small"
+    if layer.role in ("normalization", "embedding"):
+        return f"{layer.role}: no kernel"
+    return None if layer.parameters else "no weights"
+
+
+def not_constant(layer: Layer) -> str | None:
+    """Exempts ReLUs, which are silent when dead, and what may be the same for all samples."""
+    if layer.activation in DYING and layer.role != "output":
+        return "ReLU: see dead-relu"
+    if layer.role in ("embedding", "attention", "gate"):
+        return f"{layer.role}: may be the same for all samples"
+    return None if layer.parameters or layer.role == "output" else "no weights"
+
+
 def gated(layer: Layer) -> str | None:
     """Exempts layers whose units are switched off by design, and frozen ones."""
     if layer.role in ("recurrent", "attention", "gate"):

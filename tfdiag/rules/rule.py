@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from tfdiag.architecture import Layer
@@ -18,6 +19,13 @@ Need = str | tuple[str, ...]
 
 class CannotJudge(Exception):
     """Raised by a rule that finds, while it reads, that it cannot tell. Its text says why."""
+
+
+class NotApplicable(CannotJudge):
+    """Raised by a rule that has nothing to judge in this model or training, however long it runs.
+
+    Then every layer is exempt: a report does not count that as a gap in what is known.
+    """
 
 
 @dataclass(frozen=True)
@@ -101,7 +109,7 @@ class Rule:
     shares: tuple[str, ...] = ()
     watch: str = "Let it run; look again if the loss does not fall."
 
-    @property
+    @cached_property
     def thresholds(self) -> dict[str, int | float]:
         """The thresholds' names and defaults."""
         parameters = inspect.signature(self.judge).parameters.values()

@@ -1,4 +1,4 @@
-"""How far one step moves the weights."""
+"""How far one step moves the weights, and the learning rate that decides it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 
 from tfdiag.rules.patience import last_measured, streak_start
 from tfdiag.rules.progress import progress
-from tfdiag.rules.rates import for_ratio, moves, setting
+from tfdiag.rules.rates import finite_rates, for_ratio, moves, setting
 from tfdiag.rules.roles import no_kernel
-from tfdiag.rules.rule import Case, Limit, rule
+from tfdiag.rules.rule import Case, Limit, NotApplicable, rule
 from tfdiag.rules.wording import number
 from tfdiag.trace import Finding, Trace
 
@@ -111,8 +111,133 @@ def update_ratio(
 
 
 def _suggestion(trace: Trace, ratio: float) -> str:
-    rates = np.asarray(trace.series.get("learning_rate", ()), dtype=np.float64)
-    rates = rates[np.isfinite(rates)]
+    rates = finite_rates(trace)
     steady = len(rates) and rates.min() == rates.max()  # or it is not known whose ratio this is
     rate = for_ratio(float(rates[-1]), ratio) if steady else None
     return f" A learning rate near {rate:g} would bring it to 0.001." if rate else ""
+
+
+@rule(
+    id="unchanged-weights",
+    title="Unchanged weights",
+    needs=("update_ratio",),
+    uses=("gradient_rms",),
+    advice=(
+        "Compile the model again after changing layer.trainable: the optimizer keeps its list.",
+        "If the layer should not learn, say so: layer.trainable = False.",
+        "In a training loop of your own, pass all of model.trainable_variables to the optimizer.",
+    ),
+    why="The layer gets a gradient and does not learn from it.",
+    source="SageMaker Debugger, UnchangedTensor",
+    verdict="{layer} does not change",
+    cases=(
+        Case(
+            lambda finding, facts: finding.layer is None,
+            "No weight changes",
+            (
+                "Set a learning rate above 0.",
+                "Look at what sets the learning rate: a schedule or a callback.",
+            ),
+        ),
+    ),
+    exempt=no_kernel,
+    absent="no update was measured",
+)
+def unchanged_weights(trace: Trace, *, patience: int = 5, warm_up: int = 10) -> Iterator[Finding]:
+    """Finds trained layers whose weights stay the same bit for bit, although they get a gradient.
+
+    Without a gradient it is the finding of zero-gradient or vanishing-gradient. A learning rate
+    that has come down to 0 has ended the training by design, as a schedule does; one that was
+    never above 0 is a fault. Frozen layers are exempt. In low precision a step may be lost in
+    rounding, hence patience.
+
+    Args:
+        patience: records in a row, up to the last one. Source: heuristic; SageMaker Debugger
+            takes 3 within a tolerance, we none.
+        warm_up: optimizer steps before the first record that counts towards `patience`.
+    """
+    ratios, rates = trace.columns["update_ratio"], finite_rates(trace)
+    ended = len(rates) > 0 and rates[-1] == 0 < rates.max()
+    gradient = trace.columns.get("gradient_rms", np.full_like(ratios, np.nan))
+    same = (ratios == 0) & (gradient > 0)
+    start = streak_start(same, np.isfinite(ratios), patience, trace.steps > warm_up)
+    found = np.flatnonzero(start >= 0)
+    if ended or not len(found):
+        return
+    zero = len(rates) > 0 and rates.max() == 0
+    for i in found[:1] if zero else found:
+        step = int(trace.steps[start[i]])
+        name = "any layer" if zero else trace.layers[i]
+        why = (
+            "the learning rate is 0" if zero else f"its gradient RMS is {number(_at(gradient, i))}"
+        )
+        yield Finding(
+            severity="warn",
+            step=step,
+            message=f"No step has changed the weights of {name} since step {step}; {why}.",
+            evidence="learning rate 0" if zero else "update is exactly 0",
+            layer=None if zero else name,
+            value=0.0,
+            limit=0.0,
+            metric="learning_rate" if zero else "update_ratio",
+        )
+
+
+def _at(values: np.ndarray, layer: int) -> float:
+    return float(last_measured(values[:, [layer]])[0])
+
+
+#: The highest learning rate that is usual, by the optimizer's class. Source: UMLAUT has 0.01 for
+#: all; SGD at 0.1 is standard for residual networks, and 1 is its end with normalization.
+_USUAL = {"SGD": 1.0} | dict.fromkeys(("Adam", "AdamW", "Adamax", "Nadam", "RMSprop", "Lion"), 1e-2)
+
+
+@rule(
+    id="learning-rate-range",
+    title="Learning rate",
+    needs=("learning_rate",),
+    advice=(
+        "Begin with the optimizer's usual rate: 0.001 for Adam, 0.01 to 0.1 for SGD.",
+        "Try rates ten times apart and keep the largest at which the loss falls smoothly.",
+    ),
+    why="Far from the usual range, most models either diverge or stand still.",
+    source="UMLAUT, https://doi.org/10.1145/3411764.3445538",
+    verdict="Unusual learning rate",
+    watch="Let it run; look again if the loss does not fall.",
+)
+def learning_rate_range(
+    trace: Trace, *, low: float = 1e-7, scale: float = 1.0
+) -> Iterator[Finding]:
+    """Finds a learning rate outside the range that is usual for its optimizer.
+
+    Only watched, and not while the model learns: then the rate is right. The highest rate of the
+    run counts, so a warm-up and the end of a schedule are not too low. Optimizers that scale
+    their steps by the weights (LARS, LAMB), or whose usual rate is 1 (Adadelta), are not judged.
+
+    Args:
+        low: learning rate. Source: UMLAUT, 1e-7.
+        scale: times the usual limit: 0.01 for Adam and its kin (source: UMLAUT), 1 for SGD
+            (source: heuristic).
+
+    Raises:
+        NotApplicable: if no range is known for the optimizer.
+    """
+    usual = _USUAL.get(trace.architecture.optimizer or "")
+    if usual is None:
+        raise NotApplicable(f"no usual range is known for {trace.architecture.optimizer}")
+    rates = np.asarray(trace.series["learning_rate"], dtype=np.float64)
+    row, high = int(np.nanargmax(rates)), scale * usual
+    rate, over = float(rates[row]), bool(np.nanmax(rates) > high)
+    if low <= rate <= high or progress(trace).state in ("improving", "learned"):
+        return
+    limit, sign = (high, ">") if over else (low, "<")
+    yield Finding(
+        severity="watch",
+        step=int(trace.steps[row]),
+        message=f"The learning rate is {number(rate)} at most; usual for "
+        f"{trace.architecture.optimizer} is between {number(low)} and {number(high)}.",
+        evidence=f"{number(rate)} {sign} {number(limit)}",
+        value=rate,
+        limit=limit,
+        metric="learning_rate",
+    )

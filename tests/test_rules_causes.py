@@ -1,0 +1,84 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests import traces
+from tfdiag.rules import check
+from tfdiag.rules.causes import explanation, sources
+
+
+def follows(run, effect):
+    """Returns the rules that the findings of `effect` follow from."""
+    report = check(run)
+    pairs = zip(report.findings, sources(report), strict=True)
+    return {cause and cause.rule for finding, cause in pairs if finding.rule == effect}
+
+
+def told(run):
+    """Returns the rule that explains the run, and the clause."""
+    cause, text = explanation(check(run))
+    return cause.rule, text
+
+
+def with_rate(run, rate, optimizer="Adam"):
+    model = replace(run.architecture, optimizer=optimizer)
+    return traces.with_series(replace(run, architecture=model), learning_rate=rate)
+
+
+def test_an_unusual_learning_rate_explains_a_stuck_loss():
+    rule, text = told(with_rate(traces.stuck(), 0.5))
+    assert rule == "learning-rate-range"
+    assert text.endswith("0.5, where at most 0.01 is usual")
+    assert told(with_rate(traces.stuck(), 1e-9))[1].endswith("too low: 1e-09")
+
+
+def test_nothing_follows_from_what_is_only_watched():
+    assert follows(with_rate(traces.dying(), 0.5), "dead-relu") == {None}
+
+
+def test_nothing_follows_from_itself():
+    run = traces.with_series(traces.stuck(), gradient_norm=1e6)
+    assert follows(run, "exploding-gradient") == {None}
+    assert follows(run, "loss-not-decreasing") == {"exploding-gradient"}
+
+
+@pytest.mark.parametrize(
+    ("run", "cause", "effect"),
+    [
+        (traces.exploding(300), "exploding-gradient", "loss-blowup"),
+        (
+            traces.regression(traces.stuck(level=6000.0), 0.1),
+            "constant-output",
+            "loss-not-decreasing",
+        ),
+        (
+            traces.changed(traces.stuck(), "output_rms", 5e3, ("dense",)),
+            "activation-scale",
+            "loss-not-decreasing",
+        ),
+        (
+            traces.changed(traces.stuck(), "update_ratio", 0.0, ("dense",)),
+            "unchanged-weights",
+            "loss-not-decreasing",
+        ),
+    ],
+)
+def test_consequences_name_their_cause(run, cause, effect):
+    assert follows(run, effect) == {cause}
+
+
+def test_dead_from_the_start_explains_a_signal_that_is_lost():
+    run = traces.dying(0, name="dense_1")
+    std = run.columns["output_std"].copy()
+    std[0, 1:] = 0.0
+    run = replace(run, columns={**run.columns, "output_std": std})
+    assert follows(run, "poor-init") == {"dead-relu"}
+
+
+def test_overfitting_explains_overtraining():
+    epochs = np.arange(20)
+    run = traces.with_epochs(
+        traces.trace(), 0.5 + 0.5 * np.exp(-epochs / 2) + 0.03 * epochs, np.exp(-epochs / 4)
+    )
+    assert follows(run, "overtraining") == {"overfitting"}

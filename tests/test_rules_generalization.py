@@ -1,0 +1,114 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests import traces
+from tfdiag.rules import check
+from tfdiag.rules.generalization import overfitting, overtraining, too_good_validation
+
+E = np.arange(20)
+FALLING = 0.02 + np.exp(-E / 4)
+RISING = 0.5 + 0.5 * np.exp(-E / 2) + 0.03 * E
+ALL = [overfitting, overtraining, too_good_validation]
+
+
+def outcome(run, rule, **thresholds):
+    return check(run, [rule], {rule.id: thresholds}).outcomes[0]
+
+
+def run_of(held, train=FALLING, **series):
+    return traces.with_epochs(traces.trace(), held, train[: len(held)], **series)
+
+
+def test_overfitting_is_dated_at_the_best_epoch():
+    (finding,) = outcome(run_of(RISING), overfitting).findings
+    best = int(np.argmin(RISING))
+    assert (finding.severity, finding.step) == ("warn", (best + 1) * traces.EVERY)
+    assert finding.metric == "val_loss" and "the training loss fell" in finding.message
+
+
+def test_the_probe_set_serves_without_validation():
+    run = traces.trace()
+    rising = np.where(run.steps < 200, 1 - run.steps / 400, 0.5 + (run.steps - 200) / 400)
+    run = traces.with_series(run, probe_loss=rising, loss=2 * np.exp(-run.steps / 100))
+    assert outcome(run, overfitting).findings[0].metric == "probe_loss"
+
+
+@pytest.mark.parametrize(
+    ("held", "train"),
+    [
+        (FALLING + 0.5, FALLING),  # a gap alone
+        (0.02 + FALLING, FALLING * 1e-3),  # a ratio of something tiny
+        (FALLING, FALLING + 0.3),  # dropout: training looks worse
+        (RISING, RISING),  # both rise: no overfitting
+        (0.5 + 0.02 * (-1.0) ** E, FALLING),  # noise around a plateau
+        (np.r_[np.full(17, 0.5), 0.7, 0.7, 0.5], FALLING),  # came back
+        (np.r_[FALLING[:18] + 0.5, 0.8, 0.8], FALLING),  # two epochs only
+    ],
+)
+def test_other_curves_are_no_overfitting(held, train):
+    assert outcome(run_of(held, train), overfitting).outcome == "healthy"
+
+
+def test_overtraining_is_watched():
+    (finding,) = outcome(run_of(RISING), overtraining).findings
+    assert (finding.severity, finding.limit) == ("watch", 10.0)
+
+
+@pytest.mark.parametrize("held", [FALLING, np.full(20, 0.5), RISING[:12]])
+def test_training_that_may_go_on(held):
+    assert outcome(run_of(held), overtraining).outcome == "healthy"
+
+
+def accuracies(held, train):
+    return run_of(FALLING[: len(held)], val_accuracy=held, epoch_accuracy=train)
+
+
+def test_a_validation_set_that_is_too_easy_is_watched():
+    (finding,) = outcome(
+        accuracies(np.full(10, 0.9), np.full(10, 0.8)), too_good_validation
+    ).findings
+    assert (finding.severity, finding.metric) == ("watch", "val_accuracy")
+
+
+@pytest.mark.parametrize(
+    ("held", "train"),
+    [
+        (np.full(10, 0.99), np.full(10, 0.98)),  # an easy data set
+        (np.linspace(0.2, 0.95, 10), np.linspace(0.1, 0.85, 10)),  # still learning: it lags
+        (np.r_[np.full(9, 0.9), 0.8], np.full(10, 0.8)),  # over
+    ],
+)
+def test_a_good_validation_set_is_no_trouble(held, train):
+    assert outcome(accuracies(held, train), too_good_validation).outcome == "healthy"
+
+
+def test_the_first_half_is_not_judged():
+    run = replace(accuracies(np.full(10, 0.9), np.full(10, 0.8)), planned_steps=2000)
+    assert "second half" in outcome(run, too_good_validation).reason
+
+
+def test_what_is_missing_is_said():
+    run = traces.trace()
+    assert "no accuracy" in outcome(run, too_good_validation).reason
+    assert len(outcome(run, too_good_validation).exempt) == len(run.layers)
+    assert "too few epochs with val_loss: 3 of 4" in outcome(run_of(RISING[:3]), overfitting).reason
+    few = accuracies(np.full(5, 0.9), np.full(5, 0.8))
+    assert "too few epochs: 5 of 6" in outcome(few, too_good_validation).reason
+    assert "negative" in outcome(run_of(RISING - 2), overfitting).reason
+    series = {k: v for k, v in run.series.items() if k != "epoch"}
+    assert outcome(replace(run, series=series), overfitting).reason == "no epoch has ended"
+    none = replace(run, series={})
+    assert all(one.outcome == "not-evaluated" for one in check(none, ALL).outcomes)
+    nan = traces.with_series(run, probe_loss=np.nan)
+    assert "no finite value" in outcome(nan, overfitting).reason
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_noise_is_no_overfitting(seed):
+    random = np.random.default_rng(seed)
+    for level in (0.0, 0.4):
+        held = (level + FALLING) * random.lognormal(0, 0.05, 20)
+        for stop in range(5, 21):
+            assert outcome(run_of(held[:stop]), overfitting).outcome == "healthy"

@@ -1,0 +1,37 @@
+"""Curves over epochs, from series that are recorded more often or once per epoch."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tfdiag.rules.rule import CannotJudge
+from tfdiag.trace import Trace
+
+
+def epoch_ends(trace: Trace) -> np.ndarray:
+    """Returns the rows at which an epoch ended.
+
+    Raises:
+        CannotJudge: if there is none.
+    """
+    rows = np.flatnonzero(np.isfinite(trace.series.get("epoch", trace.steps * np.nan)))
+    if not len(rows):
+        raise CannotJudge("no epoch has ended")
+    return rows
+
+
+def per_epoch(trace: Trace, name: str, ends: np.ndarray) -> np.ndarray:
+    """Returns `float[E]`, the mean of a series' finite values in each epoch; nan where none is.
+
+    >>> from tfdiag.architecture import Architecture
+    >>> run = Trace(np.arange(4), Architecture(()), {}, {"loss": np.array([1.0, 3, np.nan, 4])})
+    >>> per_epoch(run, "loss", np.array([1, 3]))
+    array([2., 4.])
+    """
+    values = np.asarray(trace.series.get(name, trace.steps * np.nan), dtype=np.float64)
+    values = values[: ends[-1] + 1]
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    finite = np.isfinite(values)
+    count = np.add.reduceat(finite.astype(np.float64), starts)
+    total = np.add.reduceat(np.where(finite, values, 0.0), starts)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)

@@ -1,0 +1,204 @@
+"""How the model does on data that it is not trained on, epoch by epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from tfdiag.rules.curves import epoch_ends, per_epoch
+from tfdiag.rules.rule import CannotJudge, NotApplicable, rule
+from tfdiag.rules.wording import count, number, share
+from tfdiag.trace import Finding, Trace
+
+_HELD_OUT = (("probe_loss", "val_loss"), ("loss", "epoch_loss"))
+_STOP = "keras.callbacks.EarlyStopping(patience=5, restore_best_weights=True)"
+
+
+@rule(
+    id="overfitting",
+    title="Overfitting",
+    needs=_HELD_OUT,
+    advice=(
+        "Stop at the best epoch and keep its weights.",
+        "Use more data, or augment what there is.",
+        "Add Dropout or weight decay, or make the model smaller.",
+    ),
+    why="The model learns its training samples by heart and gets worse on all others.",
+    source="SageMaker Debugger, Overfit, ratio_threshold 0.1; UMLAUT, "
+    "https://doi.org/10.1145/3411764.3445538",
+    verdict="Overfits since step {step}",
+    code=_STOP,
+)
+def overfitting(
+    trace: Trace, *, gap: float = 0.1, rise: float = 0.05, epochs: int = 3
+) -> Iterator[Finding]:
+    """Finds a loss on held-out data that rises while the training loss falls.
+
+    A gap alone proves nothing: dropout, augmentation and the mean over an epoch move the training
+    loss, and a tiny one makes every ratio huge. So the held-out loss must have risen from its
+    best by more than its noise, in epochs in a row up to the last one. It is over when the loss
+    is back within `rise` of its best.
+
+    Args:
+        gap: held-out loss above the training loss, as a share of the latter. Source: SageMaker
+            Debugger, Overfit, 0.1.
+        rise: share by which the held-out loss must exceed its best. Source: heuristic, no source.
+        epochs: epochs in a row, up to the last one. Source: heuristic; SageMaker Debugger takes
+            1, which noise passes.
+
+    Raises:
+        CannotJudge: if there are too few epochs, or the loss is negative.
+    """
+    name, held, train, steps = _curves(trace, epochs + 1)
+    best = int(np.argmin(held))
+    risen = held > (1 + rise) * held[best] + 2 * _noise(held)
+    lasting = len(held) - 1 - int(np.flatnonzero(~risen)[-1])
+    if lasting < epochs or not held[-1] > (1 + gap) * train[-1]:
+        return
+    if not train[-epochs:].mean() < train[best]:
+        return
+    yield Finding(
+        severity="warn",
+        step=int(steps[best]),
+        message=f"The {_words(name)} rose from {number(held[best])} at step {steps[best]} to "
+        f"{number(held[-1])}, above {number((1 + rise) * held[best])} for "
+        f"{count(lasting, 'epoch')}, while the training loss fell from {number(train[best])} to "
+        f"{number(train[-1])}.",
+        evidence=f"{number(held[-1])}, best {number(held[best])}",
+        value=float(held[-1]),
+        limit=float((1 + rise) * held[best]),
+        metric=name,
+    )
+
+
+@rule(
+    id="overtraining",
+    title="Overtraining",
+    needs=_HELD_OUT,
+    advice=(
+        "Stop at the best epoch and keep its weights.",
+        "Lower the learning rate when the loss stops falling: ReduceLROnPlateau.",
+    ),
+    why="Epochs after the best one cost time, and the last weights are not the best ones.",
+    source="SageMaker Debugger, Overtraining, patience_validation 10",
+    verdict="Best was step {step}",
+    code=_STOP,
+    watch="Stop here, or keep the weights of the best epoch: EarlyStopping.",
+)
+def overtraining(trace: Trace, *, epochs: int = 10, delta: float = 0.01) -> Iterator[Finding]:
+    """Finds training that goes on long after the best epoch on held-out data.
+
+    Only watched: it costs time and does no other harm. A loss that just stays at its best is no
+    case, nor is one that was a little better once by chance.
+
+    Args:
+        epochs: since the best one. Source: SageMaker Debugger, Overtraining, 10.
+        delta: share above the best that each of the last `epochs` must have. Source: heuristic;
+            SageMaker Debugger has 0.1 of an unnamed unit.
+
+    Raises:
+        CannotJudge: if no epoch has ended, or the loss is negative.
+    """
+    name, held, _, steps = _curves(trace, 1)
+    best = int(np.argmin(held))
+    since, last = len(held) - 1 - best, held[-epochs:]
+    if since < epochs or not last.min() > (1 + delta) * held[best] + 2 * _noise(held):
+        return
+    yield Finding(
+        severity="watch",
+        step=int(steps[best]),
+        message=f"The {_words(name)} was best at step {steps[best]} ({number(held[best])}) and at "
+        f"least {number(last.min())} in the last {epochs} epochs, {since} epochs later (limit "
+        f"{epochs}).",
+        evidence=f"{since} ≥ {epochs} epochs",
+        value=float(since),
+        limit=float(epochs),
+        metric=name,
+    )
+
+
+@rule(
+    id="too-good-validation",
+    title="Validation too good",
+    needs=("epoch",),
+    advice=(
+        "Look for samples that are in both sets, and for copies of one sample.",
+        "Dropout and augmentation make training look worse; if there are any, all is well.",
+        "Make sure that both sets are prepared in the same way.",
+    ),
+    why="A validation set that is easier than the training set cannot tell how good the model is.",
+    source="UMLAUT, https://doi.org/10.1145/3411764.3445538",
+    verdict="Validation too good, {step}",
+    watch="If there is no Dropout or augmentation, look for samples that are in both sets.",
+)
+def too_good_validation(trace: Trace, *, above: float = 0.05, epochs: int = 3) -> Iterator[Finding]:
+    """Finds an accuracy that is better on the validation set than in training.
+
+    Only in the second half of the training, because the training's accuracy is the mean over an
+    epoch in which the model still learned: what it gained in the last epoch is subtracted. Only
+    watched, because dropout and augmentation do the same and are not recorded. A high accuracy
+    alone is no sign: data sets may be easy.
+
+    Args:
+        above: accuracy in validation minus that in training. Source: UMLAUT, 0.05.
+        epochs: in a row, up to the last one. Source: heuristic; UMLAUT waits for epoch 3.
+
+    Raises:
+        NotApplicable: if no accuracy is measured on both sets.
+        CannotJudge: if it is too early.
+    """
+    pairs = [(f"epoch_{name[4:]}", name) for name in trace.series if name.startswith("val_")]
+    pairs = [pair for pair in pairs if "acc" in pair[1] and pair[0] in trace.series]
+    if not pairs:
+        raise NotApplicable("no accuracy is measured in training and validation")
+    ends = epoch_ends(trace)
+    if len(ends) < 2 * epochs:
+        raise CannotJudge(f"too few epochs: {len(ends)} of {2 * epochs}")
+    if 2 * trace.steps[-1] < trace.planned_steps:
+        raise CannotJudge("judged in the second half of the training")
+    train, held = (per_epoch(trace, name, ends) for name in pairs[0])
+    gained = np.maximum(np.diff(train, prepend=np.nan), 0)
+    better = (held - train - gained)[-epochs:]
+    if not (better > above).all():
+        return
+    yield Finding(
+        severity="watch",
+        step=int(trace.steps[ends[-epochs]]),
+        message=f"{pairs[0][1]} is {share(held[-1])}, training has {share(train[-1])}: more than "
+        f"{share(above)} apart for {epochs} epochs.",
+        evidence=f"{share(held[-1])}, training {share(train[-1])}",
+        value=float(held[-1] - train[-1]),
+        limit=above,
+        metric=pairs[0][1],
+    )
+
+
+def _curves(trace: Trace, wanted: int) -> tuple[str, np.ndarray, np.ndarray, np.ndarray]:
+    """Returns the held-out series' name, its values and those of training, and the epochs' ends.
+
+    The validation set is larger than the probe set, so it comes first.
+    """
+    ends = epoch_ends(trace)
+    validated = np.isfinite(trace.series.get("val_loss", np.zeros(0))).any()
+    name, training = ("val_loss", "epoch_loss") if validated else ("probe_loss", "loss")
+    held, train = per_epoch(trace, name, ends), per_epoch(trace, training, ends)
+    if not np.isfinite(train).any():  # no callback but ours has written the epoch's mean
+        train = per_epoch(trace, "loss", ends)
+    known = np.isfinite(held) & np.isfinite(train)
+    if known.sum() < wanted:
+        raise CannotJudge(f"too few epochs with {name}: {known.sum()} of {wanted}")
+    held, train = held[known], train[known]
+    if min(held.min(), train.min()) < 0:
+        raise CannotJudge("a negative loss has no scale to judge it by")
+    return name, held, train, trace.steps[ends[known]]
+
+
+def _noise(values: np.ndarray) -> float:
+    """Returns the deviation from epoch to epoch, deaf to a trend."""
+    bends = np.abs(np.diff(values, 2))
+    return float(np.median(bends)) / 1.65 if len(bends) else 0.0
+
+
+def _words(name: str) -> str:
+    return "validation loss" if name == "val_loss" else "probe loss"

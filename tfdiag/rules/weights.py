@@ -1,0 +1,90 @@
+"""The size of the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from tfdiag.architecture import Architecture
+from tfdiag.rules.patience import CLEAR, first_measured, last_measured, streak_start
+from tfdiag.rules.progress import progress
+from tfdiag.rules.rates import tenth
+from tfdiag.rules.roles import no_kernel
+from tfdiag.rules.rule import rule
+from tfdiag.rules.wording import number
+from tfdiag.trace import Finding, Trace
+
+
+@rule(
+    id="weight-explosion",
+    title="Weight explosion",
+    needs=("weight_rms",),
+    advice=(
+        "Lower the learning rate by a factor of ten.",
+        "Add weight decay, or kernel_constraint='max_norm'.",
+        "Clip gradients: clipnorm=1.0 in the optimizer.",
+    ),
+    why="Large weights make large outputs and gradients, until something overflows.",
+    source="torchmortem, weight norm 10 times that at the start; TheDeepChecker, "
+    "https://doi.org/10.1145/3529318",
+    verdict="{layer} weights grew, {step}",
+    code=tenth,
+    exempt=no_kernel,
+    absent="no weights were measured",
+)
+def weight_explosion(
+    trace: Trace,
+    *,
+    growth: float = 10.0,
+    size: float = 1.0,
+    patience: int = 5,
+    warm_up: int = 10,
+) -> Iterator[Finding]:
+    """Finds layers whose weights have grown far beyond those of the first record.
+
+    Alone only watched, and not while the model learns: targets of any scale need weights of
+    theirs. Weights below `size` may have started near zero, as a last layer or a residual branch
+    does. A kernel that only a normalization reads may grow without harm and is left out: its
+    scale cancels out.
+
+    Args:
+        growth: RMS of the weights over that of their first record. Source: torchmortem, 10.
+        size: RMS that they must also have. Source: heuristic, no source.
+        patience: records in a row, up to the last one.
+        warm_up: optimizer steps before the first record that counts towards `patience`.
+    """
+    rms, loss = trace.columns["weight_rms"], progress(trace)
+    if loss.state in ("improving", "learned"):
+        return
+    first, last = first_measured(rms), last_measured(rms)
+    limits = np.where(_normalized(trace.architecture), np.inf, np.maximum(growth * first, size))
+    start = streak_start(
+        rms > CLEAR * limits, np.isfinite(rms), patience, trace.steps > warm_up, rms > limits
+    )
+    for i in np.flatnonzero(start >= 0):
+        step = int(trace.steps[start[i]])
+        yield Finding(
+            severity="warn" if loss.poor else "watch",
+            step=step,
+            message=f"The weight RMS of {trace.layers[i]} is {number(last[i])}, was "
+            f"{number(first[i])} at first, above {number(limits[i])} since step {step}; "
+            f"{loss.text}.",
+            evidence=f"{number(last[i])} > {number(limits[i])}",
+            layer=trace.layers[i],
+            value=float(last[i]),
+            limit=float(limits[i]),
+            metric="weight_rms",
+        )
+
+
+def _normalized(architecture: Architecture) -> np.ndarray:
+    """Returns `bool[L]`, the layers that only normalizations read."""
+    readers: dict[str, list[str]] = {}
+    for layer in architecture.layers:
+        for name in layer.inputs:
+            readers.setdefault(name, []).append(layer.role)
+    return np.array(
+        [set(readers.get(name, [""])) == {"normalization"} for name in architecture.names],
+        dtype=bool,
+    )
