@@ -221,6 +221,7 @@ def test_private_names_of_keras_are_known_to_no_test():
         "test_callbacks: callback._recording._writer",
         "test_callbacks: callback._recording",
         "test_storage_histograms: run._record",
+        "test_cli: cli._style",
     ]
     assert [use for use in private_uses(tests) if use not in ours] == []
 

@@ -143,7 +143,8 @@ def nonfinite_tensor(trace: Trace, *, skips: int = 3) -> Iterator[Finding]:
     together = int(np.any([starts == first for starts in starts_of.values()], axis=0).sum())
     ever = int(np.any([starts >= 0 for starts in starts_of.values()], axis=0).sum())
     fed = first == 0 == step and trace.layers[layer] in input_layers(trace.architecture)
-    through = bool(outputs[[one.role == "output" for one in trace.architecture.layers]].max() == 0)
+    ends = outputs[[one.role == "output" for one in trace.architecture.layers]]
+    through = bool(len(ends) and ends.max() == 0)
     mild = "warn" if fed and through else "watch"
     yield Finding(
         severity="critical" if harmful else mild,
