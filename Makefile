@@ -33,7 +33,8 @@ demo: $(VENV)/.demo
 
 # What may be missing is asked for first; what is quick runs before what is slow.
 test: $(BIN)/python $(NODE_MODULES) $(VENV)/.dev chromium lint frontend committed
-	TFDIAG_REQUIRE_ALL=1 $(BIN)/python -m pytest
+	TFDIAG_REQUIRE_ALL=1 $(BIN)/python -m pytest -m "not browser and not wheel" -n 2 --dist loadfile
+	TFDIAG_REQUIRE_ALL=1 $(BIN)/python -m pytest -m "browser or wheel"
 
 test-oldest: $(OLDEST)/.dev
 	$(OLDEST)/bin/python -m pytest -m "tensorflow and not browser"
