@@ -77,7 +77,7 @@ def logdir(tmp_path_factory) -> Path:
         record(folder / name, range(1, 3))
     write(folder / "other", event.Value("loss", "scalars", np.float32(1), kind=event.SCALAR))
     content = schema.encode(recordings.manifest())
-    newer = content.replace(b'"schema":1', b'"schema":2')
+    newer = content.replace(b'"schema":2', b'"schema":3')
     write(folder / "newer", event.Value(schema.STATS + "0", schema.PLUGIN, stats(1), newer))
     wrong = np.zeros((2, 2), np.float32)
     write(folder / "damaged", event.Value(schema.STATS + "0", schema.PLUGIN, wrong, content))

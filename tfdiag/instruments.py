@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
@@ -14,6 +14,7 @@ import numpy as np
 from tfdiag import backend, statistics
 from tfdiag.architecture import Architecture
 from tfdiag.capture import Clock, StepSums, TrainingTap, compiled_state
+from tfdiag.data import Data, Output, top_class
 from tfdiag.errors import TfdiagError
 from tfdiag.forward import ForwardTap, ProbeSums
 from tfdiag.gallery import Gallery
@@ -24,6 +25,8 @@ from tfdiag.probe import ProbeSet, check_fits
 _log = logging.getLogger("tfdiag")
 
 _NO_PROBE = "no probe set was given: HealthMonitor(log_dir, probe=(x, y))"
+#: What the model answers most often, and how often that is right to be answered.
+_TOP_CLASS = ("probe_top_class_share", "probe_top_class_true_share")
 _NOT_ASKED = "no callback of this recording asks for it"
 
 
@@ -91,8 +94,9 @@ class Instruments:
                 self.not_measured[metric.name] = _NOT_ASKED
             if metric.source != TRAINING and probe is None:
                 self.not_measured[metric.name] = _NO_PROBE
+        self._outputs: tuple[Output, ...] = ()  # as they were at first
         if probe is None:
-            self.not_measured["probe_loss"] = _NO_PROBE
+            self.not_measured.update(dict.fromkeys(("probe_loss", *_TOP_CLASS), _NO_PROBE))
         elif not backend.has_loss(model):
             self.not_measured["probe_loss"] = "the model was compiled without a loss"
         accumulated = getattr(model.optimizer, "gradient_accumulation_steps", None)
@@ -119,6 +123,11 @@ class Instruments:
         return self._architecture
 
     @property
+    def data(self) -> Data | None:
+        """What the probe set looks like, and the model's outputs on it at first."""
+        return None if self._probe is None else replace(self._probe.facts, outputs=self._outputs)
+
+    @property
     def step(self) -> int:
         """The number of steps that the optimizer has made."""
         optimizer = getattr(self._model, "optimizer", None)
@@ -142,6 +151,11 @@ class Instruments:
                 Grad-CAM is to look at.
         """
         sums = self._first_look(self._probe) if self._probe is not None else None
+        if sums is not None:
+            self._outputs = sums.outputs
+            if self._top_class(sums) is None:
+                why = "the probe set has no single class per sample, or the loss is for no classes"
+                self.not_measured.update(dict.fromkeys(_TOP_CLASS, why))
         self._make_gallery()
         if self._training is not None:
             self._training.attach()
@@ -209,7 +223,21 @@ class Instruments:
                 statistics.probe_measures(sums.sums, sums.unit_max, sums.saturated)
             )
             found.series.update({f"probe_{name}": value for name, value in sums.logs.items()})
+            shares = self._top_class(sums)
+            found.series.update(zip(_TOP_CLASS, shares, strict=True) if shares else ())
         return found
+
+    def _top_class(self, sums: ProbeSums) -> tuple[float, float] | None:
+        """Returns the share of the class that is answered most often, and its true share."""
+        options = self.architecture.loss_options or {}
+        true = None if self._probe is None else self._probe.classes
+        answers = sums.answers
+        if "crossentropy" not in str(options.get("kind")) or true is None or answers is None:
+            return None
+        if answers.dtype.kind == "f":  # a single unit: its logit or its probability
+            logits = options.get("from_logits") and bool((answers < 0).any() | (answers > 1).any())
+            answers = (answers > (0 if logits else 0.5)).astype(np.int64)
+        return top_class(answers, true[: len(answers)])
 
     def _find_layers(self) -> None:
         self._layers = recorded_layers(self._model)

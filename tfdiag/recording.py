@@ -362,6 +362,7 @@ class Recording:
                 not_measured=not_measured,
                 probe_samples=self._probe.size if self._probe else 0,
                 planned_steps=self._planned,
+                data=self._instruments.data,
                 monitor={
                     "every": self._samples.finest,
                     "probe_every": self._looks.finest,
@@ -385,6 +386,7 @@ class Recording:
             not_measured=self._not_measured(),
             probe_samples=self._probe.size if self._probe else 0,
             planned_steps=self._planned,
+            data=self._instruments.data,
         )
         report, news = self._rules.judge(trace, finished=finished)
         self._writer.report(self._step, report.to_json(), finished=finished, cost=self._cost())

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tfdiag.architecture import Architecture
+from tfdiag.data import Data
 
 #: Rows that there is room for at first.
 _ROWS = 64
@@ -35,6 +36,7 @@ class Trace:
         not_measured: measure's or series' name to the reason why this run has none of it.
         probe_samples: number of samples in the probe set; 0 if there is none.
         planned_steps: step at which training is to end; 0 if that is not known.
+        data: what the probe set looks like; None if there is none, or if it was not noted.
     """
 
     steps: np.ndarray
@@ -45,6 +47,7 @@ class Trace:
     not_measured: Mapping[str, str] = field(default_factory=dict)
     probe_samples: int = 0
     planned_steps: int = 0
+    data: Data | None = None
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -116,6 +119,7 @@ class TraceRows:
         not_measured: Mapping[str, str],
         probe_samples: int,
         planned_steps: int = 0,
+        data: Data | None = None,
     ) -> Trace:
         """Returns all of it as a `Trace`, a view that the next `add` may change.
 
@@ -125,6 +129,7 @@ class TraceRows:
             not_measured: as in `Trace`.
             probe_samples: as in `Trace`.
             planned_steps: as in `Trace`.
+            data: as in `Trace`.
         """
         length = self._length
         stats = self._stats
@@ -139,6 +144,7 @@ class TraceRows:
             not_measured=dict(not_measured),
             probe_samples=probe_samples,
             planned_steps=planned_steps,
+            data=data,
         )
 
     def _grow(self) -> None:
