@@ -19,7 +19,7 @@ def test_json_keeps_everything(run):
 def test_unknown_rules_and_fields_pass():
     content = check(traces.dying()).to_json()
     content["new"] = 1
-    content["outcomes"][4]["rule"] = "rule-of-tomorrow"
+    found(content)["rule"] = "rule-of-tomorrow"
     assert Report.from_json(content).findings[0].rule == "rule-of-tomorrow"
 
 

@@ -182,10 +182,10 @@ def test_no_recording_is_said_in_words_that_help(tmp_path):
 
 
 def test_newer_schema_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(schema, "SCHEMA", 2)
+    monkeypatch.setattr(schema, "SCHEMA", 3)
     record(tmp_path)
     monkeypatch.undo()
-    with pytest.raises(TfdiagError, match="schema version 2.*Install"):
+    with pytest.raises(TfdiagError, match="schema version 3.*Install"):
         load(tmp_path)
 
 

@@ -38,8 +38,8 @@ def layer_options(layer: keras.layers.Layer) -> Options:
     """Returns what a layer is set to, as numbers and words.
 
     Beside Keras' own names: "kernel_initializer", name of a class; and, only where they are
-    true, "kernel_is_zero", "units_alike" (all units begin with the same weights and bias) and
-    "inputs_alike" (each unit weighs all its inputs alike).
+    true, "kernel_is_zero", "bias_is_positive" (each unit's), "units_alike" (all units begin with
+    the same weights and bias) and "inputs_alike" (each unit weighs all its inputs alike).
     """
     options: dict[str, Any] = {}
     if backend.is_kerass_own(layer):
@@ -91,6 +91,7 @@ def _beginning(layer: keras.layers.Layer) -> dict[str, bool]:
     bias = None if layer.bias is None else np.asarray(backend.read(layer.bias))
     found = {
         "kernel_is_zero": not kernel[:_ROWS].any() and not kernel.any(),
+        "bias_is_positive": bias is not None and bool((bias > 0).all()),
         "units_alike": kernel.shape[1] > 1 and _equal(kernel) and (bias is None or _same(bias)),
         "inputs_alike": kernel.shape[0] > 1 and _equal(kernel.T),
     }

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tfdiag.rules import ALL_RULES, Outcome, Report, Rule
+from tfdiag.rules import ALL_RULES, STATIC_RULES, Outcome, Report, Rule
 from tfdiag.rules.causes import explanation
 from tfdiag.rules.wording import count, number, share
 from tfdiag.trace import Finding
@@ -74,8 +74,11 @@ def verdict(report: Report, rules: Iterable[Rule] = ALL_RULES) -> Verdict:
 
 
 def _without_trouble(report: Report, catalogue: Mapping[str, Rule]) -> Verdict:
-    judged = [o for o in report.outcomes if o.outcome != "not-evaluated"]
-    silent = [o for o in report.outcomes if o.outcome == "not-evaluated"]
+    # What the model and the data are says nothing of how training goes.
+    static = {rule.id for rule in STATIC_RULES}
+    outcomes = [o for o in report.outcomes if o.rule not in static] or report.outcomes
+    judged = [o for o in outcomes if o.outcome != "not-evaluated"]
+    silent = [o for o in outcomes if o.outcome == "not-evaluated"]
     if not judged:
         why = f" {title(silent[0].rule, catalogue)}: {silent[0].reason}." if silent else ""
         return Verdict("not-evaluated", "Not evaluated", f"No rule could be evaluated.{why}")
@@ -93,7 +96,8 @@ def _without_trouble(report: Report, catalogue: Mapping[str, Rule]) -> Verdict:
     if report.findings:
         sentences.append(f"To watch: {', '.join(_grouped(report.findings, catalogue))}.")
     else:
-        sentences.append(f"{count(len(judged), 'rule')} found nothing.")
+        healthy = [o for o in report.outcomes if o.outcome == "healthy"]
+        sentences.append(f"{count(len(healthy), 'rule')} found nothing.")
     if unheard:
         titles = (_inner(title(outcome.rule, catalogue)) for outcome in unheard)
         sentences.append(f"Not evaluated: {', '.join(titles)}.")

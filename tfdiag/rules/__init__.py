@@ -9,17 +9,35 @@ from typing import Any
 from tfdiag.rules import engine, thresholds
 from tfdiag.rules.activations import dead_relu, saturated_activation
 from tfdiag.rules.clues import clues
+from tfdiag.rules.data import (
+    class_imbalance,
+    input_flat,
+    input_nonfinite,
+    input_range,
+    label_mismatch,
+    prediction_collapse,
+    probe_too_small,
+)
 from tfdiag.rules.facts import facts
 from tfdiag.rules.gradients import exploding_gradient, vanishing_gradient
 from tfdiag.rules.loss import loss_not_decreasing
 from tfdiag.rules.numerics import nonfinite_loss, nonfinite_tensor
 from tfdiag.rules.outcome import Outcome, Report
 from tfdiag.rules.rule import Limit, Rule, rule
+from tfdiag.rules.static import (
+    batchnorm_small_batch,
+    dead_on_arrival,
+    dropout_high,
+    loss_activation_mismatch,
+    missing_nonlinearity,
+    nothing_trainable,
+)
 from tfdiag.rules.updates import update_ratio
 from tfdiag.trace import Trace
 
 __all__ = [
     "ALL_RULES",
+    "STATIC_RULES",
     "Limit",
     "Outcome",
     "Report",
@@ -29,7 +47,24 @@ __all__ = [
     "rule",
 ]
 
+#: What can be told before the first step, from the model and the data alone.
+STATIC_RULES: tuple[Rule, ...] = (
+    input_nonfinite,
+    label_mismatch,
+    loss_activation_mismatch,
+    nothing_trainable,
+    dead_on_arrival,
+    input_flat,
+    input_range,
+    missing_nonlinearity,
+    dropout_high,
+    batchnorm_small_batch,
+    class_imbalance,
+    probe_too_small,
+)
+
 ALL_RULES: tuple[Rule, ...] = (
+    *STATIC_RULES,
     nonfinite_loss,
     nonfinite_tensor,
     exploding_gradient,
@@ -37,6 +72,7 @@ ALL_RULES: tuple[Rule, ...] = (
     dead_relu,
     saturated_activation,
     vanishing_gradient,
+    prediction_collapse,
     loss_not_decreasing,
 )
 
