@@ -34,12 +34,14 @@ class StepSums:
         sums: `float64[W, 10]`, columns as in `tfdiag.statistics.WEIGHT_SUMS`.
         histograms: `float64[W, BINS]`, entries per bin, scaled up to the whole weight.
         loss: mean loss over the training batch; None if the step did not call `compute_loss`.
+        batch: number of samples in it, of one replica; None if that is not known.
     """
 
     variables: list[Any]
     sums: np.ndarray
     histograms: np.ndarray
     loss: float | None
+    batch: float | None = None
 
 
 class TrainingTap:
@@ -206,6 +208,7 @@ class _SampledFunction:
 
     def _step_sums(self, taken: dict[str, Any]) -> StepSums | None:
         variables, loss = self._step.variables, taken.pop("loss", None)
+        batch = taken.pop("batch", None)
         if not taken:
             self.failure = self.failure or "the training step called no optimizer that is seen"
             return None
@@ -215,6 +218,7 @@ class _SampledFunction:
             sums=totals,
             histograms=bins,
             loss=None if loss is None else float(np.asarray(loss)),
+            batch=None if batch is None else float(np.asarray(batch)),
         )
 
     def _ours(self, work: Callable[[], Any]) -> Any:
@@ -357,9 +361,20 @@ class _InstrumentedStep:
                 kept = self._ours(lambda: tf.cast(loss, tf.float32))
                 if kept is not None:
                     taken["loss"] = kept
+                size = _samples(kwargs.get("y_pred"))
+                if size is not None:
+                    taken["batch"] = size
             return loss
 
         return compute_loss
+
+
+def _samples(y_pred: Any) -> tf.Tensor | None:
+    """Returns how many samples a model's outputs are for; None if that cannot be told."""
+    first = next(iter(keras.tree.flatten(y_pred)), None)
+    if not isinstance(first, tf.Tensor) or not first.shape.rank:
+        return None
+    return tf.cast(tf.shape(first)[0], tf.float32)
 
 
 def _as_output(gradient: Any) -> Any:

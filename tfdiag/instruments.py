@@ -153,8 +153,8 @@ class Instruments:
         sums = self._first_look(self._probe) if self._probe is not None else None
         if sums is not None:
             self._outputs = sums.outputs
-            if self._top_class(sums) is None:
-                why = "the probe set has no single class per sample, or the loss is for no classes"
+            if self._classes() is None:
+                why = "the labels are not one class per sample, or the loss is not for classes"
                 self.not_measured.update(dict.fromkeys(_TOP_CLASS, why))
         self._make_gallery()
         if self._training is not None:
@@ -211,6 +211,8 @@ class Instruments:
         """
         found = Measurement(series={"learning_rate": self._learning_rate()})
         loss = logs.get("loss")
+        if taken is not None and taken.batch is not None:
+            found.series["batch_size"] = taken.batch
         if taken is not None:
             self._add_gradients(found, taken)
             if "update_ratio" in self.not_measured:
@@ -227,16 +229,20 @@ class Instruments:
             found.series.update(zip(_TOP_CLASS, shares, strict=True) if shares else ())
         return found
 
+    def _classes(self) -> np.ndarray | None:
+        """Returns the probe set's classes, `int64[N]`, if the model is trained to tell them."""
+        kind = str((self.architecture.loss_options or {}).get("kind"))
+        return self._probe.classes if self._probe and "crossentropy" in kind else None
+
     def _top_class(self, sums: ProbeSums) -> tuple[float, float] | None:
         """Returns the share of the class that is answered most often, and its true share."""
-        options = self.architecture.loss_options or {}
-        true = None if self._probe is None else self._probe.classes
-        answers = sums.answers
-        if "crossentropy" not in str(options.get("kind")) or true is None or answers is None:
+        true, answers = self._classes(), sums.answers
+        if true is None or answers is None:
             return None
         if answers.dtype.kind == "f":  # a single unit: its logit or its probability
-            logits = options.get("from_logits") and bool((answers < 0).any() | (answers > 1).any())
-            answers = (answers > (0 if logits else 0.5)).astype(np.int64)
+            logits = (self.architecture.loss_options or {}).get("from_logits")
+            inside = bool(((answers >= 0) & (answers <= 1)).all())
+            answers = (answers > (0 if logits and not inside else 0.5)).astype(np.int64)
         return top_class(answers, true[: len(answers)])
 
     def _find_layers(self) -> None:

@@ -51,7 +51,7 @@ def input_nonfinite(trace: Trace) -> Iterator[Finding]:
                 severity="watch" if survives else "critical",
                 step=int(trace.steps[0]),
                 message=f"{share(one.nonfinite)} of the entries of input {one.name} are NaN or "
-                f"infinite in the probe set{', but the probe loss is finite' * survives}.",
+                f"infinite in the probe set{', but the probe loss is finite' if survives else ''}.",
                 evidence=f"{share(one.nonfinite)} not finite",
                 value=one.nonfinite,
                 limit=0.0,
