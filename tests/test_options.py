@@ -124,6 +124,7 @@ def test_a_loss_of_ones_own_is_not_known():
     for loss in (Mine(), lambda y_true, y_pred: y_pred):
         model.compile("sgd", loss)
         assert loss_options(model) == {}
+    model = keras_models.sequential()
     model.compile("sgd")
     assert loss_options(model) is None
 

@@ -361,7 +361,7 @@ class _InstrumentedStep:
                 kept = self._ours(lambda: tf.cast(loss, tf.float32))
                 if kept is not None:
                     taken["loss"] = kept
-                size = _samples(kwargs.get("y_pred"))
+                size = _samples(kwargs.get("y_pred", args[2] if len(args) > 2 else None))
                 if size is not None:
                     taken["batch"] = size
             return loss
