@@ -45,7 +45,7 @@ PICTURE = {
     "tfdiag.lint": "architecture data errors forward layers probe rules trace",
     "tfdiag.demo": "callbacks errors report rules storage.reader tfdiag",
     "tfdiag.cli": "demo errors report rules storage.reader tfdiag",
-    "tensorboard_plugin": "errors metrics report rules storage tensorboard_plugin",
+    "tensorboard_plugin": "architecture errors metrics report rules storage tensorboard_plugin",
 }
 
 #: What may know that there is a Keras.

@@ -177,7 +177,7 @@ def test_runs_have_their_verdicts(get):
     assert runs["young"]["finished"] is False
     assert runs["restarted"]["finished"] is False
     assert runs["changed"]["last_time"] == START + 101
-    assert "schema version 2" in runs["newer"]["error"]
+    assert "schema version 3" in runs["newer"]["error"]
     assert runs["other"]["recorded"] is False
     assert set(runs["other"].values()) == {"other", False, None}
     for contract in contracts("api/runs"):
@@ -312,7 +312,7 @@ def test_hostile_names_are_only_names(get, name):
         (404, "api/metric", {"run": "other", "metric": "gradient_rms"}, "HealthMonitor"),
         (404, "api/cams", {"run": "live"}, "No Grad-CAM: no snapshot"),
         (404, "api/cams/maps", {"run": "live"}, "No Grad-CAM: no snapshot"),
-        (422, "api/run", {"run": "newer"}, "schema version 2"),
+        (422, "api/run", {"run": "newer"}, "schema version 3"),
         (422, "api/run", {"run": "damaged"}, "damaged"),
         (404, "static/../plugin.py", {}, ""),
         (404, "static/%2e%2e/plugin.py", {}, ""),

@@ -115,6 +115,14 @@ def test_labels_that_fit_are_healthy(activation, loss, width, labels):
     assert severities(ending(activation, loss, width=width, y=labels), label_mismatch) == {}
 
 
+def test_some_targets_out_of_range_are_a_warning_until_the_model_has_learned():
+    some = traces.labels("real", minimum=-0.2, maximum=1.0)
+    run = ending("relu", MSE, width=1, y=some)
+    assert severities(run, label_mismatch) == {"output": "warn"}
+    learned = replace(traces.trace(run.architecture), data=run.data)
+    assert severities(learned, label_mismatch) == {"output": "watch"}
+
+
 def test_ignored_classes_are_not_judged():
     run = ending("softmax", y=traces.labels(maximum=255.0))
     options = {**run.architecture.loss_options, "ignore_class": 255}

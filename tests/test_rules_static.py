@@ -134,6 +134,12 @@ def test_a_strange_end_that_learns_is_only_watched():
     assert severities(learned, loss_activation_mismatch) == {"output": "watch"}
 
 
+def test_one_unit_is_critical_although_the_loss_falls():
+    run = ending("softmax", BINARY, width=1)
+    learned = traces.trace(run.architecture)
+    assert severities(learned, loss_activation_mismatch) == {"output": "critical"}
+
+
 def test_what_keras_repairs_is_never_blamed():
     run = poorly(ending("softmax", logits=True))
     assert severities(run, loss_activation_mismatch) == {"output": "watch"}

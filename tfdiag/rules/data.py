@@ -181,7 +181,7 @@ def _is_prepared(trace: Trace) -> bool:
 def label_mismatch(trace: Trace, *, beyond: float = 0.05) -> Iterator[Finding]:
     """Finds labels that the loss or the last layer cannot take.
 
-    Several labels at once, smoothed labels, ignored classes and a few targets just outside of an
+    How the loss does is no witness here: it falls to what is least wrong. Several labels at once, smoothed labels, ignored classes and a few targets just outside of an
     activation's range are no fault.
 
     Args:
@@ -200,10 +200,14 @@ def label_mismatch(trace: Trace, *, beyond: float = 0.05) -> Iterator[Finding]:
         raise CannotJudge(f"the loss {end.loss} is not known to this rule")
     if ignored is not None:
         raise CannotJudge(f"the loss ignores the class {ignored}")
-    text = "they hold NaN or Inf" if labels.nonfinite else judge[end.loss](end, labels, beyond)
+    text, severity = judge[end.loss](end, labels, beyond), "critical"
+    if labels.nonfinite:
+        text = "they hold NaN or Inf"
+    elif text is None and end.loss in REGRESSION:
+        severity, text = _out_of_range(end, labels, beyond)
     if text:
         yield Finding(
-            severity=gate("critical", loss),
+            severity=severity if severity == "critical" else gate(severity, loss),
             step=int(trace.steps[0]),
             message=f"The labels do not fit {end.loss} and {end.layer.name}: {text}; {loss.text}.",
             evidence=f"{labels.kind}, {number(labels.minimum)} to {number(labels.maximum)}",
@@ -247,14 +251,19 @@ def _regression(end: Ending, labels: Labels, beyond: float) -> str | None:
     mine = tuple(size for size in labels.shape if size != 1)
     if None not in shape and end.layer.shape and shape != mine:
         return f"a sample's have the shape {labels.shape}, its outputs {end.layer.shape}"
+    return None
+
+
+def _out_of_range(end: Ending, labels: Labels, beyond: float) -> tuple[str, str | None]:
+    """Returns how bad it is that targets lie where the activation cannot get, and what is so."""
     low, high = RANGES.get(end.activation or "", (-np.inf, np.inf))
     spread = max(labels.maximum - labels.minimum, 1e-9)
-    if max(low - labels.minimum, labels.maximum - high) > beyond * spread:
-        return (
-            f"they reach from {number(labels.minimum)} to {number(labels.maximum)}, but "
-            f"{end.activation} gives {number(low)} to {number(high)}"
-        )
-    return None
+    excess = max(low - labels.minimum, labels.maximum - high) / spread
+    text = (
+        f"they reach from {number(labels.minimum)} to {number(labels.maximum)}, but "
+        f"{end.activation} gives {number(low)} to {number(high)}"
+    )
+    return "critical" if excess > 0.4 else "warn", text if excess > beyond else None
 
 
 def _places(end: Ending) -> tuple[int | None, ...] | None:

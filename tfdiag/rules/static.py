@@ -68,7 +68,8 @@ def loss_activation_mismatch(trace: Trace) -> Iterator[Finding]:
 
     Silent about what works although it looks odd: two softmax units under binary crossentropy,
     sigmoid or softmax under a regression loss with labels to match, several sigmoids for several
-    labels. Keras on TensorFlow takes the logits from before a softmax or sigmoid that is called
+    labels. One unit where several are compared is critical whatever the loss does: it may fall to 0
+    while the answers stay the same. Keras on TensorFlow takes the logits from before a softmax or sigmoid that is called
     with from_logits=True, so that is watched at most; and so are sigmoids under a categorical
     loss: they often learn.
 
@@ -96,10 +97,10 @@ def _misfits(end: Ending, architecture: Architecture) -> Iterator[_Misfit]:
     """Yields what does not fit, the worst first."""
     if end.activation == "softmax" and end.width == 1:
         text = f"{end.layer.name} is a softmax of one unit: its output is 1 whatever the input is"
-        yield _Misfit("critical", text, "softmax of 1 unit")
+        yield _Misfit("critical", text, "softmax of 1 unit", gated=False)
     if end.loss in CATEGORICAL and end.width == 1:
         text = f"The loss {end.loss} compares classes, but {end.layer.name} has one unit"
-        yield _Misfit("critical", text, "1 unit, 1 class")
+        yield _Misfit("critical", text, "1 unit, 1 class", gated=False)
     if end.activation == "softmax" and _is_softmax_twice(end, architecture):
         text = (
             f"A softmax is taken of a softmax before {end.layer.name}: all classes come out alike"
