@@ -167,7 +167,11 @@ def test_one_answer_for_all_is_found():
     assert severities(run, prediction_collapse) == {None: "warn"}
     finding = outcome(run, prediction_collapse).findings[0]
     assert (finding.metric, finding.step) == ("probe_top_class_share", 0)
-    assert severities(collapsed(traces.trace()), prediction_collapse) == {None: "watch"}
+    assert severities(collapsed(traces.trace()), prediction_collapse) == {None: "warn"}
+    falling = traces.with_series(traces.trace(), probe_loss=2.3 - 0.002 * traces.trace().steps)
+    assert severities(collapsed(falling), prediction_collapse) == {None: "watch"}
+    two = collapsed(traces.stuck(), right=0.52)
+    assert severities(two, prediction_collapse) == {None: "warn"}
 
 
 def test_one_answer_may_be_a_fair_guess():

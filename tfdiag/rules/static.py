@@ -68,10 +68,10 @@ def loss_activation_mismatch(trace: Trace) -> Iterator[Finding]:
 
     Silent about what works although it looks odd: two softmax units under binary crossentropy,
     sigmoid or softmax under a regression loss with labels to match, several sigmoids for several
-    labels. One unit where several are compared is critical whatever the loss does: it may fall to 0
-    while the answers stay the same. Keras on TensorFlow takes the logits from before a softmax or sigmoid that is called
-    with from_logits=True, so that is watched at most; and so are sigmoids under a categorical
-    loss: they often learn.
+    labels. One unit where several are compared is critical whatever the loss does: it may fall to
+    0 while the answers stay the same. Keras on TensorFlow takes the logits from before a softmax
+    or sigmoid that is called with from_logits=True, so that is watched at most. Sigmoids under a
+    categorical loss often learn: they are watched until the loss does not fall.
 
     Raises:
         CannotJudge: if the model has several outputs, a loss of its own, or the function of its
