@@ -168,7 +168,8 @@ def test_one_answer_for_all_is_found():
     finding = outcome(run, prediction_collapse).findings[0]
     assert (finding.metric, finding.step) == ("probe_top_class_share", 0)
     assert severities(collapsed(traces.trace()), prediction_collapse) == {None: "warn"}
-    falling = traces.with_series(traces.trace(), probe_loss=2.3 - 0.002 * traces.trace().steps)
+    slow = 2.3 - 0.001 * traces.trace().steps
+    falling = traces.with_series(traces.trace(), probe_loss=slow, loss=slow)
     assert severities(collapsed(falling), prediction_collapse) == {None: "watch"}
     two = collapsed(traces.stuck(), right=0.52)
     assert severities(two, prediction_collapse) == {None: "warn"}

@@ -181,8 +181,9 @@ def _is_prepared(trace: Trace) -> bool:
 def label_mismatch(trace: Trace, *, beyond: float = 0.05) -> Iterator[Finding]:
     """Finds labels that the loss or the last layer cannot take.
 
-    How the loss does is no witness here: it falls to what is least wrong. Several labels at once, smoothed labels, ignored classes and a few targets just outside of an
-    activation's range are no fault.
+    How the loss does is no witness here: it falls to what is least wrong. Several labels at once,
+    smoothed labels, ignored classes and a few targets just outside of an activation's range are
+    no fault.
 
     Args:
         beyond: share of their range by which targets may lie outside of the activation's.
