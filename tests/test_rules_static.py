@@ -74,7 +74,9 @@ def ending(activation, loss="sparse_categorical_crossentropy", *, logits=False, 
     options = {"kind": loss, "from_logits": logits}
     model = chain(dense("dense", "relu"), head, loss=loss, loss_options=options)
     run = traces.trace(model)
-    return at_start(replace(run, data=traces.data(answers=y) if y else run.data))
+    facts = traces.data(answers=y)
+    said = replace(facts.outputs[0], shape=(width,))
+    return at_start(replace(run, data=replace(facts, outputs=(said,))))
 
 
 def poorly(run):
@@ -136,7 +138,7 @@ def test_a_strange_end_that_learns_is_only_watched():
 
 def test_one_unit_is_critical_although_the_loss_falls():
     run = ending("softmax", BINARY, width=1)
-    learned = traces.trace(run.architecture)
+    learned = replace(traces.trace(run.architecture), data=run.data)
     assert severities(learned, loss_activation_mismatch) == {"output": "critical"}
 
 
@@ -184,6 +186,13 @@ def test_without_a_graph_only_the_models_answers_prove_anything():
     negative = replace(run.data.outputs[0], minimum=-2.0, maximum=3.0, adds_up=False)
     run = replace(run, data=replace(run.data, outputs=(negative,)))
     assert severities(run, loss_activation_mismatch) == {"output": "critical"}
+
+
+def test_classes_on_another_axis_are_not_judged():
+    run = ending("softmax")
+    options = {**run.architecture.loss_options, "axis": 1}
+    run = replace(run, architecture=replace(run.architecture, loss_options=options))
+    assert "last axis" in outcome(run, loss_activation_mismatch).reason
 
 
 @pytest.mark.parametrize(

@@ -261,6 +261,7 @@ class Recording:
         if sums is not None and self._rows.last_step < self._step and not again:
             # What an untrained model looks at says little; it is left out where time is short.
             self._record(None, sums, {}, picture=not self._looks.base)
+            self._judge()  # what is wrong before the first step is said before it
 
     def _plan(self) -> None:
         """Lets the cadences follow from what monitoring costs."""

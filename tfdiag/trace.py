@@ -29,7 +29,9 @@ class Trace:
             finite, which its `*_nonfinite` count then says.
         series: name to `float32[S]`, one number per step for the whole model: "loss" (mean
             over the training batch), "gradient_norm" (global L2 norm), "learning_rate",
-            "probe_loss", "probe_<metric>", "epoch", "val_<metric>"... nan means "not measured
+            "probe_loss", "probe_<metric>", "probe_top_class_share" (of the probe set that gets
+            the most frequent answer), "probe_top_class_true_share" (that is of that class),
+            "batch_size", "epoch", "val_<metric>"... nan means "not measured
             at that step"; a loss that was measured and not finite is stored as such, so
             rules about a loss also read "loss_nonfinite" (0 or 1).
         wall_times: `float64[S]`, seconds since the Unix epoch.

@@ -248,10 +248,10 @@ def _binary(end: Ending, labels: Labels, beyond: float) -> str | None:
 
 
 def _regression(end: Ending, labels: Labels, beyond: float) -> str | None:
-    shape = tuple(size for size in end.layer.shape if size != 1)
+    shape = tuple(size for size in end.shape if size != 1)
     mine = tuple(size for size in labels.shape if size != 1)
-    if None not in shape and end.layer.shape and shape != mine:
-        return f"a sample's have the shape {labels.shape}, its outputs {end.layer.shape}"
+    if None not in shape and end.shape and shape != mine:
+        return f"a sample's have the shape {labels.shape}, its outputs {end.shape}"
     return None
 
 
@@ -269,8 +269,7 @@ def _out_of_range(end: Ending, labels: Labels, beyond: float) -> tuple[str, str 
 
 def _places(end: Ending) -> tuple[int | None, ...] | None:
     """Returns the shape of one sample's class numbers, if it is known."""
-    shape = end.layer.shape
-    return shape[:-1] if shape and None not in shape else None
+    return end.shape[:-1] if end.shape and None not in end.shape else None
 
 
 def _no_classes(trace: Trace) -> str | None:

@@ -49,7 +49,7 @@ class Ending:
         layer: the last layer.
         activation: the function that the output comes from; "linear" if there is none; None if
             that is not known for certain.
-        width: number of units of the output; 0 if it is not known.
+        shape: of the output for one sample; empty if it is not known.
         loss: name of Keras' function.
         from_logits: whether the loss takes logits.
         labels: what the output is compared with; None if that is not known.
@@ -57,10 +57,15 @@ class Ending:
 
     layer: Layer
     activation: str | None
-    width: int
+    shape: tuple[int | None, ...]
     loss: str
     from_logits: bool
     labels: Labels | None
+
+    @property
+    def width(self) -> int:
+        """Number of units of the output; 0 if it is not known."""
+        return (self.shape[-1] or 0) if self.shape else 0
 
 
 def ending(trace: Trace) -> Ending:
@@ -78,16 +83,25 @@ def ending(trace: Trace) -> Ending:
         raise CannotJudge("only models with one output are judged")
     if options is None or "kind" not in options:
         raise CannotJudge("the loss is none of Keras' own")
+    if options.get("axis", -1) != -1:
+        raise CannotJudge("the classes are not on the last axis")
     layer = outputs[0]
-    width = layer.shape[-1] if layer.shape else None
     return Ending(
         layer=layer,
         activation=_activation(architecture, layer, data),
-        width=width or 0,
+        shape=_shape(architecture, layer, data),
         loss=str(options["kind"]),
         from_logits=bool(options.get("from_logits")),
         labels=data.labels[0] if data is not None else None,
     )
+
+
+def _shape(architecture: Architecture, layer: Layer, data: Data | None) -> tuple[int | None, ...]:
+    """Returns the shape of the model's own output: what it was, or else what its layer declares."""
+    if data is not None and len(data.outputs) == 1:
+        return data.outputs[0].shape
+    is_last = has_graph(architecture) and not (layer.options or {}).get("follows")
+    return layer.shape if is_last else ()
 
 
 def last_layers(architecture: Architecture) -> list[Layer]:
