@@ -9,7 +9,7 @@ from typing import Any
 
 from tfdiag.report import diagnoses
 from tfdiag.report.titles import inner, title
-from tfdiag.rules import ALL_RULES, Outcome, Report, Rule
+from tfdiag.rules import ALL_RULES, STATIC_RULES, Outcome, Report, Rule
 from tfdiag.rules.diagnosis import Diagnosis, diagnose
 from tfdiag.rules.suppression import unwanted
 from tfdiag.rules.wording import count, number, share
@@ -83,8 +83,11 @@ def verdict_of(
 
 
 def _without_trouble(report: Report, catalogue: Mapping[str, Rule]) -> Verdict:
-    judged = [o for o in report.outcomes if o.outcome != "not-evaluated"]
-    silent = [o for o in report.outcomes if o.outcome == "not-evaluated"]
+    # What the model and the data are says nothing of how training goes.
+    static = {rule.id for rule in STATIC_RULES}
+    outcomes = [o for o in report.outcomes if o.rule not in static] or report.outcomes
+    judged = [o for o in outcomes if o.outcome != "not-evaluated"]
+    silent = [o for o in outcomes if o.outcome == "not-evaluated"]
     if not judged:
         why = f" {title(silent[0].rule, catalogue)}: {silent[0].reason}." if silent else ""
         return Verdict("not-evaluated", "Not evaluated", f"No rule could be evaluated.{why}")
@@ -102,7 +105,8 @@ def _without_trouble(report: Report, catalogue: Mapping[str, Rule]) -> Verdict:
     if report.findings:
         sentences.append(f"To watch: {', '.join(_grouped(report.findings, catalogue))}.")
     else:
-        sentences.append(f"{count(len(judged), 'rule')} found nothing.")
+        healthy = [o for o in report.outcomes if o.outcome == "healthy"]
+        sentences.append(f"{count(len(healthy), 'rule')} found nothing.")
     if unheard:
         titles = (inner(title(outcome.rule, catalogue)) for outcome in unheard)
         sentences.append(f"Not evaluated: {', '.join(titles)}.")
