@@ -78,7 +78,7 @@ def verdict_of(
         severity=worst.severity,
         title=headline(worst, catalogue.get(worst.rule), report.facts),
         summary=" ".join(filter(None, sentences)),
-        try_first=_try_first(cause, report, catalogue),
+        try_first=_first_of_all(told, report, catalogue),
     )
 
 
@@ -139,6 +139,26 @@ def _loss(report: Report) -> str:
 def _fact(report: Report, name: str) -> float:
     value = report.facts.get(name)
     return value if isinstance(value, float) and math.isfinite(value) else math.nan
+
+
+def _first_of_all(
+    told: Diagnosis, report: Report, catalogue: Mapping[str, Rule]
+) -> TryFirst | None:
+    """Returns what to do about the cause, with a number if what it led to gives one."""
+    cause, rule = told.cause, catalogue.get(told.cause.rule)
+    own = _try_first(cause, report, catalogue)
+    if own is None or own.code is not None or rule is None or rule.remedy is None:
+        return own
+    effects = [
+        finding
+        for finding in told.explained
+        if (known := catalogue.get(finding.rule)) is not None
+        and known.remedy == rule.remedy
+        and (finding.value > finding.limit) == (cause.value > cause.limit)
+    ]
+    effects.sort(key=lambda finding: -finding.value)  # the most careful step first
+    others = (_try_first(finding, report, catalogue) for finding in effects)
+    return next((one for one in others if one is not None and one.code is not None), own)
 
 
 def _try_first(finding: Finding, report: Report, catalogue: Mapping[str, Rule]) -> TryFirst | None:
