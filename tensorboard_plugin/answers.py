@@ -12,6 +12,7 @@ import numpy as np
 
 from tensorboard_plugin.experiment import Listed, newest_stats
 from tfdiag import report as reports
+from tfdiag.architecture import Architecture
 from tfdiag.errors import TfdiagError
 from tfdiag.metrics import METRICS
 from tfdiag.rules import ALL_RULES, Outcome, Report
@@ -77,7 +78,7 @@ def run(name: str, start_time: float | None, recording: Recording) -> dict[str, 
         "last_step": trace.steps[-1],
         "finished": recording.finished,
         **_judged(recording.report_json),
-        "model": asdict(trace.architecture),
+        "model": _model(trace.architecture),
         "metrics": _metrics(recording),
         "steps": trace.steps,
         "wall_times": trace.wall_times,
@@ -138,6 +139,15 @@ def cam_maps(found: Cams) -> bytes:
 def cam_images(found: Cams) -> bytes:
     """Returns the answer of `api/cams/images`."""
     return np.array(found.images.shape, "<u4").tobytes() + found.images.tobytes()
+
+
+def _model(architecture: Architecture) -> dict[str, Any]:
+    """Returns what the tab shows of a model: all but the options, which only rules read."""
+    model = asdict(architecture)
+    del model["loss_options"]
+    for layer in model["layers"]:
+        del layer["options"]
+    return model
 
 
 def _judged(report_json: Mapping[str, Any] | None) -> dict[str, Any]:

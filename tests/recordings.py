@@ -39,12 +39,14 @@ def architecture(layers: tuple[str, ...] = LAYERS) -> Architecture:
                 "relu",
                 "hidden",
                 inputs=layers[max(i - 1, 0) : i],
+                options={"units": 8, "use_bias": True},
             )
             for i, name in enumerate(layers)
         ),
         loss="mse",
         optimizer="Adam",
         settings={"learning_rate": 0.001, "batch_size": 32},
+        loss_options={"kind": "mean_squared_error", "from_logits": False},
     )
 
 

@@ -263,31 +263,30 @@ def fake_lint(monkeypatch, lint):
 def test_lint_judges_a_model_file(monkeypatch, capsys, nowhere):
     seen = []
 
-    def lint(model, data):
-        seen.append((model, data))
+    def lint(model, data, *, thresholds):
+        seen.append((model, data, thresholds))
         return check(traces.dying(40))
 
     fake_lint(monkeypatch, lint)
     words = ["lint", "model.keras", "--data", "x.npz", "--fail-on", "critical"]
     assert cli.main(words) == 1
-    assert seen == [("model.keras", "x.npz")]
+    assert seen == [("model.keras", "x.npz", {})]
     assert capsys.readouterr().out.startswith("model.keras\n× dense died")
-    (nowhere / "tfdiag.toml").write_text("disable = ['dead-relu']")
+    (nowhere / "tfdiag.toml").write_text(
+        "disable = ['dead-relu']\n[thresholds]\n'input-range'.largest = 9"
+    )
     assert cli.main(words) == 0
+    assert seen[-1][2] == {"input-range": {"largest": 9.0}}
 
 
-@pytest.mark.parametrize(
-    ("missing", "words"),
-    [("tensorflow", "pip install 'tfdiag[tensorflow]'"), ("tfdiag.lint", "cannot judge a saved")],
-)
-def test_lint_says_what_is_missing(monkeypatch, capsys, missing, words):
-    def lint(model, data):
-        raise ModuleNotFoundError(f"No module named {missing!r}", name=missing)
+def test_lint_says_what_is_missing(monkeypatch, capsys):
+    def lint(model, data, *, thresholds):
+        raise ModuleNotFoundError("No module named 'tensorflow'", name="tensorflow")
 
     fake_lint(monkeypatch, lint)
     assert cli.main(["lint", "model.keras"]) == 2
     error = capsys.readouterr().err
-    assert words in error and error.count("\n") == 1
+    assert "pip install 'tfdiag[tensorflow]'" in error and error.count("\n") == 1
 
 
 def test_colour_in_a_terminal():

@@ -19,9 +19,10 @@ PICTURE = {
     "tfdiag.metrics": "",
     "tfdiag.statistics": "",
     "tfdiag.picture": "",
-    "tfdiag.trace": "architecture",
-    "tfdiag.rules": "architecture errors metrics trace",
-    "tfdiag.storage": "architecture errors statistics trace",
+    "tfdiag.data": "",
+    "tfdiag.trace": "architecture data",
+    "tfdiag.rules": "architecture data errors metrics trace",
+    "tfdiag.storage": "architecture data errors statistics trace",
     "tfdiag.report": "rules trace",
     "tfdiag.config": "errors rules trace",
     "tfdiag.sums": "statistics",
@@ -29,14 +30,15 @@ PICTURE = {
     "tfdiag.backend": "",
     "tfdiag.trainer": "backend",
     "tfdiag.distribution": "backend",
-    "tfdiag.layers": "architecture backend",
-    "tfdiag.probe": "",
+    "tfdiag.options": "architecture backend",
+    "tfdiag.layers": "architecture backend options",
+    "tfdiag.probe": "data",
     "tfdiag.capture": "backend distribution graph_sums sums trainer",
-    "tfdiag.forward": "architecture backend distribution layers probe statistics sums trainer",
+    "tfdiag.forward": "architecture backend data distribution layers probe statistics sums trainer",
     "tfdiag.explain": "architecture backend errors forward",
     "tfdiag.gradcam_plus_plus": "errors explain forward",
     "tfdiag.gallery": "architecture errors explain gradcam_plus_plus picture probe",
-    "tfdiag.instruments": "architecture backend capture distribution errors forward gallery "
+    "tfdiag.instruments": "architecture backend capture data distribution errors forward gallery "
     "layers metrics probe statistics trainer",
     "tfdiag.request": "probe",
     "tfdiag.cadence": "",
@@ -45,9 +47,10 @@ PICTURE = {
     "request storage.schema storage.writer trace trainer",
     "tfdiag.loop": "backend errors recording request trainer",
     "tfdiag.callbacks": "backend errors gallery loop metrics probe recording request rules trainer",
+    "tfdiag.lint": "data errors forward layers probe rules trace trainer",
     "tfdiag.demo": "callbacks errors report rules storage.reader tfdiag",
-    "tfdiag.cli": "config demo errors report rules storage.reader tfdiag trace",
-    "tensorboard_plugin": "errors metrics report rules storage tensorboard_plugin",
+    "tfdiag.cli": "config demo errors lint report rules storage.reader tfdiag trace",
+    "tensorboard_plugin": "architecture errors metrics report rules storage tensorboard_plugin",
 }
 
 #: What may know that there is a Keras.
@@ -59,6 +62,7 @@ WITH_KERAS = {
             "distribution",
             "graph_sums",
             "trainer",
+            "options",
             "layers",
             "capture",
             "forward",
@@ -67,7 +71,7 @@ WITH_KERAS = {
             "gallery",
             "instruments",
         ),
-        *("request", "recording", "loop", "callbacks", "demo"),
+        *("request", "recording", "loop", "callbacks", "lint", "demo"),
     )
 }
 

@@ -82,7 +82,7 @@ def logdir(tmp_path_factory) -> Path:
         record(folder / name, range(1, 3))
     write(folder / "other", event.Value("loss", "scalars", np.float32(1), kind=event.SCALAR))
     content = schema.encode(recordings.manifest())
-    newer = content.replace(b'"schema":1', b'"schema":2')
+    newer = content.replace(b'"schema":2', b'"schema":3')
     write(folder / "newer", event.Value(schema.STATS + "0", schema.PLUGIN, stats(1), newer))
     wrong = np.zeros((2, 2), np.float32)
     write(folder / "damaged", event.Value(schema.STATS + "0", schema.PLUGIN, wrong, content))
@@ -163,7 +163,7 @@ def loaded(get: Get) -> bool:
 
 def same_keys(ours: Any, theirs: Any, path: str = "") -> None:
     """Checks that two answers have the same keys, wherever both say more than null."""
-    free = ("series", "settings", "versions", "monitor", "exempt")
+    free = ("series", "settings", "versions", "monitor", "cost", "exempt")
     if isinstance(ours, dict) and isinstance(theirs, dict) and not path.endswith(free):
         if ours and theirs:
             assert set(ours) == set(theirs), path
@@ -198,7 +198,7 @@ def test_runs_have_their_verdicts(get):
     assert runs["young"]["finished"] is False
     assert runs["restarted"]["finished"] is False
     assert runs["changed"]["last_time"] == START + 101
-    assert "schema version 2" in runs["newer"]["error"]
+    assert "schema version 3" in runs["newer"]["error"]
     assert runs["other"]["recorded"] is False
     assert set(runs["other"].values()) == {"other", False, None}
     for contract in contracts("api/runs"):
@@ -349,7 +349,7 @@ def test_hostile_names_are_only_names(get, name):
         (404, "api/metric", {"run": "other", "metric": "gradient_rms"}, "HealthMonitor"),
         (404, "api/cams", {"run": "live"}, "No Grad-CAM: no snapshot"),
         (404, "api/cams/maps", {"run": "live"}, "No Grad-CAM: no snapshot"),
-        (422, "api/run", {"run": "newer"}, "schema version 2"),
+        (422, "api/run", {"run": "newer"}, "schema version 3"),
         (422, "api/run", {"run": "damaged"}, "damaged"),
         (422, "api/histograms", {"run": "bomb", "layer": "conv"}, "damaged"),
         (404, "static/../plugin.py", {}, ""),

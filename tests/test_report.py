@@ -21,7 +21,7 @@ RUNS = {
     "exploding": (traces.exploding(300), "critical", "Loss blew up, step 300"),
     "saturated": (traces.saturated(40), "warn", "dense_1 saturated, step 40"),
     "watch": (traces.changed(traces.trace(), "dead_fraction", 0.4), "ok", "Healthy, 1 to watch"),
-    "short": (traces.trace(records=5), "ok", "Healthy, 5 not evaluated"),
+    "short": (traces.trace(records=5), "ok", "Healthy, 6 not evaluated"),
     "early": (traces.trace(records=2), "not-evaluated", "Too early to tell"),
     "nothing": (traces.trace(records=0), "not-evaluated", "Too early to tell"),
 }
@@ -226,7 +226,7 @@ def test_a_summary_speaks_in_titles():
     watched = traces.changed(traces.trace(), "dead_fraction", 0.4)
     assert "To watch: dead ReLU (dense)." in report.verdict(check(watched)).summary
     early = report.verdict(check(traces.trace(records=5))).summary
-    assert "Not evaluated: gradient spike, loss blew up, loss does not decrease" in early
+    assert "Not evaluated: gradient spike, one answer for all, loss blew up, loss does" in early
 
 
 def from_first_step(run):
@@ -310,14 +310,19 @@ def test_a_large_step_before_a_death_counts_even_if_the_next_were_small():
 
 
 @pytest.mark.parametrize(
-    ("rate", "ratio", "code"),
-    [(100.0, 25.0, "0.004"), (10.0, 58.0, "0.0002"), (0.01, 0.5, "2e-05")],
+    ("rate", "ratio", "code", "cause"),
+    [
+        (100.0, 25.0, "0.004", "The learning rate is 100 at most; usual for SGD is between"),
+        (10.0, 58.0, "0.0002", "The learning rate is 10 at most; usual for SGD is between"),
+        (0.01, 0.5, "2e-05", "the learning rate is too high: one step moved dense too far"),
+    ],
 )
-def test_a_learning_rate_to_try_follows_from_the_size_of_the_step(rate, ratio, code):
+def test_a_learning_rate_to_try_follows_from_the_size_of_the_step(rate, ratio, code, cause):
     run = traces.with_series(traces.dying(60), learning_rate=rate)
     judged = check(traces.changed(run, "update_ratio", ratio))
     told = report.verdict(judged)
-    assert "one step moved dense too far" in told.summary
+    assert cause in told.summary
+    assert told.try_first.text.endswith("until a step moves the weights by about 0.1 %.")
     assert told.try_first.code == f"model.optimizer.learning_rate = {code}"
     (large,) = (finding for finding in judged.findings if finding.rule == "update-ratio")
     assert f"learning rate near {code}" in large.message
@@ -329,3 +334,15 @@ def test_no_learning_rate_is_suggested_that_may_still_be_absurd():
     decaying = traces.with_series(traces.dying(60), learning_rate=np.linspace(10, 1, 31))
     told = report.verdict(check(traces.changed(decaying, "update_ratio", 25.0)))
     assert told.try_first.code == "SGD(learning_rate=0.0004)"
+
+
+def test_the_step_that_moved_farthest_decides_which_learning_rate_to_try():
+    run = traces.with_series(traces.dying(60), learning_rate=100.0)
+    run = traces.changed(traces.changed(run, "update_ratio", 5.0, ("dense_1",)), "update_ratio", 25)
+    assert report.verdict(check(run)).try_first.code == "model.optimizer.learning_rate = 0.004"
+
+
+def test_no_learning_rate_is_borrowed_from_another_remedy():
+    judged = check(traces.with_series(traces.dying(60), learning_rate=100.0))
+    told = report.verdict(judged).try_first
+    assert told.text.startswith("Begin with the optimizer's usual rate") and told.code is None

@@ -179,7 +179,7 @@ def test_order_is_severity_rule_step_depth():
 def test_catalogue_is_complete_and_headlines_are_short():
     assert len({one.id for one in ALL_RULES}) == len(ALL_RULES)
     for one in ALL_RULES:
-        assert one.title and one.advice and one.why and one.source and one.needs
+        assert one.title and one.advice and one.why and one.source
         assert len(one.verdict.format(layer="dense", step=12345)) <= 28
 
 

@@ -198,7 +198,7 @@ def test_more_histograms_than_are_read(tmp_path, monkeypatch):
     ("content", "words"),
     [
         (b"", "not a tfdiag recording"),
-        (b'{"schema":2}', "schema version 2.*Install"),
+        (b'{"schema":3}', "schema version 3.*Install"),
         (b'{"schema":1}', "damaged"),
         (b'{"schema":1,"layers":"conv","bins":{}}', "damaged"),
         (b'{"schema":1,"layers":[1],"bins":{}}', "damaged"),

@@ -1,11 +1,15 @@
+import json
 import logging
+import math
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from tests import recordings
 from tests.recordings import LAYERS, START, open_records, record, snapshot, stats
+from tfdiag.data import described, output
 from tfdiag.errors import TfdiagError
 from tfdiag.metrics import METRIC_NAMES
 from tfdiag.storage import event, schema
@@ -52,6 +56,36 @@ def test_recording_tells_how_it_was_made(tmp_path):
     assert recording.finished
     assert recording.cost == {"seconds": 1.5, "share": 0.02, "every": 40, "probe_every": 0}
     assert recording.other_models == 0
+
+
+def test_facts_about_model_and_data_come_back(tmp_path):
+    x = np.array([[0.5, np.nan], [1.5, 2.0]])
+    facts = replace(described(x, np.array([0, 1])), outputs=(output(np.eye(2)),))
+    record(tmp_path, data=facts)
+    trace = load(tmp_path)
+    assert trace.data == facts
+    assert trace.architecture.layers[0].options == {"units": 8, "use_bias": True}
+    assert trace.architecture.loss_options == {"kind": "mean_squared_error", "from_logits": False}
+
+
+def test_facts_that_are_not_known_come_back(tmp_path):
+    record(tmp_path, data=described(np.full((2, 2), np.nan), np.array([0.5, 1.0])))
+    found = load(tmp_path).data
+    assert math.isnan(found.inputs[0].minimum) and math.isnan(found.labels[0].largest)
+
+
+def test_recording_of_the_first_schema_is_read_without_the_new_facts(tmp_path):
+    content = json.loads(schema.encode(recordings.manifest()))
+    del content["data"], content["architecture"]["loss_options"]
+    for layer in content["architecture"]["layers"]:
+        del layer["options"]
+    content["schema"] = 1
+    old = json.dumps(content).encode()
+    write_event(tmp_path, [Value(schema.STATS + "00000000", schema.PLUGIN, stats(1), old)])
+    trace = load(tmp_path)
+    assert trace.data is None and trace.architecture.loss_options is None
+    assert [layer.options for layer in trace.architecture.layers] == [None] * len(LAYERS)
+    assert trace.layers == LAYERS
 
 
 def test_series_of_other_steps_widen_the_trace(tmp_path):
@@ -184,10 +218,10 @@ def test_no_recording_is_said_in_words_that_help(tmp_path):
 
 
 def test_newer_schema_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(schema, "SCHEMA", 2)
+    monkeypatch.setattr(schema, "SCHEMA", 3)
     record(tmp_path)
     monkeypatch.undo()
-    with pytest.raises(TfdiagError, match="schema version 2.*Install"):
+    with pytest.raises(TfdiagError, match="schema version 3.*Install"):
         load(tmp_path)
 
 
@@ -251,6 +285,9 @@ def test_matrix_that_does_not_fit_its_manifest(tmp_path, array):
         {"not_measured": None},
         {"probe_samples": "256"},
         {"monitor": []},
+        {"data": 3},
+        {"data": {"samples": 1, "inputs": [{"name": 3}], "labels": [], "outputs": []}},
+        {"data": {"samples": 1, "inputs": [], "labels": [{"kind": "odd"}], "outputs": []}},
     ],
     ids=str,
 )

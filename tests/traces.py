@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tfdiag.architecture import Architecture, Layer
+from tfdiag.data import Data, Input, Labels, Output
 from tfdiag.metrics import METRIC_NAMES, METRICS
 from tfdiag.trace import Trace
 
@@ -41,6 +42,7 @@ def layer(name: str, activation: str | None = "relu", **changes: Any) -> Layer:
         "parameters": 4160,
         "trainable": True,
         "activation": activation,
+        "options": {"units": 64, "use_bias": True, "kernel_initializer": "GlorotUniform"},
     }
     return Layer(name=name, **{**fields, **changes})
 
@@ -53,8 +55,44 @@ def architecture(depth: int = 3, activation: str = "relu", **changes: Any) -> Ar
         for i, name in enumerate(names[:-1])
     ]
     output = layer("output", "softmax", role="output", shape=(10,), inputs=(names[-2],))
-    fields = {"loss": "sparse_categorical_crossentropy", "optimizer": "SGD", **changes}
+    loss = changes.get("loss", "sparse_categorical_crossentropy")
+    kind = {"mse": "mean_squared_error"}.get(loss, loss)
+    fields = {
+        "loss": loss,
+        "optimizer": "SGD",
+        "loss_options": {"kind": kind, "from_logits": False},
+        **changes,
+    }
     return Architecture(layers=(*layers, output), **fields)
+
+
+def inputs(**changes: Any) -> Input:
+    """Returns an input of 64 standardised features."""
+    fields = {
+        **{"name": "0", "dtype": "float32", "shape": (64,), "nonfinite": 0.0},
+        **{"minimum": -14.0, "maximum": 8.0, "mean": 0.0, "std": 1.0},
+    }
+    return Input(**{**fields, **changes})
+
+
+def labels(kind: str = "classes", **changes: Any) -> Labels:
+    """Returns labels: of ten equally frequent classes, unless something else is asked for."""
+    fields: dict[str, Any] = {
+        "dtype": "int64",
+        "shape": (10,) if kind == "one-hot" else (),
+        "minimum": 0.0,
+        "maximum": 1.0 if kind == "one-hot" else 9.0,
+        "nonfinite": 0.0,
+    }
+    if kind in ("classes", "one-hot"):
+        fields.update(classes=10, largest=0.1, smallest=0.1, shares=(0.1,) * 10)
+    return Labels(kind=kind, **{**fields, **changes})
+
+
+def data(*given: Input, answers: Labels | None = None, samples: int = 256) -> Data:
+    """Returns the facts about a probe set; of `inputs()` and `labels()` if nothing is given."""
+    output = Output((10,), 0.0, 1.0, True)
+    return Data(samples, given or (inputs(),), (answers or labels(),), (output,))
 
 
 def trace(
@@ -97,6 +135,9 @@ def trace(
         "gradient_norm": np.where(steps > 0, 1.0, np.nan),
         "learning_rate": np.full(len(steps), 0.01),
         "probe_loss": np.where(visited, curve, np.nan),
+        "probe_top_class_share": np.where(visited, 0.12, np.nan),
+        "probe_top_class_true_share": np.where(visited, 0.1, np.nan),
+        "batch_size": np.where(steps > 0, 32.0, np.nan),
     }
     return Trace(
         steps=steps.astype(np.int64),
@@ -105,6 +146,7 @@ def trace(
         series={name: values.astype(np.float32) for name, values in series.items()},
         wall_times=1.7e9 + steps.astype(np.float64),
         probe_samples=256,
+        data=data(),
     )
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+#: What something is set to, as numbers and words.
+Options = dict[str, str | int | float | bool | None]
+
 #: What a layer is for; rules read it to decide whether they apply.
 ROLES = ("hidden", "output", "normalization", "embedding", "recurrent", "attention", "gate")
 
@@ -28,6 +31,10 @@ class Layer:
             or None if it has none or if it is linear.
         role: one of `ROLES`.
         inputs: names of the layers that feed it, if they are known.
+        options: what it is set to: Keras' own names and those that `tfdiag.options` adds, and
+            "operations", what is called between it and the layers that feed it, and "follows",
+            what is called between it and the model's output, names of operations that are no
+            layers, such as "Relu, Add". None in recordings of a tfdiag that did not note it.
     """
 
     name: str
@@ -38,6 +45,7 @@ class Layer:
     activation: str | None = None
     role: str = "hidden"
     inputs: tuple[str, ...] = ()
+    options: Options | None = field(default=None, hash=False)
 
 
 @dataclass(frozen=True)
@@ -50,12 +58,15 @@ class Architecture:
         optimizer: name of the optimizer's class.
         settings: whatever else a user would compare between two runs (learning
             rate, batch size, ...), as text or numbers.
+        loss_options: what the loss is set to, with "kind", the name of Keras' function; empty if
+            the loss is the user's own; None if there are several or none, or if it was not noted.
     """
 
     layers: tuple[Layer, ...]
     loss: str | None = None
     optimizer: str | None = None
     settings: dict[str, str | float | int | bool | None] = field(default_factory=dict)
+    loss_options: Options | None = None
 
     @property
     def names(self) -> tuple[str, ...]:

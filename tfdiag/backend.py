@@ -218,6 +218,12 @@ def has_loss(model: keras.Model) -> bool:
     return own or bool(model.losses) or getattr(model, "_compile_loss", None) is not None
 
 
+def has_own_loss(model: keras.Model) -> bool:
+    """Returns whether the model makes its loss in its own way, whatever it is compiled with."""
+    own = ("train_step", "compute_loss")
+    return any(getattr(type(model), name) is not getattr(keras.Model, name) for name in own)
+
+
 @contextlib.contextmanager
 def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
     """Sets an attribute for a while, past Keras, which tracks what is set as an attribute."""
@@ -362,6 +368,11 @@ def own_weights(layer: Any) -> list[Any]:
 def is_kerass_own(layer: Any) -> bool:
     """Returns whether a layer is one of those that come with Keras."""
     return type(layer).__module__.startswith("keras.")
+
+
+def is_from_keras(function: Any) -> bool:
+    """Returns whether a function is one of those that come with Keras."""
+    return str(getattr(function, "__module__", "")).startswith("keras.")
 
 
 def inputs_of(operation: Any) -> list[list[Any]]:

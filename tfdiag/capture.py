@@ -35,12 +35,15 @@ class StepSums:
         histograms: `float64[W, BINS]`, entries per bin, scaled up to the whole weight.
         loss: mean loss over the training batch; None if the step neither returned it nor called
             `compute_loss`.
+        batch: number of samples in it, of one replica; None if the step did not call
+            `compute_loss`.
     """
 
     variables: list[Any]
     sums: np.ndarray
     histograms: np.ndarray
     loss: float | None
+    batch: float | None = None
 
 
 class TrainingTap:
@@ -207,7 +210,7 @@ class _SampledFunction:
 
     def _step_sums(self, taken: dict[str, Any]) -> StepSums | None:
         taken = self._step.unpacked(taken)
-        loss = taken.pop("loss", None)
+        loss, batch = taken.pop("loss", None), taken.pop("batch", None)
         if not taken:
             self.failure = self.failure or "the training step called no optimizer that is seen"
             return None
@@ -220,6 +223,7 @@ class _SampledFunction:
             sums=totals,
             histograms=bins,
             loss=None if loss is None else float(np.asarray(loss)),
+            batch=None if batch is None else float(np.asarray(batch)),
         )
 
     def _ours(self, work: Callable[[], Any]) -> Any:
@@ -399,7 +403,9 @@ class _InstrumentedStep:
         def compute_loss(*args: Any, **kwargs: Any) -> Any:
             loss = original(*args, **kwargs)
             if getattr(self._sink, "taken", None) is not None:
+                outputs = kwargs.get("y_pred", args[2] if len(args) > 2 else None)
                 self._ours(lambda: self._take_loss(loss))
+                self._ours(lambda: self._take_batch(outputs))
             return loss
 
         return tf.autograph.experimental.do_not_convert(compute_loss)
@@ -408,6 +414,12 @@ class _InstrumentedStep:
         if loss is not None:
             self._check_graph()
             self._sink.taken["loss"] = tf.cast(loss, tf.float32)
+
+    def _take_batch(self, outputs: Any) -> None:
+        """Takes how many samples the model's outputs are for, if that can be told."""
+        first = next(iter(tf.nest.flatten(outputs)), None)
+        if isinstance(first, tf.Tensor) and first.shape.rank and "loss" in self._sink.taken:
+            self._sink.taken["batch"] = tf.cast(tf.shape(first)[0], tf.float32)
 
 
 def _as_output(gradient: Any) -> Any:

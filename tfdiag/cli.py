@@ -230,10 +230,9 @@ def _baseline(wanted: str | None, runs: list[tuple[str, str]]) -> str | None:
 def _lint(options: argparse.Namespace) -> int:
     chosen = config.load(options.config)
     try:
-        judged = importlib.import_module("tfdiag.lint").lint(options.model, options.data)
+        lint = importlib.import_module("tfdiag.lint").lint
+        judged = lint(options.model, options.data, thresholds=chosen.thresholds)
     except ModuleNotFoundError as error:
-        if error.name == "tfdiag.lint":
-            raise TfdiagError("This tfdiag cannot judge a saved model. Install a newer.") from error
         raise TfdiagError(
             f"A saved model is read with TensorFlow, but {error.name!r} is not installed. Run: "
             "pip install 'tfdiag[tensorflow]'"

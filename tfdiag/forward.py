@@ -18,7 +18,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfdiag import backend, distribution, sums
+from tfdiag import backend, data, distribution, sums
 from tfdiag.architecture import DYING, SATURATING
 from tfdiag.layers import PASSIVE, Place, activation_name, containers, output_shape
 from tfdiag.probe import BATCH, ProbeSet
@@ -44,12 +44,18 @@ class ProbeSums:
         saturated: `L` entries; `float64[U]`, how often each unit was in its flat end, of a
             layer that can saturate, else None.
         logs: loss and metrics on the probe set, as testing the model reports them.
+        outputs: facts about each of the model's outputs.
+        answers: what the model says of each sample if it has one output with one row per sample:
+            `int64[N]`, the unit that says most; of a single unit `float32[N]`, its value; else
+            None.
     """
 
     sums: np.ndarray
     unit_max: list[np.ndarray | None]
     saturated: list[np.ndarray | None]
     logs: dict[str, float]
+    outputs: tuple[data.Output, ...] = ()
+    answers: np.ndarray | None = None
 
 
 class ForwardTap:
@@ -79,6 +85,7 @@ class ForwardTap:
         """
         logs: dict[str, Any] = {}
         look = _Look(self._model, self.places, discover=not self._was_run)
+        said = _Said()
         with unchanged(self._model):
             self._model.reset_metrics()
             test = self._trainer.tester()
@@ -87,6 +94,7 @@ class ForwardTap:
             for batch in probe.batches(size, exactly=declared is not None):
                 with backend.watching(look.on_layer, look.on_operation, self._loops):
                     logs = self._test(test, _tensors(batch))
+                said.add(look.output)
                 look.next_batch()
             logs = {name: float(np.mean(value)) for name, value in logs.items()}
         self._was_run = True
@@ -96,6 +104,8 @@ class ForwardTap:
             unit_max=[part.unit_max for part in taken],
             saturated=[part.saturated for part in taken],
             logs=logs,
+            outputs=tuple(said.outputs),
+            answers=said.answers,
         )
 
     def _batch_size(self) -> int:
@@ -131,6 +141,37 @@ class _Taken:
             self.saturated = often if self.saturated is None else self.saturated + often
 
 
+class _Said:
+    """What the model's outputs are like, over the batches."""
+
+    def __init__(self) -> None:
+        self.outputs: list[data.Output] = []
+        self._answers: list[np.ndarray] | None = []
+
+    @property
+    def answers(self) -> np.ndarray | None:
+        return np.concatenate(self._answers) if self._answers else None
+
+    def add(self, output: Any) -> None:
+        """Adds the model's output on a batch; None if it was not seen."""
+        tensors = [] if output is None else keras.tree.flatten(output)
+        arrays = [np.asarray(tensor) for tensor in tensors if isinstance(tensor, tf.Tensor)]
+        known: list[data.Output | None] = [*self.outputs] or [None] * len(arrays)
+        facts = [data.output(array.astype(np.float32)) for array in arrays if array.ndim]
+        self.outputs = [data.joined(*pair) for pair in zip(known, facts, strict=False)]
+        self._answers = _answers(arrays, self._answers)
+
+
+def _answers(arrays: list[np.ndarray], before: list[np.ndarray] | None) -> list[np.ndarray] | None:
+    """Returns the answers so far with those of a batch; None if they are no answers."""
+    if before is None or len(arrays) != 1 or arrays[0].ndim != 2 or not arrays[0].size:
+        return None
+    if not np.isfinite(arrays[0]).all():
+        return None
+    one = arrays[0].shape[1] == 1
+    return [*before, arrays[0][:, 0] if one else np.argmax(arrays[0], axis=1)]
+
+
 class _Look:
     """Listens to one pass; the first one also discovers what is called between layers."""
 
@@ -145,15 +186,19 @@ class _Look:
         self._pending: list[tuple[Any, str, tf.Tensor]] = []  # in a layer that has not returned
         self._recent: deque[tuple[str, tf.Tensor]] = deque(maxlen=4)
         self._last = ""  # the last place that was reached
+        self.output: Any = None  # the model's own
 
     def next_batch(self) -> None:
         """Forgets what is known of the batch that has ended."""
+        self.output = None
         self._counts.clear()
         self._pending.clear()
         self._recent.clear()
 
     def on_layer(self, layer: keras.layers.Layer, output: Any) -> None:
         """Adds up what a layer has put out."""
+        if layer is self._model:
+            self.output = output
         name, tensor = self._names.get(id(layer)), first_float(output)
         pending = [part for part in self._pending if part[0] is layer]
         self._pending = [part for part in self._pending if part[0] is not layer]

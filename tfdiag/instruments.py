@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 from tfdiag import backend, distribution, statistics
 from tfdiag.architecture import Architecture
 from tfdiag.capture import Clock, StepSums, TrainingTap, compiled_state
+from tfdiag.data import Data, Output, top_class
 from tfdiag.errors import TfdiagError
 from tfdiag.forward import ForwardTap, ProbeSums
 from tfdiag.gallery import Gallery
@@ -24,6 +25,8 @@ from tfdiag.trainer import Trainer
 _log = logging.getLogger("tfdiag")
 
 _NO_PROBE = "no probe set was given: HealthMonitor(log_dir, probe=(x, y))"
+#: What the model answers most often, and how often that is right to be answered.
+_TOP_CLASS = ("probe_top_class_share", "probe_top_class_true_share")
 _NOT_ASKED = "no callback of this recording asks for it"
 
 
@@ -95,8 +98,9 @@ class Instruments:
                 self.not_measured[metric.name] = _NOT_ASKED
             if metric.source != TRAINING and probe is None:
                 self.not_measured[metric.name] = _NO_PROBE
+        self._outputs: tuple[Output, ...] = ()  # as they were at first
         if probe is None:
-            self.not_measured["probe_loss"] = _NO_PROBE
+            self.not_measured.update(dict.fromkeys(("probe_loss", *_TOP_CLASS), _NO_PROBE))
         elif trainer.no_loss:
             self.not_measured["probe_loss"] = trainer.no_loss
         accumulated = getattr(self._optimizer, "gradient_accumulation_steps", None)
@@ -127,6 +131,11 @@ class Instruments:
                 loss=self._trainer.loss,
             )
         return self._architecture
+
+    @property
+    def data(self) -> Data | None:
+        """What the probe set looks like, and the model's outputs on it at first."""
+        return None if self._probe is None else replace(self._probe.facts, outputs=self._outputs)
 
     @property
     def step(self) -> int:
@@ -236,6 +245,8 @@ class Instruments:
             histograms=None if taken is None else self._histograms(taken),
         )
         loss = logs.get("loss")
+        if taken is not None and taken.batch is not None:
+            found.series["batch_size"] = taken.batch
         if taken is not None:
             self._add_gradients(found, taken)
             if "update_ratio" in self.not_measured:
@@ -248,11 +259,36 @@ class Instruments:
                 statistics.probe_measures(sums.sums, sums.unit_max, sums.saturated)
             )
             found.series.update({f"probe_{name}": value for name, value in sums.logs.items()})
+            shares = self._top_class(sums)
+            found.series.update(zip(_TOP_CLASS, shares, strict=True) if shares else ())
         return found
 
     def _leave_unmeasured(self, reason: str) -> None:
         names = [metric.name for metric in METRICS if metric.source == TRAINING]
         self.not_measured.update(dict.fromkeys(names, reason))
+
+    def _note_outputs(self, sums: ProbeSums) -> None:
+        """Keeps what the model's outputs are like at first."""
+        self._outputs = sums.outputs
+        if self._classes() is None:
+            why = "the labels are not one class per sample, or the loss is not for classes"
+            self.not_measured.update(dict.fromkeys(_TOP_CLASS, why))
+
+    def _classes(self) -> np.ndarray | None:
+        """Returns the probe set's classes, `int64[N]`, if the model is trained to tell them."""
+        kind = str((self.architecture.loss_options or {}).get("kind"))
+        return self._probe.classes if self._probe and "crossentropy" in kind else None
+
+    def _top_class(self, sums: ProbeSums) -> tuple[float, float] | None:
+        """Returns the share of the class that is answered most often, and its true share."""
+        true, answers = self._classes(), sums.answers
+        if true is None or answers is None:
+            return None
+        if answers.dtype.kind == "f":  # a single unit: its logit or its probability
+            logits = (self.architecture.loss_options or {}).get("from_logits")
+            inside = bool(((answers >= 0) & (answers <= 1)).all())
+            answers = (answers > (0 if logits and not inside else 0.5)).astype(np.int64)
+        return top_class(answers, true[: len(answers)])
 
     def _find_layers(self) -> None:
         self._layers = recorded_layers(self._model)
@@ -271,6 +307,8 @@ class Instruments:
     def _first_look(self) -> ProbeSums | None:
         sums = None if self._probe is None else self._first_pass(self._probe)
         self.has_looked = True
+        if sums is not None:
+            self._note_outputs(sums)
         self._make_gallery()
         return sums
 

@@ -10,7 +10,8 @@ from typing import Any
 import keras
 
 from tfdiag import backend
-from tfdiag.architecture import Architecture, Layer
+from tfdiag.architecture import Architecture, Layer, Options
+from tfdiag.options import layer_options, loss_options
 
 #: Layers that hand their input on: their output is worth no measurement of its own.
 PASSIVE = (
@@ -120,9 +121,12 @@ def describe(
         places = {name: Place(layer, activation_name(layer)) for name, layer in layers.items()}
     feeds = _feeds(model, layers)
     outputs = _output_names(model, layers, feeds)
+    called = _called_between(model, layers)
     return Architecture(
         layers=tuple(
-            _describe_layer(name, place, name in outputs, tuple(feeds.get(name, ())))
+            _describe_layer(
+                name, place, name in outputs, tuple(feeds.get(name, ())), called.get(name, {})
+            )
             if place.layer is not None
             else _describe_function(name, place)
             for name, place in places.items()
@@ -130,6 +134,7 @@ def describe(
         loss=_name(loss),
         optimizer=type(optimizer).__name__ if optimizer is not None else None,
         settings=_settings(model, optimizer),
+        loss_options=loss_options(model, loss),
     )
 
 
@@ -155,7 +160,9 @@ def activation_name(layer: keras.layers.Layer) -> str | None:
     return None if name == "linear" else name
 
 
-def _describe_layer(name: str, place: Place, is_output: bool, inputs: tuple[str, ...]) -> Layer:
+def _describe_layer(
+    name: str, place: Place, is_output: bool, inputs: tuple[str, ...], called: Options
+) -> Layer:
     layer = place.layer
     return Layer(
         name=name,
@@ -166,6 +173,7 @@ def _describe_layer(name: str, place: Place, is_output: bool, inputs: tuple[str,
         activation=place.activation,
         role="output" if is_output else _role(layer),
         inputs=inputs,
+        options={**layer_options(layer), **called},
     )
 
 
@@ -177,6 +185,7 @@ def _describe_function(name: str, place: Place) -> Layer:
         shape=place.shape,
         activation=place.activation,
         role=role,
+        options={},
     )
 
 
@@ -245,24 +254,50 @@ def _feeds(model: keras.Model, layers: dict[str, Any]) -> dict[str, list[str]]:
     feeds: dict[str, list[str]] = {}
     for layer in layers.values():
         calls = backend.inputs_of(layer)
-        sources = [_recorded_source(tensor, names) for call in calls for tensor in call]
+        sources = [_recorded_source(tensor, names)[0] for call in calls for tensor in call]
         feeds[names[id(layer)]] = list(dict.fromkeys(s for s in sources if s))
     return feeds
 
 
-def _recorded_source(tensor: Any, names: dict[int, str]) -> str | None:
-    """Returns the recorded layer that made a symbolic tensor; None if that is an input."""
-    made = backend.made_by(tensor)
+def _called_between(model: keras.Model, layers: dict[str, Any]) -> dict[str, Options]:
+    """Returns which operations that are no layers lie before each layer, and after the last."""
+    names = {id(layer): name for name, layer in layers.items()}
+    called: dict[str, Options] = {}
+    for name, layer in layers.items():
+        tensors = [tensor for call in backend.inputs_of(layer) for tensor in call]
+        before = [kind for tensor in tensors for kind in _recorded_source(tensor, names)[1]]
+        if before:
+            called.setdefault(name, {})["operations"] = _listed(before)
+    for tensor in getattr(model, "outputs", None) or ():
+        source, after = _recorded_source(tensor, names)
+        if source is not None and after:
+            called.setdefault(source, {})["follows"] = _listed(after)
+    return called
+
+
+def _listed(kinds: list[str]) -> str:
+    return ", ".join(list(dict.fromkeys(kinds))[:8])
+
+
+def _recorded_source(tensor: Any, names: dict[int, str]) -> tuple[str | None, list[str]]:
+    """Returns the recorded layer that made a symbolic tensor, and what lies between.
+
+    The layer is None if an input made it; what lies between are the names of operations that are
+    no layers, in the order in which data passes them.
+    """
+    made, between = backend.made_by(tensor), list[str]()
     while made is not None:
         source, call, output = made
         if id(source) in names:
-            return names[id(source)]
+            return names[id(source)], between[::-1]
         if isinstance(source, keras.Model) and getattr(source, "outputs", None):
             made = backend.made_by(source.outputs[output])
         else:  # an operation that is not a layer: follow its first input
             inputs = backend.inputs_of(source)[call]
+            if inputs:
+                between.append(type(source).__name__)
             made = backend.made_by(inputs[0]) if inputs else None
-    return None
+    return None, between[::-1]
 
 
 def _output_names(
@@ -270,7 +305,9 @@ def _output_names(
 ) -> set[str]:
     """Returns the layers whose values leave the model: its logits too, not only its softmax."""
     names = {id(layer): name for name, layer in layers.items()}
-    sources = [_recorded_source(tensor, names) for tensor in getattr(model, "outputs", None) or ()]
+    sources = [
+        _recorded_source(tensor, names)[0] for tensor in getattr(model, "outputs", None) or ()
+    ]
     found = {source for source in sources if source is not None}
     if not found:  # a subclassed model has no graph: the last layer with weights is its head
         weighted = [name for name, layer in layers.items() if layer.weights]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
 
 import numpy as np
+
+from tfdiag.data import Data, classes_of, described
 
 #: Samples per forward pass, where nothing else limits them; the last batch may be smaller.
 BATCH = 256
@@ -31,6 +34,16 @@ class ProbeSet:
     x: Any
     y: Any
     size: int
+
+    @functools.cached_property
+    def facts(self) -> Data:
+        """What the samples and their labels look like."""
+        return described(self.x, self.y)
+
+    @functools.cached_property
+    def classes(self) -> np.ndarray | None:
+        """Each sample's class, `int64[N]`; None if labels are not one class per sample."""
+        return classes_of(self.y)
 
     def batches(self, size: int = BATCH, *, exactly: bool = False) -> Iterator[tuple[Any, Any]]:
         """Yields (x, y) in order.

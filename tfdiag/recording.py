@@ -285,6 +285,7 @@ class Recording:
         if self._rows.last_step < self._step and not again:
             # What an untrained model looks at says little; it is left out where time is short.
             self._record(None, sums, {}, picture=not self._looks.base)
+            self._judge()  # what is wrong before the first step is said before it
 
     def _agree(self) -> None:
         """Leaves the training step alone if the workers do not all sample the same steps."""
@@ -394,6 +395,7 @@ class Recording:
                 not_measured=not_measured,
                 probe_samples=self._probe.size if self._probe else 0,
                 planned_steps=self._planned,
+                data=self._instruments.data,
                 monitor={
                     "every": self._samples.finest,
                     "probe_every": self._looks.finest,
@@ -417,6 +419,7 @@ class Recording:
             not_measured=self._not_measured(),
             probe_samples=self._probe.size if self._probe else 0,
             planned_steps=self._planned,
+            data=self._instruments.data,
         )
         report, news = self._rules.judge(trace, finished=finished)
         self._writer.report(self._step, report.to_json(), finished=finished, cost=self._cost())

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tfdiag.architecture import Architecture
+from tfdiag.data import Data
 
 #: Rows that there is room for at first.
 _ROWS = 64
@@ -28,13 +29,16 @@ class Trace:
             finite, which its `*_nonfinite` count then says.
         series: name to `float32[S]`, one number per step for the whole model: "loss" (mean
             over the training batch), "gradient_norm" (global L2 norm), "learning_rate",
-            "probe_loss", "probe_<metric>", "epoch", "val_<metric>"... nan means "not measured
+            "probe_loss", "probe_<metric>", "probe_top_class_share" (of the probe set that gets
+            the most frequent answer), "probe_top_class_true_share" (that is of that class),
+            "batch_size", "epoch", "val_<metric>"... nan means "not measured
             at that step"; a loss that was measured and not finite is stored as such, so
             rules about a loss also read "loss_nonfinite" (0 or 1).
         wall_times: `float64[S]`, seconds since the Unix epoch.
         not_measured: measure's or series' name to the reason why this run has none of it.
         probe_samples: number of samples in the probe set; 0 if there is none.
         planned_steps: step at which training is to end; 0 if that is not known.
+        data: what the probe set looks like; None if there is none, or if it was not noted.
     """
 
     steps: np.ndarray
@@ -45,6 +49,7 @@ class Trace:
     not_measured: Mapping[str, str] = field(default_factory=dict)
     probe_samples: int = 0
     planned_steps: int = 0
+    data: Data | None = None
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -116,6 +121,7 @@ class TraceRows:
         not_measured: Mapping[str, str],
         probe_samples: int,
         planned_steps: int = 0,
+        data: Data | None = None,
     ) -> Trace:
         """Returns all of it as a `Trace`, a view that the next `add` may change.
 
@@ -125,6 +131,7 @@ class TraceRows:
             not_measured: as in `Trace`.
             probe_samples: as in `Trace`.
             planned_steps: as in `Trace`.
+            data: as in `Trace`.
         """
         length = self._length
         stats = self._stats
@@ -139,6 +146,7 @@ class TraceRows:
             not_measured=dict(not_measured),
             probe_samples=probe_samples,
             planned_steps=planned_steps,
+            data=data,
         )
 
     def _grow(self) -> None:

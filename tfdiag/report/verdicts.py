@@ -9,7 +9,7 @@ from typing import Any
 
 from tfdiag.report import diagnoses
 from tfdiag.report.titles import inner, title
-from tfdiag.rules import ALL_RULES, Outcome, Report, Rule
+from tfdiag.rules import ALL_RULES, STATIC_RULES, Outcome, Report, Rule
 from tfdiag.rules.diagnosis import Diagnosis, diagnose
 from tfdiag.rules.suppression import unwanted
 from tfdiag.rules.wording import count, number, share
@@ -78,13 +78,16 @@ def verdict_of(
         severity=worst.severity,
         title=headline(worst, catalogue.get(worst.rule), report.facts),
         summary=" ".join(filter(None, sentences)),
-        try_first=_try_first(cause, report, catalogue),
+        try_first=_first_of_all(told, report, catalogue),
     )
 
 
 def _without_trouble(report: Report, catalogue: Mapping[str, Rule]) -> Verdict:
-    judged = [o for o in report.outcomes if o.outcome != "not-evaluated"]
-    silent = [o for o in report.outcomes if o.outcome == "not-evaluated"]
+    # What the model and the data are says nothing of how training goes.
+    static = {rule.id for rule in STATIC_RULES}
+    outcomes = [o for o in report.outcomes if o.rule not in static] or report.outcomes
+    judged = [o for o in outcomes if o.outcome != "not-evaluated"]
+    silent = [o for o in outcomes if o.outcome == "not-evaluated"]
     if not judged:
         why = f" {title(silent[0].rule, catalogue)}: {silent[0].reason}." if silent else ""
         return Verdict("not-evaluated", "Not evaluated", f"No rule could be evaluated.{why}")
@@ -102,7 +105,8 @@ def _without_trouble(report: Report, catalogue: Mapping[str, Rule]) -> Verdict:
     if report.findings:
         sentences.append(f"To watch: {', '.join(_grouped(report.findings, catalogue))}.")
     else:
-        sentences.append(f"{count(len(judged), 'rule')} found nothing.")
+        healthy = [o for o in report.outcomes if o.outcome == "healthy"]
+        sentences.append(f"{count(len(healthy), 'rule')} found nothing.")
     if unheard:
         titles = (inner(title(outcome.rule, catalogue)) for outcome in unheard)
         sentences.append(f"Not evaluated: {', '.join(titles)}.")
@@ -135,6 +139,26 @@ def _loss(report: Report) -> str:
 def _fact(report: Report, name: str) -> float:
     value = report.facts.get(name)
     return value if isinstance(value, float) and math.isfinite(value) else math.nan
+
+
+def _first_of_all(
+    told: Diagnosis, report: Report, catalogue: Mapping[str, Rule]
+) -> TryFirst | None:
+    """Returns what to do about the cause, with a number if what it led to gives one."""
+    cause, rule = told.cause, catalogue.get(told.cause.rule)
+    own = _try_first(cause, report, catalogue)
+    if own is None or own.code is not None or rule is None or rule.remedy is None:
+        return own
+    effects = [
+        finding
+        for finding in told.explained
+        if (known := catalogue.get(finding.rule)) is not None
+        and known.remedy == rule.remedy
+        and (finding.value > finding.limit) == (cause.value > cause.limit)
+    ]
+    effects.sort(key=lambda finding: -finding.value)  # the most careful step first
+    others = (_try_first(finding, report, catalogue) for finding in effects)
+    return next((one for one in others if one is not None and one.code is not None), own)
 
 
 def _try_first(finding: Finding, report: Report, catalogue: Mapping[str, Rule]) -> TryFirst | None:

@@ -9,6 +9,15 @@ from typing import Any
 from tfdiag.rules import engine, thresholds
 from tfdiag.rules.activations import dead_relu, saturated_activation
 from tfdiag.rules.clues import clues
+from tfdiag.rules.data import (
+    class_imbalance,
+    input_flat,
+    input_nonfinite,
+    input_range,
+    label_mismatch,
+    prediction_collapse,
+    probe_too_small,
+)
 from tfdiag.rules.facts import facts
 from tfdiag.rules.flow import gradient_flow_ratio, zero_gradient
 from tfdiag.rules.generalization import overfitting, overtraining, too_good_validation
@@ -18,12 +27,21 @@ from tfdiag.rules.numerics import nonfinite_loss, nonfinite_tensor
 from tfdiag.rules.outcome import Outcome, Report
 from tfdiag.rules.outputs import activation_scale, constant_output, poor_init
 from tfdiag.rules.rule import Limit, Rule, rule
+from tfdiag.rules.static import (
+    batchnorm_small_batch,
+    dead_on_arrival,
+    dropout_high,
+    loss_activation_mismatch,
+    missing_nonlinearity,
+    nothing_trainable,
+)
 from tfdiag.rules.updates import learning_rate_range, unchanged_weights, update_ratio
 from tfdiag.rules.weights import weight_explosion
 from tfdiag.trace import Trace
 
 __all__ = [
     "ALL_RULES",
+    "STATIC_RULES",
     "Limit",
     "Outcome",
     "Report",
@@ -33,7 +51,24 @@ __all__ = [
     "rule",
 ]
 
+#: What can be told before the first step, from the model and the data alone.
+STATIC_RULES: tuple[Rule, ...] = (
+    input_nonfinite,
+    label_mismatch,
+    loss_activation_mismatch,
+    nothing_trainable,
+    dead_on_arrival,
+    input_flat,
+    input_range,
+    missing_nonlinearity,
+    dropout_high,
+    batchnorm_small_batch,
+    class_imbalance,
+    probe_too_small,
+)
+
 ALL_RULES: tuple[Rule, ...] = (
+    *STATIC_RULES,
     nonfinite_loss,
     nonfinite_tensor,
     learning_rate_range,
@@ -51,6 +86,7 @@ ALL_RULES: tuple[Rule, ...] = (
     zero_gradient,
     vanishing_gradient,
     gradient_flow_ratio,
+    prediction_collapse,
     loss_blowup,
     loss_not_decreasing,
     loss_oscillation,

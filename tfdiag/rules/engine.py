@@ -29,6 +29,9 @@ def outcome(rule: Rule, trace: Trace, thresholds: Mapping[str, Any]) -> Outcome:
     """
     exempt: dict[str, str] = {}
     try:
+        unfit = rule.unfit(trace) if rule.unfit else None
+        if unfit is not None:
+            return Outcome(rule.id, NOT_EVALUATED, unfit, dict.fromkeys(trace.layers, unfit))
         exempt = _exempt(rule, trace)
         reason = _why_not(rule, trace, exempt, thresholds)
         if reason is not None:
@@ -81,7 +84,8 @@ def _columns(rule: Rule, trace: Trace) -> list[str]:
 def _exempt(rule: Rule, trace: Trace) -> dict[str, str]:
     columns = _columns(rule, trace)
     if not columns:
-        return {}
+        reasons = {x.name: rule.exempt(x) for x in trace.architecture.layers if rule.exempt}
+        return {name: reason for name, reason in reasons.items() if reason is not None}
     seen = np.any([np.isfinite(trace.columns[name]).any(axis=0) for name in columns], axis=0)
     nothing = np.full_like(trace.columns[columns[0]], np.nan)
     counts = [trace.columns.get(_COUNTS.get(name, name), nothing) for name in columns]
@@ -113,7 +117,11 @@ def _why_not(
             return reasons[0]
     wanted, warm_up = thresholds.get("patience", 1), thresholds.get("warm_up", -1)
     late = trace.steps > warm_up
-    records = min(int((_rows(need, trace, exempt) & late).sum()) for need in rule.needs)
+    records = (
+        min(int((_rows(need, trace, exempt) & late).sum()) for need in rule.needs)
+        if rule.needs
+        else wanted
+    )
     if records >= wanted:
         return None
     after = f" after step {warm_up}" if warm_up > 0 else ""

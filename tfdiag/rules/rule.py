@@ -75,7 +75,8 @@ class Rule:
         id: unique, in the words of the catalogue ("dead-relu").
         title: what a user reads ("Dead ReLU").
         judge: takes a trace and keyword-only thresholds, yields findings without `rule`.
-        needs: metrics and series that it cannot do without.
+        needs: metrics and series that it cannot do without; none of a rule that reads only what
+            the model and the data are.
         uses: further metrics that it reads if they are there.
         advice: what to do, one sentence each; the first is the first thing to try. `{layer}`
             stands for the finding's layer.
@@ -83,8 +84,11 @@ class Rule:
         source: where the definition comes from.
         verdict: headline with `{layer}` and `{step}`, at most 28 characters when filled in.
         code: code to try first, if there is any.
+        remedy: what its code sets, to a number that follows from what was measured. A cause with
+            the same remedy, and no code, takes advice and code from its consequence.
         cases: other texts for some findings; the first that fits is told.
         exempt: says why the rule leaves a layer out, or None if it does not.
+        unfit: says why the rule has nothing to judge in a run, or None if it has.
         absent: why a layer has none of the needed metrics, if no other reason is known.
         limits: lines in the charts.
         shares: thresholds that are shares: at most 1.
@@ -102,8 +106,10 @@ class Rule:
     verdict: str
     uses: tuple[str, ...] = ()
     code: Code | None = None
+    remedy: str | None = None
     cases: tuple[Case, ...] = ()
     exempt: Callable[[Layer], str | None] | None = None
+    unfit: Callable[[Trace], str | None] | None = None
     absent: str = "not measured"
     limits: tuple[Limit, ...] = ()
     shares: tuple[str, ...] = ()

@@ -38,6 +38,7 @@ def _code(finding: Finding, facts: Mapping[str, Any]) -> str | None:
     source="CS231n, https://cs231n.github.io/neural-networks-3/#ratio",
     verdict="Steps too large, step {step}",
     code=_code,
+    remedy="learning rate",
     cases=(
         Case(
             lambda finding, facts: finding.metric == "learning_rate",
@@ -203,6 +204,7 @@ _USUAL = {"SGD": 1.0} | dict.fromkeys(("Adam", "AdamW", "Adamax", "Nadam", "RMSp
     why="Far from the usual range, most models either diverge or stand still.",
     source="UMLAUT, https://doi.org/10.1145/3411764.3445538",
     verdict="Unusual learning rate",
+    remedy="learning rate",
     watch="Let it run; look again if the loss does not fall.",
 )
 def learning_rate_range(

@@ -237,6 +237,7 @@ def _trace(manifest: dict[str, Any], stats: list[Record], tags: Mapping[str, Tag
         not_measured=manifest["not_measured"],
         probe_samples=manifest["probe_samples"],
         planned_steps=manifest["planned_steps"],
+        data=manifest["data"],
     )
 
 

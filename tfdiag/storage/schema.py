@@ -42,11 +42,13 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from tfdiag.architecture import Architecture, Layer
+from tfdiag.architecture import Architecture, Layer, Options
+from tfdiag.data import KINDS, Data, Input, Labels, Output
 from tfdiag.errors import TfdiagError
 
-#: Version of all that is described here. A reader refuses a newer one.
-SCHEMA = 1
+#: Version of all that is described here. A reader refuses a newer one. Version 1 had no options
+#: of layers and of the loss, and no facts about the data; it is read without them.
+SCHEMA = 2
 
 #: Name under which TensorBoard keeps our matrices.
 PLUGIN = "tfdiag"
@@ -75,7 +77,7 @@ def encode(content: Mapping[str, Any]) -> bytes:
     A number that is not finite becomes null, an object that JSON does not know its text.
 
     >>> encode({"series": ["loss"], "value": float("nan")})
-    b'{"schema":1,"series":["loss"],"value":null}'
+    b'{"schema":2,"series":["loss"],"value":null}'
     """
     fields = plain({"schema": SCHEMA, **content})
     return json.dumps(fields, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
@@ -124,8 +126,8 @@ def decode(content: bytes) -> dict[str, Any]:
 def tag(prefix: str, content: bytes) -> str:
     """Returns `prefix` with the first 8 hexadecimal digits of the content's SHA-256.
 
-    >>> tag("tfdiag/series/", b'{"schema":1,"series":["loss"]}')
-    'tfdiag/series/71458e18'
+    >>> tag("tfdiag/series/", b'{"schema":2,"series":["loss"]}')
+    'tfdiag/series/6d1bf02c'
     """
     return prefix + hashlib.sha256(content).hexdigest()[:8]
 
@@ -139,6 +141,7 @@ def manifest(
     not_measured: Mapping[str, str],
     probe_samples: int,
     planned_steps: int = 0,
+    data: Data | None = None,
     monitor: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Returns the manifest of a recording, ready for `encode`.
@@ -151,6 +154,7 @@ def manifest(
         not_measured: measure's name to the reason why this recording has none of it.
         probe_samples: number of samples in the probe set; 0 if there is none.
         planned_steps: step at which training is to end; 0 if that is not known.
+        data: what the probe set looks like; None if there is none.
         monitor: the monitor's own settings (cadence, ...).
     """
     return {
@@ -161,12 +165,15 @@ def manifest(
         "not_measured": dict(not_measured),
         "probe_samples": probe_samples,
         "planned_steps": planned_steps,
+        "data": None if data is None else asdict(data),
         "monitor": dict(monitor),
     }
 
 
 def decode_manifest(content: bytes) -> dict[str, Any]:
     """Returns the manifest that `manifest` made, with an `Architecture` under "architecture".
+
+    Under "data" is a `Data` or None.
 
     Raises:
         TfdiagError: if it is damaged, or of a newer schema.
@@ -184,6 +191,7 @@ def decode_manifest(content: bytes) -> dict[str, Any]:
             "not_measured": _mapping(fields["not_measured"], str),
             "probe_samples": _of(int, fields["probe_samples"]),
             "planned_steps": _of(int, fields["planned_steps"]),
+            "data": _data(fields.get("data")),
             "monitor": _mapping(fields["monitor"]),
         }
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -231,7 +239,8 @@ def _architecture(fields: Any) -> Architecture:
         layers=layers,
         loss=_optional(fields["loss"]),
         optimizer=_optional(fields["optimizer"]),
-        settings=_mapping(fields["settings"], (str, int, float, type(None))),
+        settings=_mapping(fields["settings"], _PLAIN),
+        loss_options=_options(fields.get("loss_options")),
     )
 
 
@@ -245,6 +254,7 @@ def _layer(
     activation: Any,
     role: Any,
     inputs: Any,
+    options: Any = None,
 ) -> Layer:
     return Layer(
         name=_of(str, name),
@@ -255,7 +265,59 @@ def _layer(
         activation=_optional(activation),
         role=_of(str, role),
         inputs=tuple(_of(str, name) for name in _of(list, inputs)),
+        options=_options(options),
     )
+
+
+def _options(fields: Any) -> Options | None:
+    return None if fields is None else _mapping(fields, _PLAIN)
+
+
+def _data(fields: Any) -> Data | None:
+    if fields is None:
+        return None
+    return Data(
+        samples=_of(int, fields["samples"]),
+        inputs=tuple(_input(**part) for part in _of(list, fields["inputs"])),
+        labels=tuple(_labels(**part) for part in _of(list, fields["labels"])),
+        outputs=tuple(_output(**part) for part in _of(list, fields["outputs"])),
+    )
+
+
+def _input(*, name: Any, dtype: Any, shape: Any, **numbers: Any) -> Input:
+    values = {key: _number(value) for key, value in numbers.items()}
+    return Input(name=_of(str, name), dtype=_of(str, dtype), shape=_sizes(shape), **values)
+
+
+def _labels(
+    *, kind: Any, dtype: Any, shape: Any, classes: Any, shares: Any, **numbers: Any
+) -> Labels:
+    if kind not in KINDS:
+        raise ValueError(f"{str(kind)[:40]!r} is no kind of labels")
+    return Labels(
+        kind=kind,
+        dtype=_of(str, dtype),
+        shape=_sizes(shape),
+        classes=_of(int, classes),
+        shares=tuple(_number(share) for share in _of(list, shares)),
+        **{key: _number(value) for key, value in numbers.items()},
+    )
+
+
+def _output(*, shape: Any, adds_up: Any, **numbers: Any) -> Output:
+    values = {key: _number(value) for key, value in numbers.items()}
+    return Output(shape=_sizes(shape), adds_up=_of(bool, adds_up), **values)
+
+
+def _sizes(value: Any) -> tuple[int, ...]:
+    return tuple(_of(int, size) for size in _of(list, value))
+
+
+def _number(value: Any) -> float:
+    return math.nan if value is None else float(_of((int, float), value))
+
+
+_PLAIN = (str, int, float, type(None))
 
 
 def _of(kind: Any, value: Any) -> Any:
