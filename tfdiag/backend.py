@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -71,6 +71,23 @@ def traced_once(model: keras.Model, step: Callable[[Any], Any]) -> Callable | No
     if model.run_eagerly or not is_single(model):
         return None
     return tf.function(step, reduce_retracing=True, autograph=False, jit_compile=model.jit_compile)
+
+
+class OneBatch:
+    """The next batch of an iterator, to be taken from it as often as it takes.
+
+    Args:
+        iterator: as Keras passes it to a train function; what it raises is the user's.
+    """
+
+    def __init__(self, iterator: Iterator):
+        self._batch = next(iterator)
+
+    def __iter__(self) -> OneBatch:
+        return self
+
+    def __next__(self) -> Any:
+        return self._batch
 
 
 def one_batch(step: Callable[[Any], Any]) -> Callable[[Iterator], Any]:
@@ -211,10 +228,14 @@ def is_complete(model: keras.Model) -> bool:
     return all(part is None or part.built for part in parts)
 
 
+def has_own_test(model: keras.Model) -> bool:
+    """Returns whether the model's `test_step` is the user's, who may have it take anything."""
+    return type(model).test_step is not keras.Model.test_step
+
+
 def has_loss(model: keras.Model) -> bool:
     """Returns whether the model can be tested: it has a loss, or a `test_step` of its own."""
-    own = type(model).test_step is not keras.Model.test_step
-    own = own or type(model).compute_loss is not keras.Model.compute_loss
+    own = has_own_test(model) or type(model).compute_loss is not keras.Model.compute_loss
     return own or bool(model.losses) or getattr(model, "_compile_loss", None) is not None
 
 
@@ -332,22 +353,36 @@ def clear_losses(model: keras.Model) -> None:
 
 
 def movable(model: keras.Model) -> list[Any]:
-    """Returns the variables that a forward pass may move: metrics, seeds, moving statistics."""
+    """Returns the variables that a forward pass may move.
+
+    Those of metrics, of layers (moving statistics, but a `call` may assign to any), seeds, and
+    TensorFlow's own ones that metrics and layers hold as attributes.
+    """
     variables = [variable for metric in model.metrics for variable in metric.variables]
-    variables += seeds(model)
     for layer in model._flatten_layers():
-        variables += layer._non_trainable_variables
-        variables += [value for value in vars(layer).values() if isinstance(value, tf.Variable)]
+        variables += [*layer._non_trainable_variables, *layer._trainable_variables]
+        variables += [generator.state for generator in layer._seed_generators]
+        variables += _held(vars(layer).values())
+    variables += _held(value for metric in model.metrics for value in vars(metric).values())
     shared = global_state.get_global_attribute("global_seed_generator")
     if shared is not None:  # what `keras.random` takes where no seed is given
         variables.append(shared.state)
     return list({id(variable): variable for variable in variables}.values())
 
 
-def seeds(model: keras.Model) -> list[Any]:
-    """Returns the states of the seeds that the model's layers draw from."""
-    layers = model._flatten_layers()
-    return [generator.state for layer in layers for generator in layer._seed_generators]
+def _held(values: Iterable[Any]) -> Iterator[tf.Variable]:
+    """Yields TensorFlow's own variables among values, also in lists, dicts and modules."""
+    for value in values:
+        if isinstance(value, tf.Variable):
+            yield value
+        elif isinstance(value, dict):
+            yield from _held(value.values())
+        elif isinstance(value, list | tuple):
+            yield from _held(value)
+        elif isinstance(value, tf.random.Generator):
+            yield value.state
+        elif isinstance(value, tf.Module) and not isinstance(value, keras.layers.Layer):
+            yield from value.variables
 
 
 # --- what a model is made of ---

@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,8 +91,12 @@ class TrainingTap:
 
     def arm(self) -> None:
         """Lets the next execution be a sampled one."""
-        if self._function is not None and self.failure is None:
-            self._function.armed.append(self)
+        if self._function is None or self.failure is not None:
+            return
+        if self._trainer.function is not self._function:  # made anew, by a callback of the user's
+            self.detach()
+            self.attach()
+        self._function.armed.append(self)
 
     def take(self) -> StepSums | None:
         """Returns what the last sampled execution added up, once; None if there is nothing."""
@@ -134,8 +138,11 @@ def compiled_state(trainer: Trainer) -> Any:
     return function.plain if function else trainer.function
 
 
-#: That one of our functions could not be traced, so that it has done nothing.
-_UNTRACED = object()
+@dataclass(frozen=True, eq=False)
+class _Untraced:
+    """That one of our functions could not be traced, and what the user's own returned instead."""
+
+    returned: Any
 
 
 class _SampledFunction:
@@ -156,6 +163,7 @@ class _SampledFunction:
         self._own = trainer.function
         self._step = _InstrumentedStep(trainer, self._ours)
         plain, self._sampled = trainer.functions(self._step)
+        self._fetched = trainer.fetched
         self._plain = self._own if plain is None else plain
 
         def unsampled(*args: Any, **kwargs: Any) -> Any:
@@ -178,9 +186,10 @@ class _SampledFunction:
             returned = self._unsampled(*args, **kwargs)
             self.clock.add(time.perf_counter() - started)
             return returned
+        args = self._fetched(*args)
         output = self._attempt(self._sampled, *args, **kwargs)
-        if output is _UNTRACED:
-            return self._own(*args, **kwargs)
+        if isinstance(output, _Untraced):
+            return output.returned
         taken = self._ours(lambda: self._step_sums(output["tfdiag"]))
         for tap in armed:
             tap.result = taken
@@ -191,22 +200,23 @@ class _SampledFunction:
         if self._step.was_traced or self._plain is self._own:
             return self._plain(*args, **kwargs)
         returned = self._attempt(self._plain, *args, **kwargs)
-        return self._own(*args, **kwargs) if returned is _UNTRACED else returned
+        return returned.returned if isinstance(returned, _Untraced) else returned
 
     def _attempt(self, function: Callable, *args: Any, **kwargs: Any) -> Any:
-        """Returns what one of our functions does; `_UNTRACED` if it could not be traced.
+        """Returns what one of our functions does, or `_Untraced` if it could not be traced.
 
-        In that case no data was consumed and no weight has changed: the user's own function goes
-        on, and if the error was the user's, it raises it again.
+        In that case no weight has changed and the data is still there: the user's own function
+        goes on, and if the error was the user's, it raises it again.
         """
         try:
             return function(*args, **kwargs)
         except Exception as error:
             if self._step.was_traced or self._is_eager or isinstance(error, StopIteration):
                 raise  # the user's own error: the data, a numeric check, the end of the epoch
-            self._give_up(error)
             self._plain = self._own
-            return _UNTRACED
+            returned = self._own(*args, **kwargs)
+            self._give_up(error)
+            return _Untraced(returned)
 
     def _step_sums(self, taken: dict[str, Any]) -> StepSums | None:
         taken = self._step.unpacked(taken)
@@ -222,7 +232,7 @@ class _SampledFunction:
             variables=variables,
             sums=totals,
             histograms=bins,
-            loss=None if loss is None else float(np.asarray(loss)),
+            loss=None if loss is None else float(loss),
             batch=None if batch is None else float(np.asarray(batch)),
         )
 
@@ -319,14 +329,15 @@ class _InstrumentedStep:
     def _tap_apply(self, optimizer: Any) -> Callable:
         original = optimizer.apply
 
-        def apply(grads: Any, trainable_variables: Any = None) -> Any:
+        def apply(*args: Any, **kwargs: Any) -> Any:
             if getattr(self._sink, "taken", None) is None:
-                return original(grads, trainable_variables)
-            grads = list(grads)
-            if trainable_variables is not None:
-                trainable_variables = list(trainable_variables)
-            taken = self._ours(lambda: self._take(optimizer, grads, trainable_variables))
-            result = original(grads, trainable_variables)
+                return original(*args, **kwargs)
+            args, kwargs = (
+                _as_lists(args),
+                dict(zip(kwargs, _as_lists(kwargs.values()), strict=True)),
+            )
+            taken = self._ours(lambda: self._take(optimizer, *_update(*args, **kwargs)))
+            result = original(*args, **kwargs)
             if taken and self.in_graph:
                 self._ours(lambda: self._add_up(taken))
             return result
@@ -411,7 +422,8 @@ class _InstrumentedStep:
         return tf.autograph.experimental.do_not_convert(compute_loss)
 
     def _take_loss(self, loss: Any) -> None:
-        if loss is not None:
+        """Takes the loss if it is one number; another one trains, but has no place in a curve."""
+        if tf.is_tensor(loss) and loss.shape.rank == 0:
             self._check_graph()
             self._sink.taken["loss"] = tf.cast(loss, tf.float32)
 
@@ -420,6 +432,16 @@ class _InstrumentedStep:
         first = next(iter(tf.nest.flatten(outputs)), None)
         if isinstance(first, tf.Tensor) and first.shape.rank and "loss" in self._sink.taken:
             self._sink.taken["batch"] = tf.cast(tf.shape(first)[0], tf.float32)
+
+
+def _as_lists(values: Iterable[Any]) -> tuple[Any, ...]:
+    """Returns values of which none is used up by looking at it."""
+    return tuple(list(v) if isinstance(v, Iterator | tuple) else v for v in values)
+
+
+def _update(grads: Any, trainable_variables: Any = None, *_: Any, **__: Any) -> tuple[Any, Any]:
+    """Returns the gradients and variables among the arguments of an optimizer's `apply`."""
+    return grads, trainable_variables
 
 
 def _as_output(gradient: Any) -> Any:

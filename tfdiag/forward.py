@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,12 +68,14 @@ class ForwardTap:
     Attributes:
         places: name to what is measured there, in the order of the layers; from the first pass
             on also the functions that are called between layers, with the shapes that it saw.
+        tests: whether the model is tested; else it is only called, without loss and metrics.
     """
 
     def __init__(self, trainer: Trainer, layers: dict[str, keras.layers.Layer]):
         self.places = {name: Place(layer, activation_name(layer)) for name, layer in layers.items()}
         self._trainer = trainer
         self._model = trainer.model
+        self.tests = True
         self._loops = backend.Loops()
         self._was_run = False
 
@@ -96,14 +98,19 @@ class ForwardTap:
                     logs = self._test(test, _tensors(batch))
                 said.add(look.output)
                 look.next_batch()
-            logs = {name: float(np.mean(value)) for name, value in logs.items()}
+            if not look.has_run:
+                raise ValueError(
+                    f"the model takes batches of exactly {declared} samples, but the probe set has "
+                    f"{probe.size}"
+                )
+            numbers = _numbers(logs)
         self._was_run = True
         taken = [look.taken.get(name, _Taken()) for name in self.places]
         return ProbeSums(
             sums=np.array([part.sums for part in taken]),
             unit_max=[part.unit_max for part in taken],
             saturated=[part.saturated for part in taken],
-            logs=logs,
+            logs=numbers,
             outputs=tuple(said.outputs),
             answers=said.answers,
         )
@@ -116,7 +123,10 @@ class ForwardTap:
 
     def _test(self, test: Tester, batch: Any) -> dict[str, Any]:
         try:
-            return test(batch)
+            if self.tests:
+                return test(batch)
+            self._model(batch[0], training=False)
+            return {}
         finally:
             backend.clear_losses(self._model)
 
@@ -177,6 +187,7 @@ class _Look:
 
     def __init__(self, model: keras.Model, places: dict[str, Place], *, discover: bool):
         self.taken: dict[str, _Taken] = {}
+        self.has_run = False
         self._model = model
         self._places = places
         self._discover = discover
@@ -190,6 +201,7 @@ class _Look:
 
     def next_batch(self) -> None:
         """Forgets what is known of the batch that has ended."""
+        self.has_run = True
         self.output = None
         self._counts.clear()
         self._pending.clear()
@@ -294,15 +306,36 @@ def unchanged(model: keras.Model) -> Iterator[None]:
     """
     with distribution.one_replica(model):
         variables = [p for v in backend.movable(model) for p in distribution.local_parts(v)]
-        saved = [(variable, np.array(tf.convert_to_tensor(variable))) for variable in variables]
+        # Not copies: a variable that is written to while its value is held gets a new place.
+        saved = [(variable, tf.convert_to_tensor(variable)) for variable in variables]
         try:
             yield
         finally:
             model.reset_metrics()  # those that the pass itself created
             for variable, value in saved:
-                if not np.array_equal(np.asarray(tf.convert_to_tensor(variable)), value):
+                if not _is_same(tf.convert_to_tensor(variable), value):
                     variable.assign(value)
 
 
+def _is_same(one: tf.Tensor, other: tf.Tensor) -> bool:
+    """Returns whether two values of one variable are in the same place, or equal at least."""
+    if "CPU" not in one.device:  # its place cannot be asked for
+        return bool(tf.reduce_all(tf.equal(one, other)))
+    arrays = np.asarray(one), np.asarray(other)
+    if arrays[0].ctypes.data == arrays[1].ctypes.data:
+        return True
+    return np.array_equal(*arrays)
+
+
 def _tensors(batch: Any) -> Any:
-    return keras.tree.map_structure(tf.convert_to_tensor, batch)
+    return keras.tree.map_structure(
+        lambda part: None if part is None else tf.convert_to_tensor(part), batch
+    )
+
+
+def _numbers(logs: Mapping[str, Any]) -> dict[str, float]:
+    """Returns the numbers among the values of logs; others are the user's own matter."""
+    arrays = {name: np.asarray(v) for name, v in logs.items() if not isinstance(v, Mapping)}
+    return {
+        name: float(a.mean()) for name, a in arrays.items() if a.size and a.dtype.kind in "fiub"
+    }

@@ -314,13 +314,29 @@ class Instruments:
 
     def _first_pass(self, probe: ProbeSet) -> ProbeSums:
         try:
-            sums = self._forward.run(probe)
-            return self._forward.run(probe) if self._find_new_layers() else sums
+            sums = self._tested(probe)
         except Exception as error:
             raise ValueError(
                 f"The model cannot be tested on the probe set: {error}\nPrepare `probe` exactly as "
-                "the training data: same shapes, dtypes, and labels of the same kind."
+                "the data for `model.fit`: same shapes, dtypes, and labels of the same kind."
             ) from error
+        if not sums.sums[:, 0].any():
+            reason = "no layer was seen: the model's `call` is inside a tf.function"
+            names = [metric.name for metric in METRICS if metric.source != TRAINING]
+            self.not_measured.update(dict.fromkeys(names, reason))
+        return sums
+
+    def _tested(self, probe: ProbeSet) -> ProbeSums:
+        try:
+            sums = self._forward.run(probe)
+            return self._forward.run(probe) if self._find_new_layers() else sums
+        except Exception as error:
+            if not backend.has_own_test(self._model):
+                raise
+            # A `test_step` of the user's may want more than (x, y): then the model is only called.
+            self._forward.tests = False
+            self.not_measured["probe_loss"] = f"the model's own test_step failed: {error}"
+            return self._forward.run(probe)
 
     def _make_gallery(self) -> None:
         if self.gallery is not None:

@@ -108,7 +108,7 @@ class Loop:
             self._recording.batch_begin(self._part, self._batch)
             returned = trainer.function(*args, **kwargs)
             self._batch += 1
-            self._recording.batch_end(self._part, trainer.logs(returned))
+            self._recording.batch_end(self._part, _or_nothing(trainer.logs, returned))
             return returned
 
         return step
@@ -122,7 +122,7 @@ class Loop:
         if logs is not None and not isinstance(logs, Mapping):
             _log.warning("tfdiag records a dict of an epoch's numbers, but got %r.", logs)
             logs = None
-        self._recording.epoch_end(self._part, numbers(logs or {}))
+        self._recording.epoch_end(self._part, _or_nothing(numbers, logs or {}))
         self._epoch += 1
         self._batch = 0
         self._recording.epoch_begin(self._part, self._epoch)
@@ -134,6 +134,15 @@ class Loop:
                 "tfdiag cannot see the steps of a loop that is inside a tf.function: call what "
                 "`loop.wrap` returns from Python."
             )
+
+
+def _or_nothing(read: Callable[[Any], dict[str, float]], values: Any) -> dict[str, float]:
+    """Returns the numbers among values of the user's; none of them if that fails."""
+    try:
+        return read(values)
+    except Exception as error:
+        _log.debug("tfdiag cannot read %r: %s", values, error)
+        return {}
 
 
 def _checked_model(model: Any) -> keras.Model:

@@ -133,7 +133,9 @@ def check_fits(probe: ProbeSet, declared: Sequence[Any], named: Mapping[str, Any
         _check_input(tensor, array)
 
 
-def _check_input(tensor: Any, array: np.ndarray) -> None:
+def _check_input(tensor: Any, array: np.ndarray | None) -> None:
+    if array is None:  # an input that need not be there
+        return
     expected = tuple(tensor.shape[1:])
     got = array.shape[1:]
     # Keras itself adds a last axis of 1 to a vector; nothing else is bent to fit.

@@ -68,6 +68,9 @@ class Trainer(Protocol):
             and one that returns all that `step` does.
         """
 
+    def fetched(self, *args: Any) -> tuple[Any, ...]:
+        """Returns a call's arguments with data that is still there if the call fails."""
+
     def loss_in(self, returned: Any) -> Any:
         """Returns the loss in what a step returned; None if it is not there."""
 
@@ -141,6 +144,10 @@ class Fit:
             return plain, backend.one_batch(shared)
         return plain, backend.train_function(self.model, shared)
 
+    def fetched(self, *args: Any) -> tuple[Any, ...]:
+        once = self.steps_per_execution == 1 and backend.is_single(self.model)
+        return (backend.OneBatch(*args),) if once else args
+
     def loss_in(self, returned: Any) -> Any:
         return None  # a mean over the epoch: what `compute_loss` returns is the step's own
 
@@ -191,6 +198,9 @@ class OwnLoop:
         shared = backend.traced_like(self._users, step)
         return backend.traced_like(self._users, lambda *a, **k: shared(*a, **k)["returned"]), shared
 
+    def fetched(self, *args: Any) -> tuple[Any, ...]:
+        return args
+
     def loss_in(self, returned: Any) -> Any:
         if isinstance(returned, Mapping):
             return returned["loss"] if _is_number(returned.get("loss")) else None
@@ -200,7 +210,7 @@ class OwnLoop:
     def logs(self, returned: Any) -> dict[str, float]:
         """Returns the loss of any step, sampled or not, if it is not costly."""
         loss = None if self._is_asynchronous else self.loss_in(returned)
-        return {} if loss is None else {"loss": float(loss)}
+        return {} if loss is None else {"loss": float(tf.convert_to_tensor(loss))}
 
     def tester(self) -> Tester:
         losses: list[float] = []
@@ -220,11 +230,13 @@ class OwnLoop:
 
 def numbers(logs: Mapping[str, Any]) -> dict[str, float]:
     """Returns the numbers among the values, in tensors or not."""
-    return {name: float(value) for name, value in logs.items() if _is_number(value)}
+    return {str(name): float(tf.convert_to_tensor(v)) for name, v in logs.items() if _is_number(v)}
 
 
 def _is_number(value: Any) -> bool:
     """Returns whether a value is one floating-point number, in a tensor or not."""
+    if isinstance(value, keras.Variable):
+        value = value.value
     if tf.is_tensor(value):
-        return bool(value.dtype.is_floating) and value.shape.rank == 0
+        return bool(tf.as_dtype(value.dtype).is_floating) and value.shape.rank == 0
     return isinstance(value, float | np.floating)
