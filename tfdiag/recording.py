@@ -192,6 +192,8 @@ class Recording:
         alarmed = self._first_nonfinite(logs)
         self._has_sample |= self._sampling
         awaited = self._is_awaited()
+        if not self._alarmed:
+            self._response.start(self._step)
         if self._is_silent or not (self._sampling or looking or alarmed):
             return
         taken = self._instruments.take()

@@ -62,7 +62,7 @@ class Response:
         self._is_single = workers == 1
         self._known = _ranks([] if standing is None else standing.findings)
         self._is_healthy = actions.is_healthy(standing)
-        self._has_stopped = False
+        self._has_stopped = self._has_started = False
         self._failures: set[str] = set()
 
     @property
@@ -71,7 +71,7 @@ class Response:
         return self._is_eager
 
     def begin(self, step: int) -> None:
-        """Says what cannot be done, before the first step, and takes the state to begin with."""
+        """Says what cannot be done, before the first step."""
         if not self._is_single:
             if self._stop_on:
                 self._say(f"tfdiag will not stop training (stop_on): {_SEVERAL}.")
@@ -79,7 +79,21 @@ class Response:
                 self._say(f"tfdiag will not restore weights: {_SEVERAL}.")
             self._stop_on, self._checkpoint = [], None
         try:
-            if self._checkpoint and self._fits() and self._checkpoint.is_complete:
+            self._fits()
+        except Exception as error:
+            self._fail_to_keep(error)
+        self.start(step)
+
+    def start(self, step: int) -> None:
+        """Takes the state to begin with, as soon as there are optimizers' variables.
+
+        Those are made in the first step; call after each step whose loss is finite.
+        """
+        if self._has_started or self._checkpoint is None:
+            return
+        try:
+            if self._checkpoint.is_complete:
+                self._has_started = True
                 self._take(step)
         except Exception as error:
             self._fail_to_keep(error)
