@@ -192,7 +192,7 @@ class Recording:
         alarmed = self._first_nonfinite(logs)
         self._has_sample |= self._sampling
         awaited = self._is_awaited()
-        if not self._alarmed:
+        if not (self._alarmed or self._is_silent):
             self._response.start(self._step)
         if self._is_silent or not (self._sampling or looking or alarmed):
             return
