@@ -25,6 +25,8 @@ PICTURE = {
     "tfdiag.storage": "architecture data errors statistics trace",
     "tfdiag.report": "rules trace",
     "tfdiag.config": "errors rules trace",
+    "tfdiag.alerts": "",
+    "tfdiag.actions": "alerts metrics report rules trace",
     "tfdiag.sums": "statistics",
     "tfdiag.graph_sums": "statistics sums",
     "tfdiag.backend": "",
@@ -40,13 +42,16 @@ PICTURE = {
     "tfdiag.gallery": "architecture errors explain gradcam_plus_plus picture probe",
     "tfdiag.instruments": "architecture backend capture data distribution errors forward gallery "
     "layers metrics probe statistics trainer",
-    "tfdiag.request": "probe",
+    "tfdiag.request": "actions probe",
+    "tfdiag.checkpoint": "backend trainer",
+    "tfdiag.response": "actions alerts checkpoint rules trace trainer",
     "tfdiag.cadence": "",
     "tfdiag.judge": "report rules trace",
-    "tfdiag.recording": "cadence capture distribution forward instruments judge metrics probe "
-    "request storage.schema storage.writer trace trainer",
+    "tfdiag.recording": "actions cadence capture distribution forward instruments judge metrics "
+    "probe request response rules storage.schema storage.writer trace trainer",
     "tfdiag.loop": "backend errors recording request trainer",
-    "tfdiag.callbacks": "backend errors gallery loop metrics probe recording request rules trainer",
+    "tfdiag.callbacks": "actions backend errors gallery loop metrics probe recording request "
+    "rules trainer",
     "tfdiag.lint": "data errors forward layers probe rules trace trainer",
     "tfdiag.demo": "callbacks errors report rules storage.reader tfdiag",
     "tfdiag.cli": "config demo errors lint report rules storage.reader tfdiag trace",
@@ -71,7 +76,7 @@ WITH_KERAS = {
             "gallery",
             "instruments",
         ),
-        *("request", "recording", "loop", "callbacks", "lint", "demo"),
+        *("request", "checkpoint", "response", "recording", "loop", "callbacks", "lint", "demo"),
     )
 }
 
@@ -80,6 +85,8 @@ WITHOUT_TENSORFLOW = (
     "tfdiag",
     "tfdiag.rules",
     "tfdiag.report",
+    "tfdiag.alerts",
+    "tfdiag.actions",
     "tfdiag.statistics",
     "tfdiag.config",
     "tfdiag.storage.reader",

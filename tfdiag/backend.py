@@ -385,6 +385,22 @@ def _held(values: Iterable[Any]) -> Iterator[tf.Variable]:
             yield from value.variables
 
 
+def state(model: keras.Model, optimizers: Sequence[Any]) -> list[Any]:
+    """Returns the variables that a training goes on from: weights, seeds and optimizers' own."""
+    variables = [*model.weights, *seeds(model)]
+    for layer in model._flatten_layers():
+        variables += [value for value in vars(layer).values() if isinstance(value, tf.Variable)]
+    for optimizer in optimizers:
+        variables += optimizer.variables
+    return list({id(variable): variable for variable in variables}.values())
+
+
+def seeds(model: keras.Model) -> list[Any]:
+    """Returns the states of the seeds that the model's layers draw from."""
+    layers = model._flatten_layers()
+    return [generator.state for layer in layers for generator in layer._seed_generators]
+
+
 # --- what a model is made of ---
 
 

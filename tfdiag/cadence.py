@@ -137,6 +137,13 @@ class Budget:
             "the steps."
         )
 
+    def for_snapshots(self, *, spent: float, elapsed: float) -> float:
+        """Returns how many seconds snapshots of the weights may have taken, all of them.
+
+        Their part is their own: what else is measured would leave them nothing.
+        """
+        return self.share / 4 * (elapsed - spent)
+
     def affords(self, seconds: float, *, spent: float, elapsed: float) -> bool:
         """Returns whether there is time now for something that can also be done later."""
         return not self.is_free or spent + seconds <= self.share * (elapsed - spent)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from numbers import Integral
 from typing import Any, ClassVar
 
 import keras
 
 from tfdiag import backend
+from tfdiag.actions import Actions, OnFinding
 from tfdiag.errors import TfdiagError
 from tfdiag.gallery import METHODS
 from tfdiag.loop import Loop
@@ -57,7 +58,7 @@ class _Part(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         self._recording.batch_end(self, logs or {})
 
-    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: MutableMapping[str, Any] | None = None) -> None:
         self._recording.epoch_end(self, logs or {})
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
@@ -89,6 +90,20 @@ class HealthMonitor(_Part):
         thresholds: a rule's id to the thresholds to change, such as
             `{"dead-relu": {"watch": 0.2}}`.
         announce: whether findings are printed while training.
+        on_finding: function that is called with each new `Finding` that is to be warned of or
+            critical, again when it becomes worse, and at the end with what is to be watched. Its
+            second argument has `log_dir` and `step`. An exception in it is logged once.
+        stop_on: "critical" or "warn": training stops at the first finding of that severity or
+            worse. In a loop of your own look at `loop.should_stop`.
+        restore: "last-healthy": at the end, if a critical finding is open, weights, seeds and
+            optimizer state (with its learning rate and its count of steps) go back to the last
+            ones kept while none was. They are kept in memory, within `budget`.
+        restore_bytes: memory that they may take; a model that needs more is not restored.
+        alert: address, http or https, that each new finding is posted to as JSON, in the
+            background. Where that fails it is logged once.
+        epoch_logs: whether Keras' logs of an epoch get "health/critical" and "health/warn" (the
+            numbers of open findings), "health/dead_fraction_max", "health/update_ratio_max" and
+            "health/gradient_norm", for callbacks that come after this one. nan where not measured.
 
     Raises:
         ValueError: if an argument is wrong; if the probe set does not fit the model,
@@ -109,6 +124,12 @@ class HealthMonitor(_Part):
         gradcam_layer: str | None = None,
         thresholds: Mapping[str, Mapping[str, float]] | None = None,
         announce: bool = True,
+        on_finding: OnFinding | None = None,
+        stop_on: str | None = None,
+        restore: str | None = None,
+        restore_bytes: int = 2**30,
+        alert: str | None = None,
+        epoch_logs: bool = True,
     ):
         self.budget = _checked_budget(budget)
         self.every = None if every is None else _checked_cadence("every", every)
@@ -118,6 +139,10 @@ class HealthMonitor(_Part):
             None if probe_every is None else _checked_cadence("probe_every", probe_every)
         )
         resolve_thresholds(thresholds)
+        if not isinstance(epoch_logs, bool):
+            raise ValueError(f"`epoch_logs` must be True or False, but got {epoch_logs!r}.")
+        self.epoch_logs = epoch_logs
+        actions = Actions(on_finding, stop_on, restore, restore_bytes, alert)
         super().__init__(
             log_dir,
             Request(
@@ -131,8 +156,14 @@ class HealthMonitor(_Part):
                 layer=gradcam_layer,
                 thresholds=thresholds or {},
                 announce=announce,
+                actions=actions,
             ),
         )
+
+    def on_epoch_end(self, epoch: int, logs: MutableMapping[str, Any] | None = None) -> None:
+        super().on_epoch_end(epoch, logs)
+        if logs is not None and self.epoch_logs:
+            logs.update(self._recording.health())
 
     def loop(
         self,

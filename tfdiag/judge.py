@@ -29,8 +29,8 @@ class Judge:
         self.thresholds: dict[str, dict[str, Any]] = resolve_thresholds(thresholds)
         self._said = said
 
-    def judge(self, trace: Trace, *, finished: bool) -> tuple[Report, list[str]]:
-        """Returns the report, and what is new in it, as texts to print.
+    def judge(self, trace: Trace, *, finished: bool) -> tuple[Report, list[Finding], list[str]]:
+        """Returns the report, what is new in it, and that as texts to print.
 
         Args:
             trace: what was measured so far.
@@ -39,7 +39,8 @@ class Judge:
         """
         report = check(trace, thresholds=self.thresholds)
         told = [f for f in report.findings if finished or f.severity != "watch"]
-        return report, announcements([f for f in told if self._is_news(f)], report)
+        news = [f for f in told if self._is_news(f)]
+        return report, news, announcements(news, report)
 
     def _is_news(self, finding: Finding) -> bool:
         """Returns True at the first time, and when it has become worse since."""

@@ -55,6 +55,12 @@ class Loop:
         self._epochs, self._steps = _checked_plan(epochs, steps)
         self._is_open = self._has_step = self._has_warned = False
         self._epoch = self._batch = 0
+        self._trainer: OwnLoop | None = None
+
+    @property
+    def should_stop(self) -> bool:
+        """Whether `HealthMonitor(stop_on=...)` wants the loop to end: check it after each step."""
+        return self._trainer is not None and self._trainer.should_stop
 
     def __enter__(self) -> Loop:
         self._is_open = True
@@ -96,6 +102,7 @@ class Loop:
                 "with monitor.loop(model, optimizer) as loop: step = loop.wrap(train_step)"
             )
         trainer = OwnLoop(self._model, self._optimizers, self._loss, train_step)
+        self._trainer = trainer
         self._recording.join(self._part, self._request, trainer)
         self._recording.begin(self._part, self._epochs, self._steps)
         self._has_step = True

@@ -21,7 +21,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfdiag import distribution
+from tfdiag import actions, distribution
 from tfdiag.cadence import EVERY, FIRST, PROBE_EVERY, Budget, Cadence
 from tfdiag.capture import StepSums
 from tfdiag.forward import ProbeSums
@@ -29,9 +29,11 @@ from tfdiag.instruments import Instruments, Measurement
 from tfdiag.judge import Judge
 from tfdiag.metrics import METRIC_NAMES
 from tfdiag.request import Request, conflict
+from tfdiag.response import Response
+from tfdiag.rules import Report
 from tfdiag.storage import schema
 from tfdiag.storage.writer import RunWriter, is_recorded
-from tfdiag.trace import TraceRows
+from tfdiag.trace import Trace, TraceRows
 from tfdiag.trainer import Trainer
 
 _log = logging.getLogger("tfdiag")
@@ -99,6 +101,7 @@ class Recording:
         self._rows = TraceRows()
         self._said: dict[tuple[str, str | None], int] = {}  # findings that were announced
         self._has_said = False  # that the cadence was stretched
+        self._report: Report | None = None  # of the last judgement
 
     def join(self, part: Any, request: Request, trainer: Trainer) -> None:
         """Adds a callback's request; call before training begins, as from `set_model`.
@@ -148,6 +151,8 @@ class Recording:
             self._epochs, self._epoch_steps = epochs or 0, steps or 0
             first_look = self._instruments.attach()
             self._agree()
+            if not self._is_silent:
+                self._response.begin(self._step)
         except ValueError:
             raise  # the user's, and no step has been made
         except Exception as error:
@@ -186,6 +191,9 @@ class Recording:
         self._forced = False
         alarmed = self._first_nonfinite(logs)
         self._has_sample |= self._sampling
+        awaited = self._is_awaited()
+        if not (self._alarmed or self._is_silent):
+            self._response.start(self._step)
         if self._is_silent or not (self._sampling or looking or alarmed):
             return
         taken = self._instruments.take()
@@ -194,9 +202,10 @@ class Recording:
         started = time.perf_counter()
         sums = self._instruments.look() if looking or alarmed else None
         self._record(taken, sums, logs)
-        if sums is not None:
+        if sums is not None or alarmed or awaited:
             self._judge()
-            self._budget.looked(time.perf_counter() - started)
+        if sums is not None:
+            self._budget.looked(time.perf_counter() - started - self._response.seconds)
         self._sampling = False
         self._plan()
 
@@ -207,11 +216,10 @@ class Recording:
             return
         series = {"epoch": float(self._epoch)}
         for name, value in logs.items():
-            if isinstance(value, int | float | np.number):
+            if isinstance(value, int | float | np.number) and not name.startswith(actions.HEALTH):
                 series[name if name.startswith("val_") else f"epoch_{name}"] = float(value)
         self._write(Measurement(series=series), stats=None)
-        elapsed = time.perf_counter() - self._started
-        if self._budget.affords(self._judgement, spent=self._spent, elapsed=elapsed):
+        if self._report is None or self._affords_judgement():
             self._judge()
         self._plan()
         self._writer.flush()
@@ -226,7 +234,21 @@ class Recording:
         if self._looks and self._looked < self._step:
             self._record(None, self._instruments.look(), {})
         self._judge(finished=True)
+        self._rewind(self._response.restore())
         self._writer.close()
+        self._response.close()
+
+    def health(self) -> dict[str, float]:
+        """Returns what an epoch's logs say of health; nan where that is not known. Never raises.
+
+        Several workers must all read the same, so there nothing is known.
+        """
+        if self._driver is not None and self._workers == 1:
+            try:
+                return actions.health(self._report, self._trace())
+            except Exception as error:
+                _log.debug("tfdiag adds nothing to the epoch's logs.", exc_info=error)
+        return actions.health(None, None)
 
     @property
     def _spent(self) -> float:
@@ -260,10 +282,19 @@ class Recording:
             self._recorded = weakref.ref(model)
             self._rows = TraceRows()
             self._said = {}
+            self._report = None
             self._step = 0
         self._metrics = frozenset().union(*(r.metrics for r in requests))
         thresholds = {rule: values for r in requests for rule, values in r.thresholds.items()}
         self._rules = Judge(thresholds, self._said)
+        self._response = Response(
+            (request.actions for request in requests),
+            log_dir=self.log_dir,
+            trainer=self._trainer,
+            workers=self._workers,
+            standing=self._report,
+            say=self._tell,
+        )
         self._iterations = self._instruments.step
         self._ahead = self._instruments.ahead
         self._extra_before = self._instruments.clock.extra
@@ -271,6 +302,7 @@ class Recording:
         self._step = self._start = max(self._iterations, self._step)
         self._epoch = self._batch = 0
         self._looked = -1  # step of the last pass over the probe set
+        self._judged = self._step  # step of the last judgement
         self._judgement = 0.0  # seconds that the last judgement took
         self._sampling = self._forced = self._alarmed = self._has_sample = False
         self._manifest: dict[str, Any] | None = None
@@ -313,7 +345,24 @@ class Recording:
         if self._driver is not None:
             self._instruments.detach()
             self._writer.close()
+            self._response.close(wait=False)
             self._driver = None
+
+    def _rewind(self, step: int | None) -> None:
+        """Lets the next training go on from an earlier step, whose weights are back."""
+        if step is not None:
+            self._step, self._report = step, None
+            self._said.clear()
+
+    def _is_awaited(self) -> bool:
+        """Returns whether to judge a sample where no look at a probe set is an occasion to."""
+        if self._looks or not self._sampling or not self._response.is_eager:
+            return False
+        return self._step - self._judged >= PROBE_EVERY and self._affords_judgement()
+
+    def _affords_judgement(self) -> bool:
+        elapsed = time.perf_counter() - self._started
+        return self._budget.affords(self._judgement, spent=self._spent, elapsed=elapsed)
 
     def _executed(self) -> int:
         """Returns the number of steps of the last execution; an epoch's last one may be shorter.
@@ -413,7 +462,23 @@ class Recording:
         if not len(self._rows):
             return
         started = time.perf_counter()
-        trace = self._rows.trace(
+        report, news, texts = self._rules.judge(self._trace(), finished=finished)
+        self._report, self._judged = report, self._step
+        self._writer.report(self._step, report.to_json(), finished=finished, cost=self._cost())
+        if news:
+            self._writer.flush()
+        self._say(texts)
+        self._judgement = time.perf_counter() - started
+        self._response.judged(
+            report,
+            news,
+            step=self._step,
+            finished=finished,
+            allowed=self._budget.for_snapshots(spent=self._spent, elapsed=started - self._started),
+        )
+
+    def _trace(self) -> Trace:
+        return self._rows.trace(
             METRIC_NAMES,
             self._instruments.architecture,
             not_measured=self._not_measured(),
@@ -421,12 +486,6 @@ class Recording:
             planned_steps=self._planned,
             data=self._instruments.data,
         )
-        report, news = self._rules.judge(trace, finished=finished)
-        self._writer.report(self._step, report.to_json(), finished=finished, cost=self._cost())
-        if news:
-            self._writer.flush()
-        self._say(news)
-        self._judgement = time.perf_counter() - started
 
     def _cost(self) -> dict[str, float]:
         elapsed = max(time.perf_counter() - self._started, 1e-9)
@@ -441,6 +500,13 @@ class Recording:
         if any(request.announce for request in self._parts.values()):
             for text in texts:
                 print(f"\n{text}", flush=True)
+
+    def _tell(self, line: str) -> None:
+        """Tells what was done to the training, which is never kept silent about."""
+        if any(request.announce for request in self._parts.values()):
+            self._say([line])
+        else:
+            _log.warning("%s", line)
 
     def _fail(self, error: Exception) -> None:
         if self._workers > 1 and self._driver is not None:
@@ -459,6 +525,8 @@ class Recording:
         )
         if hasattr(self, "_writer"):
             self._writer.close()
+        if hasattr(self, "_response"):
+            self._response.close(wait=False)
 
 
 @functools.cache

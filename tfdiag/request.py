@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import keras
 import numpy as np
 
+from tfdiag.actions import Actions
 from tfdiag.probe import ProbeSet
 
 
@@ -28,6 +29,7 @@ class Request:
         method: "gradcam" or "gradcam++".
         thresholds: rule's id to its thresholds, those that differ from the defaults.
         announce: whether findings are printed.
+        actions: what is to be done about findings.
     """
 
     metrics: frozenset[str]
@@ -41,6 +43,7 @@ class Request:
     method: str = "gradcam"
     thresholds: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     announce: bool = False
+    actions: Actions = Actions()
 
 
 def conflict(one: Request, other: Request) -> str | None:

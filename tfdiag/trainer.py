@@ -77,6 +77,12 @@ class Trainer(Protocol):
     def tester(self) -> Tester:
         """Returns what tests the model on a data set, for one pass over it."""
 
+    def stop(self) -> None:
+        """Asks for an end of the training after this step."""
+
+    def settle(self) -> None:
+        """Does what the training does with its weights at the end, once they were put back."""
+
 
 class Fit:
     """A model that Keras trains.
@@ -160,6 +166,14 @@ class Fit:
 
         return test
 
+    def stop(self) -> None:
+        self.model.stop_training = True
+
+    def settle(self) -> None:
+        for optimizer in self.optimizers:
+            if getattr(optimizer, "use_ema", False):  # Keras has done it before `on_train_end`
+                optimizer.finalize_variable_values(self.model.trainable_variables)
+
 
 class OwnLoop:
     """A model that the user's own loop trains.
@@ -169,6 +183,9 @@ class OwnLoop:
         optimizers: those that the step calls.
         loss: called with labels and outputs; None if the probe set is to have no loss.
         function: the user's training step, a `tf.function` or not.
+
+    Attributes:
+        should_stop: whether the loop was asked to end.
     """
 
     def __init__(
@@ -187,6 +204,7 @@ class OwnLoop:
         self.is_eager = not backend.is_traced(function)
         self.is_elsewhere = backend.is_elsewhere(backend.is_jitted(function))
         self.steps_per_execution = 1
+        self.should_stop = False
         self._is_asynchronous = backend.is_elsewhere(False)  # reading a loss would wait for it
 
     def make_function(self) -> None:
@@ -226,6 +244,12 @@ class OwnLoop:
             return {"loss": np.average(losses, weights=sizes)}
 
         return test
+
+    def stop(self) -> None:
+        self.should_stop = True
+
+    def settle(self) -> None:
+        pass  # the loop is the user's
 
 
 def numbers(logs: Mapping[str, Any]) -> dict[str, float]:
