@@ -352,6 +352,18 @@ def clear_losses(model: keras.Model) -> None:
     model._clear_losses()
 
 
+def build(model: keras.Model, batch: Any) -> None:
+    """Creates what a model has not created yet, without running it, if that can be done.
+
+    Args:
+        model: a compiled Keras model.
+        batch: (x, y).
+    """
+    if not model.built:
+        with contextlib.suppress(Exception):  # then the first call creates it
+            model._symbolic_build(data_batch=(*batch, None))
+
+
 def movable(model: keras.Model) -> list[Any]:
     """Returns the variables that a forward pass may move.
 
@@ -363,7 +375,9 @@ def movable(model: keras.Model) -> list[Any]:
         variables += [*layer._non_trainable_variables, *layer._trainable_variables]
         variables += [generator.state for generator in layer._seed_generators]
         variables += _held(vars(layer).values())
-    variables += _held(value for metric in model.metrics for value in vars(metric).values())
+    for metric in model.metrics:  # Keras' own holds those that were passed to `compile`
+        for one in [metric, *getattr(metric, "metrics", ())]:
+            variables += _held(vars(one).values())
     shared = global_state.get_global_attribute("global_seed_generator")
     if shared is not None:  # what `keras.random` takes where no seed is given
         variables.append(shared.state)

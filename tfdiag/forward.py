@@ -88,6 +88,8 @@ class ForwardTap:
         logs: dict[str, Any] = {}
         look = _Look(self._model, self.places, discover=not self._was_run)
         said = _Said()
+        if not self._was_run and self._trainer.no_loss is None:
+            backend.build(self._model, next(probe.batches(SMALLEST_BATCH)))
         with unchanged(self._model):
             self._model.reset_metrics()
             test = self._trainer.tester()
