@@ -51,12 +51,20 @@ def monitored(path, **options):
 
 
 def run(
-    path, train_step=None, *, steps=3, model=None, optimizer=None, decorate=tf.function, **more
+    path,
+    train_step=None,
+    *,
+    steps=3,
+    model=None,
+    optimizer=None,
+    decorate=tf.function,
+    probe=None,
+    **more,
 ):
     """Trains some steps; returns what the last one returned, and the trace."""
     model, optimizer = model or mlp(), optimizer or keras.optimizers.SGD(0.1)
     train_step = train_step or stepper(model, optimizer)
-    with monitored(path).loop(model, optimizer, **more) as loop:
+    with monitored(path, probe=probe).loop(model, optimizer, **more) as loop:
         step = loop.wrap(decorate(train_step))
         for _ in range(steps):
             returned = step(*batch())
@@ -87,6 +95,20 @@ def test_a_wrong_argument_fails_at_once(tmp_path, arguments, says):
     arguments = {"model": mlp(), "optimizer": keras.optimizers.SGD(), **arguments}
     with pytest.raises(ValueError, match=says):
         monitored(tmp_path).loop(**arguments)
+
+
+def test_model_and_data_are_judged_as_in_fit(tmp_path):
+    x, y = (part.numpy() for part in batch(64))
+    x[0, 0] = 1e3
+    _, trace = run(tmp_path, loss=cross_entropy, probe=(x, y))
+    assert trace.architecture.loss_options["kind"] == "sparse_categorical_crossentropy"
+    assert trace.architecture.loss_options["from_logits"] is True
+    assert trace.data.inputs[0].maximum == 1e3
+    assert trace.data.outputs[0].shape == (3,)
+    assert np.isfinite(trace.series["probe_top_class_share"]).all()
+    outcomes = {outcome.rule: outcome.outcome for outcome in tfdiag.check(trace).outcomes}
+    assert outcomes["loss-activation-mismatch"] == outcomes["label-mismatch"] == "healthy"
+    assert outcomes["input-range"] == "found"
 
 
 def test_what_is_wrapped_must_be_a_function(tmp_path):

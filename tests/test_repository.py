@@ -10,7 +10,7 @@ import pytest
 
 import tfdiag
 from tfdiag.cadence import EVERY, PROBE_EVERY
-from tfdiag.rules import ALL_RULES
+from tfdiag.rules import ALL_RULES, STATIC_RULES
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
@@ -59,6 +59,15 @@ def test_what_documents_say_of_make_exists(document):
 
 def test_readme_names_every_rule_in_its_order():
     assert re.findall(r"^\| `([a-z-]+)` \|", README, re.M) == [rule.id for rule in ALL_RULES]
+
+
+def test_readme_counts_the_rules():
+    tens = {20: "Twenty", 30: "Thirty", 40: "Forty"}
+    ones = "-one -two -three -four -five -six -seven -eight -nine".split()
+    words = tens[len(ALL_RULES) // 10 * 10] + ["", *ones][len(ALL_RULES) % 10]
+    assert re.findall(r"^- (\S+) rules\. ", README, re.M) == [words]
+    assert len(STATIC_RULES) == 12 and "The first twelve judge the model" in README
+    assert ALL_RULES[:12] == STATIC_RULES
 
 
 def snippets() -> list[ast.Module]:
