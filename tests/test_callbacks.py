@@ -527,7 +527,7 @@ def test_a_model_without_images_has_no_gradcam_and_says_why(tmp_path):
     "broken",
     [
         "tfdiag.instruments.statistics.gradient_measures",
-        "tfdiag.judge.check",
+        "tfdiag.config.check",
         "tfdiag.storage.writer.RunWriter.step",
         "tfdiag.sums.output_sums",
     ],
@@ -632,3 +632,22 @@ def test_another_backend_is_refused(monkeypatch, tmp_path):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     with pytest.raises(tfdiag.TfdiagError, match="runs on 'jax'.*KERAS_BACKEND=tensorflow"):
         tfdiag.HealthMonitor(tmp_path)
+
+
+def test_the_projects_file_is_read(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tfdiag.toml").write_text(
+        'disable = ["probe-too-small"]\n[thresholds]\n"dead-relu".watch = 0.3\n'
+    )
+    fit(
+        keras_models.compiled(),
+        [monitor(tmp_path / "run", thresholds={"dead-relu": {"warn": 0.6}})],
+    )
+    recording = open_recording(tmp_path / "run")
+    limits = recording.thresholds["dead-relu"]
+    assert (limits["watch"], limits["warn"]) == (0.3, 0.6)
+    outcomes = {one["rule"]: one for one in recording.report_json["outcomes"]}
+    assert outcomes["probe-too-small"]["outcome"] == "not-evaluated"
+    (tmp_path / "tfdiag.toml").write_text('disable = ["no-such-rule"]')
+    with pytest.raises(tfdiag.TfdiagError, match="no-such-rule"):
+        monitor(tmp_path / "other")

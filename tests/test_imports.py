@@ -42,16 +42,16 @@ PICTURE = {
     "tfdiag.gallery": "architecture errors explain gradcam_plus_plus picture probe",
     "tfdiag.instruments": "architecture backend capture data distribution errors forward gallery "
     "layers metrics probe statistics trainer",
-    "tfdiag.request": "actions probe",
+    "tfdiag.request": "actions config probe",
     "tfdiag.checkpoint": "backend trainer",
     "tfdiag.response": "actions alerts checkpoint rules trace trainer",
     "tfdiag.cadence": "",
-    "tfdiag.judge": "report rules trace",
+    "tfdiag.judge": "config report rules trace",
     "tfdiag.recording": "actions cadence capture distribution forward instruments judge metrics "
     "probe request response rules storage.schema storage.writer trace trainer",
     "tfdiag.loop": "backend errors recording request trainer",
-    "tfdiag.callbacks": "actions backend errors gallery loop metrics probe recording request "
-    "rules trainer",
+    "tfdiag.callbacks": "actions backend config errors gallery loop metrics probe recording "
+    "request rules trainer",
     "tfdiag.lint": "data errors forward layers probe rules trace trainer",
     "tfdiag.demo": "callbacks errors report rules storage.reader tfdiag",
     "tfdiag.cli": "config demo errors lint report rules storage.reader tfdiag trace",

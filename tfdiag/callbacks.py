@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import keras
 
-from tfdiag import backend
+from tfdiag import backend, config
 from tfdiag.actions import Actions, OnFinding
 from tfdiag.errors import TfdiagError
 from tfdiag.gallery import METHODS
@@ -88,7 +88,8 @@ class HealthMonitor(_Part):
         gradcam: number of probe images with Grad-CAM at each look; 0 for none.
         gradcam_layer: name of the layer it looks at; by default the last spatial one.
         thresholds: a rule's id to the thresholds to change, such as
-            `{"dead-relu": {"watch": 0.2}}`.
+            `{"dead-relu": {"watch": 0.2}}`. They hold before those of a `tfdiag.toml` or
+            `[tool.tfdiag]` in the current folder or above it, which is read here too.
         announce: whether findings are printed while training.
         on_finding: function that is called with each new `Finding` that is to be warned of or
             critical, again when it becomes worse, and at the end with what is to be watched. Its
@@ -108,7 +109,7 @@ class HealthMonitor(_Part):
     Raises:
         ValueError: if an argument is wrong; if the probe set does not fit the model,
             before the first step.
-        TfdiagError: if Keras does not run on TensorFlow.
+        TfdiagError: if Keras does not run on TensorFlow, or the project's file is wrong.
     """
 
     def __init__(
@@ -155,6 +156,7 @@ class HealthMonitor(_Part):
                 images=_checked_images("gradcam", gradcam),
                 layer=gradcam_layer,
                 thresholds=thresholds or {},
+                config=config.load(),
                 announce=announce,
                 actions=actions,
             ),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tfdiag.config import Config, merge
 from tfdiag.report import announcements
-from tfdiag.rules import Report, check, resolve_thresholds
+from tfdiag.rules import Report, resolve_thresholds
 from tfdiag.trace import SEVERITIES, Finding, Trace
 
 
@@ -14,7 +15,8 @@ class Judge:
     """Judges one run again and again, and remembers what was said.
 
     Args:
-        thresholds: rule's id to the thresholds that differ from the defaults.
+        config: what the user's file says of rules, thresholds and suppressions.
+        thresholds: rule's id to the thresholds that were given in code; they take precedence.
         said: what an earlier fit of the same model was told; it is added to.
 
     Attributes:
@@ -23,10 +25,14 @@ class Judge:
 
     def __init__(
         self,
+        config: Config,
         thresholds: Mapping[str, Mapping[str, float]],
         said: dict[tuple[str, str | None], int],
     ):
-        self.thresholds: dict[str, dict[str, Any]] = resolve_thresholds(thresholds)
+        self._config = config
+        self.thresholds: dict[str, dict[str, Any]] = resolve_thresholds(
+            merge(config.thresholds, thresholds)
+        )
         self._said = said
 
     def judge(self, trace: Trace, *, finished: bool) -> tuple[Report, list[Finding], list[str]]:
@@ -37,7 +43,7 @@ class Judge:
             finished: whether training has ended. What is only to be watched waits until then:
                 most of it goes away.
         """
-        report = check(trace, thresholds=self.thresholds)
+        report = self._config.check(trace, thresholds=self.thresholds)
         told = [f for f in report.findings if finished or f.severity != "watch"]
         news = [f for f in told if self._is_news(f)]
         return report, news, announcements(news, report)

@@ -286,7 +286,8 @@ class Recording:
             self._step = 0
         self._metrics = frozenset().union(*(r.metrics for r in requests))
         thresholds = {rule: values for r in requests for rule, values in r.thresholds.items()}
-        self._rules = Judge(thresholds, self._said)
+        config = next((r.config for r in requests if r.config.path), requests[0].config)
+        self._rules = Judge(config, thresholds, self._said)
         self._response = Response(
             (request.actions for request in requests),
             log_dir=self.log_dir,

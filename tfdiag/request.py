@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from tfdiag.actions import Actions
+from tfdiag.config import Config
 from tfdiag.probe import ProbeSet
 
 
@@ -28,6 +29,7 @@ class Request:
         layer: name of the layer that Grad-CAM looks at; None for the last spatial one.
         method: "gradcam" or "gradcam++".
         thresholds: rule's id to its thresholds, those that differ from the defaults.
+        config: what the user's file says of rules, thresholds and suppressions.
         announce: whether findings are printed.
         actions: what is to be done about findings.
     """
@@ -42,6 +44,7 @@ class Request:
     layer: str | None = None
     method: str = "gradcam"
     thresholds: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    config: Config = field(default_factory=Config)
     announce: bool = False
     actions: Actions = Actions()
 
