@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -54,63 +53,50 @@ def require(condition: bool, why: str) -> None:
         raise NotApplicableError(why)
 
 
-def set_optimizer(case: Case, **settings: Any) -> None:
-    """Changes arguments of the optimizer, of the inner one if the loss is scaled."""
-    inner = case.settings.get("inner_optimizer")
-    (inner["config"] if inner else case.settings).update(settings)
-
-
-def learning_rate(case: Case) -> float:
-    """Returns the learning rate."""
-    inner = case.settings.get("inner_optimizer")
-    return (inner["config"] if inner else case.settings).get("learning_rate", 1e-3)
-
-
 # The optimizer.
 
 
 @operator("rate-high", "step-large", "not-finite", "collapse")
 def rate_high(case: Case) -> tuple[str, ...]:
-    set_optimizer(case, learning_rate=100 * learning_rate(case))
+    case.settings["learning_rate"] = 100 * case.settings["learning_rate"]
     return ()
 
 
 @operator("rate-huge", "step-large", "not-finite", "collapse")
 def rate_huge(case: Case) -> tuple[str, ...]:
-    set_optimizer(case, learning_rate=1e4 * learning_rate(case))
+    case.settings["learning_rate"] = 1e4 * case.settings["learning_rate"]
     return ()
 
 
 @operator("rate-low", "step-small")
 def rate_low(case: Case) -> tuple[str, ...]:
-    set_optimizer(case, learning_rate=1e-4 * learning_rate(case))
+    case.settings["learning_rate"] = 1e-4 * case.settings["learning_rate"]
     return ()
 
 
 @operator("momentum-near-one", "step-large", "step-small", "not-finite")
 def momentum_near_one(case: Case) -> tuple[str, ...]:
     require(case.optimizer in ("SGD", "RMSprop"), "the optimizer has no momentum")
-    set_optimizer(case, momentum=0.999)
+    case.settings["momentum"] = 0.999
     return ()
 
 
 @operator("epsilon-large", "step-small")
 def epsilon_large(case: Case) -> tuple[str, ...]:
     require(case.optimizer != "SGD", "the optimizer has no epsilon")
-    set_optimizer(case, epsilon=1e3)
+    case.settings["epsilon"] = 1e3
     return ()
 
 
 @operator("weight-decay-large", "regularised", "collapse", "step-large")
 def weight_decay_large(case: Case) -> tuple[str, ...]:
-    require(case.optimizer != "LossScaleOptimizer", "it is seeded into plain optimizers")
-    set_optimizer(case, weight_decay=0.2 / learning_rate(case))
+    case.settings["weight_decay"] = 0.2 / case.settings["learning_rate"]
     return ()
 
 
 @operator("clipping-tiny", "step-small")
 def clipping_tiny(case: Case) -> tuple[str, ...]:
-    set_optimizer(case, clipvalue=1e-10)
+    case.settings["clipvalue"] = 1e-10
     return ()
 
 

@@ -323,7 +323,7 @@ def autoencoder() -> Case:
     )
 
 
-@program("tokens", fold="A", about="embedded tokens, averaged, as text is", reference=0.93)
+@program("tokens", fold="A", about="embedded tokens, averaged, as text is", reference=0.85)
 def tokens() -> Case:
     import keras
     from keras import layers
@@ -408,7 +408,10 @@ def mixed_precision() -> Case:
         h = layers.Activation("relu", name=f"relu_{depth}", **half)(h)
     h = layers.Dropout(0.2, name="dropout", **half)(h)
     h = layers.Dense(10, activation="softmax", name="digit", dtype="float32")(h)
-    case = classifier(pixels, h, flat(digits()), epochs=8)
-    inner = {"class_name": "Adam", "config": {"learning_rate": 2e-3}}
-    case.optimizer, case.settings = "LossScaleOptimizer", {"inner_optimizer": inner}
+    case = classifier(pixels, h, flat(digits()), settings={"learning_rate": 2e-3}, epochs=8)
+
+    def prepare(model: keras.Model) -> None:
+        model.dtype_policy = keras.DTypePolicy("mixed_float16")  # so Keras scales the loss
+
+    case.prepare = prepare
     return case

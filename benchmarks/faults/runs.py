@@ -8,6 +8,7 @@ training anew.
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 import inspect
 import json
@@ -57,6 +58,7 @@ class Run:
     monitor: str = ""
 
 
+@functools.cache
 def fingerprint(made_by: Callable[..., Any]) -> str:
     """Returns a hash of a decorated function and of what else is in its file.
 
@@ -77,6 +79,7 @@ def _caches(node: ast.FunctionDef) -> bool:
     return any(isinstance(decorator, ast.Attribute) for decorator in node.decorator_list)
 
 
+@functools.cache
 def monitor_fingerprint() -> str:
     """Returns a hash of the part of tfdiag that records; rules and texts are not in it."""
     import tfdiag
