@@ -144,7 +144,7 @@ def _train(program: Program, operator: Operator | None, seed: int, place: Path) 
     monitor = HealthMonitor(place, probe=seen, every=5, probe_every=20, gradcam=0, announce=False)
     data = {"x": case.x, "y": case.y, "batch_size": case.batch, "epochs": case.epochs}
     model.fit(**data, validation_data=seen, verbose=0, callbacks=[monitor])
-    predicted = model.predict(case.x_held, batch_size=len(case.x_held), verbose=0)
+    predicted = keras.ops.convert_to_numpy(model(case.x_held, training=False))
     score = case.score(predicted, case.truth) if np.isfinite(predicted).all() else None
     epoch_steps = -(-len(case.x) // case.batch)
     return {
