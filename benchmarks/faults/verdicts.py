@@ -1,0 +1,101 @@
+"""What tfdiag says of a recorded run, as its user is told: at the end of each epoch.
+
+Recordings are judged anew, so other rules and thresholds need no training. Needs no TensorFlow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.faults.runs import Run
+from tfdiag import check, load
+from tfdiag.trace import SEVERITIES, Finding, Trace
+
+Thresholds = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """A finding at "warn" or above, when it is told first.
+
+    Attributes:
+        rule: id of the rule.
+        layer: name of the layer; None if it is about the whole model.
+        severity: the worst that it comes to.
+        told: training step after which it is told.
+        lasts: True if it is still found at the end of the training.
+        message: the evidence.
+    """
+
+    rule: str
+    layer: str | None
+    severity: str
+    told: int
+    lasts: bool
+    message: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is said of one run.
+
+    Attributes:
+        run: the run.
+        alarms: in the order in which they are told.
+        shown: number of findings at the end, of any severity.
+        watched: ids of the rules that only watch something at the end.
+    """
+
+    run: Run
+    alarms: tuple[Alarm, ...]
+    shown: int
+    watched: tuple[str, ...]
+
+    @property
+    def told(self) -> float | None:
+        """Share of the training after which the first alarm is told; None without one."""
+        if not self.alarms:
+            return None
+        return min(1.0, min(alarm.told for alarm in self.alarms) / max(self.run.steps, 1))
+
+
+def judge(run: Run, place: Path, thresholds: Thresholds | None = None) -> Verdict:
+    """Judges a run after each of its epochs."""
+    trace = load(place)
+    ends = [*range(run.epoch_steps, run.steps, run.epoch_steps), run.steps]
+    alarms: dict[tuple[str, str | None], Alarm] = {}
+    last: list[Finding] = []
+    for end in ends:
+        last = check(until(trace, end), thresholds=thresholds).findings
+        now = {(f.rule, f.layer): f for f in sorted(last, key=_rank) if f.severity != "watch"}
+        for place_of, finding in now.items():
+            first = alarms.get(place_of)
+            worst = max([finding, *([first] if first else [])], key=_rank).severity
+            told = first.told if first else end
+            alarms[place_of] = Alarm(*place_of, worst, told, end == ends[-1], finding.message)
+    loud = {finding.rule for finding in last if finding.severity != "watch"}
+    return Verdict(
+        run,
+        tuple(sorted(alarms.values(), key=lambda alarm: alarm.told)),
+        shown=len(last),
+        watched=tuple(sorted({finding.rule for finding in last} - loud)),
+    )
+
+
+def _rank(found: Finding | Alarm) -> int:
+    return SEVERITIES.index(found.severity)
+
+
+def until(trace: Trace, step: int) -> Trace:
+    """Returns what was known of a run after a training step."""
+    rows = int((trace.steps <= step).sum())
+    return replace(
+        trace,
+        steps=trace.steps[:rows],
+        columns={name: values[:rows] for name, values in trace.columns.items()},
+        series={name: values[:rows] for name, values in trace.series.items()},
+        wall_times=trace.wall_times[:rows],
+    )
