@@ -29,21 +29,24 @@ _STOP = "keras.callbacks.EarlyStopping(patience=5, restore_best_weights=True)"
     "https://doi.org/10.1145/3411764.3445538",
     verdict="Overfits since step {step}",
     code=_STOP,
+    watch="Stop here, or keep the weights of the best epoch: EarlyStopping.",
 )
 def overfitting(
-    trace: Trace, *, gap: float = 0.1, rise: float = 0.05, epochs: int = 3
+    trace: Trace, *, gap: float = 0.1, rise: float = 0.05, harm: float = 0.5, epochs: int = 3
 ) -> Iterator[Finding]:
     """Finds a loss on held-out data that rises while the training loss falls.
 
     A gap alone proves nothing: dropout, augmentation and the mean over an epoch move the training
     loss, and a tiny one makes every ratio huge. So the held-out loss must have risen from its
     best by more than its noise, in epochs in a row up to the last one. It is over when the loss
-    is back within `rise` of its best.
+    is back within `rise` of its best. Many a healthy run ends a little above its best: that is
+    only watched.
 
     Args:
         gap: held-out loss above the training loss, as a share of the latter. Source: SageMaker
             Debugger, Overfit, 0.1.
         rise: share by which the held-out loss must exceed its best. Source: heuristic, no source.
+        harm: share above its best from which on it is a warning. Source: heuristic, no source.
         epochs: epochs in a row, up to the last one. Source: heuristic; SageMaker Debugger takes
             1, which noise passes.
 
@@ -59,7 +62,7 @@ def overfitting(
     if not train[-epochs:].mean() < train[best]:
         return
     yield Finding(
-        severity="warn",
+        severity="warn" if held[-1] > (1 + harm) * held[best] else "watch",
         step=int(steps[best]),
         message=f"The {_words(name)} rose from {number(held[best])} at step {steps[best]} to "
         f"{number(held[-1])}, above {number((1 + rise) * held[best])} for "

@@ -269,13 +269,15 @@ def gradient_spike(
     loss = progress(trace)
     if not len(found) or loss.state == "learned":
         return
-    worst = found[np.argmax(here[found] / usual[found])]
+    least = np.finfo(np.float64).tiny  # a norm that was 0 has no multiple
+    worst = found[np.argmax(here[found] / np.maximum(usual[found], least))]
+    usually = max(usual[worst], least)
     step = int(trace.steps[rows[window + worst]])
     yield Finding(
         severity="warn" if loss.poor and len(found) >= recurring else "watch",
         step=int(trace.steps[rows[window + found[0]]]),
         message=f"The gradient's norm was {number(here[worst])} at step {step}, "
-        f"{number(here[worst] / usual[worst])} times the usual {number(usual[worst])} (limit "
+        f"{number(here[worst] / usually)} times the usual {number(usual[worst])} (limit "
         f"{times:g}), {count(len(found), 'time')} in the last {window} records; {loss.text}.",
         evidence=f"{number(here[worst])} > {number(limit[worst])}",
         value=float(here[worst]),

@@ -114,6 +114,15 @@ export interface Run {
   versions: Record<string, string>;
   monitor: { every: number; probe_every: number; budget?: number | null };
   cost: { seconds: number; share: number; every?: number; probe_every?: number } | null;
+  diagnosis: Diagnosis | null;
+  suppressed: unknown[];
+}
+
+/** The most likely single cause of a run's troubles. */
+export interface Diagnosis {
+  chain: { rule: string; layers: string[]; step: number; text: string }[];
+  sureness: "possible" | "likely" | "very likely";
+  reason: string;
 }
 
 /** One number per recorded step and layer; NaN where it was not measured. */
@@ -213,7 +222,7 @@ const FINDING =
 const RULE = "id title outcome reason step exempt";
 const RUN =
   "run recording start_time last_time last_step finished verdict counts model metrics steps " +
-  "wall_times series probe_samples findings rules versions monitor cost";
+  "wall_times series probe_samples findings rules versions monitor cost diagnosis suppressed";
 const SUMMARY = "run recorded start_time last_time last_step finished verdict counts error";
 const CAMS = "steps layer method samples predicted confidence true_confidence map_size image_size";
 

@@ -1,6 +1,6 @@
 /** One card per run: the verdict, what to try first, what was found. */
 
-import type { Run, Verdict } from "../api";
+import type { Diagnosis, Run, Verdict } from "../api";
 import { formatShare, plural } from "../model/number";
 import type { State, Store } from "../state";
 import { copyButton } from "./copy";
@@ -37,7 +37,14 @@ function card(state: State, store: Store, name: string, retry: () => void): HTML
       : verdict
         ? title(verdict)
         : waiting(),
-    verdict ? h("p.summary", null, prose(verdict.summary)) : h("div"),
+    verdict
+      ? h(
+          "div",
+          null,
+          h("p.summary", null, prose(verdict.summary)),
+          slot.value?.diagnosis && reasons(slot.value.diagnosis),
+        )
+      : h("div"),
     verdict?.try_first ? tryFirst(verdict.try_first, name) : wellDone ? null : h("div"),
     slot.failure && !slot.value
       ? problem("This run could not be fetched", slot.failure, retry)
@@ -45,6 +52,17 @@ function card(state: State, store: Store, name: string, retry: () => void): HTML
         ? findingsTable(slot.value, state, store)
         : h("div"),
     slot.value ? recorded(slot.value) : h("div"),
+  );
+}
+
+/** From the cause to its last consequence, and how sure that is. */
+function reasons({ chain, sureness, reason }: Diagnosis): HTMLElement {
+  const links = chain.map((link) => link.text).join(" → ");
+  return h(
+    "div.quiet",
+    null,
+    chain.length > 1 && h("p", null, prose(links)),
+    h("p", null, prose(`${sureness}: ${reason}`)),
   );
 }
 
