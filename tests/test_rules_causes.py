@@ -5,7 +5,8 @@ import pytest
 
 from tests import traces
 from tfdiag.rules import check
-from tfdiag.rules.causes import explanation, sources
+from tfdiag.rules.causes import explanation, sources, without_circles
+from tfdiag.trace import Finding
 
 
 def follows(run, effect):
@@ -82,3 +83,13 @@ def test_overfitting_explains_overtraining():
         traces.trace(), 0.5 + 0.5 * np.exp(-epochs / 2) + 0.03 * epochs, np.exp(-epochs / 4)
     )
     assert follows(run, "overtraining") == {"overfitting"}
+
+
+def test_no_two_findings_follow_from_each_other():
+    worst, second, third = findings = tuple(
+        Finding("warn", step, "message", "evidence", rule=f"rule-{step}") for step in range(3)
+    )
+    assert without_circles(findings, [second, worst, second]) == [None, worst, second]
+    assert without_circles(findings, [second, third, worst]) == [None, third, worst]
+    assert without_circles(findings, [None, third, second]) == [None, None, second]
+    assert without_circles(findings, [None, worst, second]) == [None, worst, second]

@@ -400,10 +400,32 @@ def sources(report: Report, among: tuple[Finding, ...] | None = None) -> list[Fi
             if order is not None:
                 yield SEVERITIES.index(cause.severity), order, cause
 
-    return [
+    found = [
         max(causes(effect), key=lambda found: found[:2], default=(0, 0, None))[2]
         for effect in report.findings
     ]
+    return found if told else without_circles(report.findings, found)
+
+
+def without_circles(
+    findings: tuple[Finding, ...], follows: list[Finding | None]
+) -> list[Finding | None]:
+    """Returns the sources without circles: of two that explain each other, the worse is first.
+
+    Args:
+        findings: the worst first.
+        follows: for each of them the one that it follows from, or None.
+    """
+    place = {id(finding): i for i, finding in enumerate(findings)}
+    follows = list(follows)
+    for start in range(len(findings)):  # the worst first
+        seen, at = {start}, follows[start]
+        while at is not None and place[id(at)] not in seen:
+            seen.add(place[id(at)])
+            at = follows[place[id(at)]]
+        if at is not None and place[id(at)] == start:
+            follows[start] = None
+    return follows
 
 
 def _slack(report: Report) -> float:

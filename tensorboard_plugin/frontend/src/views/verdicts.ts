@@ -59,12 +59,14 @@ function card(state: State, store: Store, name: string, retry: () => void): HTML
 function reasons({ chain, sureness, reason }: Diagnosis): HTMLElement {
   const links = chain.map((link) => link.text).join(" → ");
   return h(
-    "div.quiet",
+    "div.reasons",
     null,
-    chain.length > 1 && h("p", null, prose(links)),
-    h("p", null, prose(`${sureness}: ${reason}`)),
+    chain.length > 1 && h("p", null, prose(capital(links))),
+    h("p", null, prose(`${capital(sureness)}: ${reason}.`)),
   );
 }
+
+const capital = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
 
 const waiting = () => h("p.quiet", { role: "status" }, "Loading the diagnosis …");
 
