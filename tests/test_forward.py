@@ -199,3 +199,12 @@ def test_an_lstm_is_one_layer():
     assert list(layers) == ["lstm", "head"]
     expected = slow_outputs(model, x)[id(layers["lstm"])]
     assert measures["output_rms"][0] == pytest.approx(np.sqrt((expected**2).mean()), rel=1e-3)
+
+
+def test_all_of_the_probe_set_is_seen_of_a_model_that_is_not_built():
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.layers.Dense(3, name="dense")])
+    model.compile("sgd", "mse")
+    x = np.random.default_rng(0).normal(size=(300, 4)).astype("float32")
+    _, _, sums = measure(model, x, x[:, :3])
+    assert sums.sums[0, 0] == 300 * 3

@@ -405,7 +405,7 @@ def test_keys_stay_when_recording_fails(tmp_path, monkeypatch):
     def explode(*args, **kwargs):
         raise RuntimeError("a fault of ours")
 
-    monkeypatch.setattr("tfdiag.judge.check", explode)
+    monkeypatch.setattr("tfdiag.config.check", explode)
     history = fit(small(), [monitor(tmp_path)]).history
     assert all(np.isnan(history[name]).all() for name in NAMES)
 

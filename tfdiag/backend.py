@@ -359,8 +359,12 @@ def build(model: keras.Model, batch: Any) -> None:
         model: a compiled Keras model.
         batch: (x, y).
     """
-    if not model.built:
-        with contextlib.suppress(Exception):  # then the first call creates it
+    if model.built:
+        return
+    with contextlib.suppress(Exception):  # then the first call creates it
+        if isinstance(model, keras.Sequential):  # for batches of any size
+            model.build((None, *batch[0].shape[1:]))
+        else:
             model._symbolic_build(data_batch=(*batch, None))
 
 

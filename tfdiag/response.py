@@ -118,8 +118,9 @@ class Response:
         for finding in news:
             self._tell(finding, report, context)
         try:
-            if self._checkpoint and self._is_healthy and not finished:
-                if self._checkpoint.step is None or self._spent + self._cost <= allowed:
+            kept = self._checkpoint
+            if kept is not None and kept.is_complete and self._is_healthy and not finished:
+                if kept.step is None or self._spent + self._cost <= allowed:
                     self._take(step)
         except Exception as error:
             self._fail_to_keep(error)

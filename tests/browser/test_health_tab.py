@@ -22,7 +22,8 @@ def test_every_run_has_the_verdict_and_the_findings_of_its_rules(tab, each_addre
         judged = check(load(demo / run))
         expect(tab.verdict(run)).to_contain_text(report.verdict(judged).title)
         rows = tab.findings(run)
-        expect(rows).to_have_count(len({f.rule for f in judged.findings if f.severity != "watch"}))
+        found = {f.rule for f in judged.findings if f.severity != "watch"}
+        expect(rows).to_have_count(min(len(found), 3))  # the others are behind "more"
     expect(tab.verdict("healthy")).to_contain_text("Healthy")
     expect(tab.findings("dying-relu").first).to_contain_text("Dead ReLU dense")
     expect(tab.findings("dying-relu").first).to_have_accessible_name(re.compile("Critical"))

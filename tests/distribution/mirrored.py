@@ -29,7 +29,14 @@ def fit(model, callbacks, epochs=1, **options):
 
 
 def monitor(folder, **options):
-    options = {"every": 1, "probe_every": 2, "gradcam": 0, "announce": False, **options}
+    options = {
+        "every": 1,
+        "probe_every": 2,
+        "gradcam": 0,
+        "announce": False,
+        "epoch_logs": False,
+        **options,
+    }
     return tfdiag.HealthMonitor(folder, watch.held_out(), **options)
 
 

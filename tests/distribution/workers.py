@@ -53,7 +53,14 @@ def fit(model, callbacks, epochs=1):
 
 
 def monitor(folder, **options):
-    options = {"every": 2, "probe_every": 3, "gradcam": 0, "announce": False, **options}
+    options = {
+        "every": 2,
+        "probe_every": 3,
+        "gradcam": 0,
+        "announce": False,
+        "epoch_logs": False,
+        **options,
+    }
     return tfdiag.HealthMonitor(folder, watch.held_out(), **options)
 
 
