@@ -268,3 +268,19 @@ def test_a_share_of_one_class_is_no_better_than_a_constant():
     assert progress(replace(run, architecture=model)).state == "stuck"
     sure = traces.changed(replace(run, architecture=model), "output_std", 0.2, ("output",))
     assert progress(sure).state == "learned"
+
+
+def test_few_records_are_made_up_for_by_the_mean_of_each_epoch():
+    run = traces.stuck()
+    few = {name: np.array(values, np.float32) for name, values in run.series.items()}
+    for name in ("loss", "probe_loss"):
+        few[name][2:-1] = np.nan
+    without = replace(run, series=few)
+    assert check(without).outcomes and not [
+        f for f in check(without).findings if f.rule == "loss-not-decreasing"
+    ]
+    epochs = {**few, "epoch_loss": np.array(run.series["loss"], np.float32)}
+    (found,) = [
+        f for f in check(replace(run, series=epochs)).findings if f.rule == "loss-not-decreasing"
+    ]
+    assert found.metric == "epoch_loss"

@@ -17,7 +17,7 @@ from tfdiag.trace import Finding, Trace
 @rule(
     id="loss-not-decreasing",
     title="Loss does not decrease",
-    needs=(("probe_loss", "loss"),),
+    needs=(("probe_loss", "loss", "epoch_loss"),),
     advice=(
         "Check that the model can learn ten samples by heart; if not, look at data and loss.",
         "Try a learning rate ten times larger, then ten times smaller.",

@@ -118,6 +118,10 @@ def _progress(trace: Trace, records: int, warm_up: int, fall: float, chance: flo
     if training.state in ("improving", "learned"):
         return training
     unmeasured = not np.isfinite(trace.series.get("probe_loss", np.zeros(0))).any()
+    if probe.state == training.state == _UNKNOWN:  # few records: the mean of each epoch is there
+        epochs = _judge(trace, "epoch_loss", records, warm_up, fall, chance)
+        if epochs.state != _UNKNOWN:
+            return epochs
     if probe.state == _UNKNOWN and (training.state != _UNKNOWN or unmeasured):
         return training
     overfits = training.state == _UNKNOWN and training.last < 0.95 * training.first
