@@ -35,20 +35,21 @@ PICTURE = {
     "tfdiag.options": "architecture backend",
     "tfdiag.layers": "architecture backend options",
     "tfdiag.probe": "data",
-    "tfdiag.capture": "backend distribution graph_sums sums trainer",
+    "tfdiag.training_step": "backend distribution graph_sums sums trainer",
+    "tfdiag.capture": "cadence trainer training_step",
     "tfdiag.forward": "architecture backend data distribution layers probe statistics sums trainer",
     "tfdiag.explain": "architecture backend errors forward",
     "tfdiag.gradcam_plus_plus": "errors explain forward",
     "tfdiag.gallery": "architecture errors explain gradcam_plus_plus picture probe",
-    "tfdiag.instruments": "architecture backend capture data distribution errors forward gallery "
-    "layers metrics probe statistics trainer",
+    "tfdiag.instruments": "architecture backend cadence capture data distribution errors forward "
+    "gallery layers metrics probe statistics trainer training_step",
     "tfdiag.request": "actions config probe",
     "tfdiag.checkpoint": "backend trainer",
     "tfdiag.response": "actions alerts checkpoint rules trace trainer",
     "tfdiag.cadence": "",
     "tfdiag.judge": "config report rules trace",
-    "tfdiag.recording": "actions cadence capture distribution forward instruments judge metrics "
-    "probe request response rules storage.schema storage.writer trace trainer",
+    "tfdiag.recording": "actions cadence distribution forward instruments judge metrics probe "
+    "request response rules storage.schema storage.writer trace trainer training_step",
     "tfdiag.loop": "backend errors recording request trainer",
     "tfdiag.callbacks": "actions backend config errors gallery loop metrics probe recording "
     "request rules trainer",
@@ -69,6 +70,7 @@ WITH_KERAS = {
             "trainer",
             "options",
             "layers",
+            "training_step",
             "capture",
             "forward",
             "explain",

@@ -434,7 +434,7 @@ def own_weights(layer: Any) -> list[Any]:
     return [variable for variable in own if id(variable) not in seeds]
 
 
-def is_kerass_own(layer: Any) -> bool:
+def comes_with_keras(layer: Any) -> bool:
     """Returns whether a layer is one of those that come with Keras."""
     return type(layer).__module__.startswith("keras.")
 

@@ -1,4 +1,7 @@
-"""When something is measured: at fixed steps, or as often as a budget of time allows."""
+"""When something is measured: at fixed steps, or as often as a budget of time allows.
+
+The budget is that of `Budget`, the time is that of `Clock`.
+"""
 
 from __future__ import annotations
 
@@ -147,6 +150,34 @@ class Budget:
     def affords(self, seconds: float, *, spent: float, elapsed: float) -> bool:
         """Returns whether there is time now for something that can also be done later."""
         return not self.is_free or spent + seconds <= self.share * (elapsed - spent)
+
+
+class Clock:
+    """How long executions take, in seconds.
+
+    Attributes:
+        plain: a typical execution that is not sampled; 0 while none is known.
+        last_extra: what the last sampled execution took more.
+        extra: what all sampled executions took more.
+    """
+
+    def __init__(self) -> None:
+        self.plain = self.last_extra = self.extra = 0.0
+        self._seen = 0
+
+    def add(self, seconds: float) -> None:
+        """Adds an execution that was not sampled; the first ones are traced, so they are slow."""
+        self._seen += 1
+        if self._seen < 3:
+            return
+        # A running median: an outlier moves it as little as any other value.
+        rate = 1 / min(self._seen, 50)
+        self.plain = self.plain * (1 + (rate if seconds > self.plain else -rate)) or seconds
+
+    def add_sampled(self, seconds: float) -> None:
+        """Adds a sampled execution."""
+        self.last_extra = max(0.0, seconds - self.plain)
+        self.extra += self.last_extra
 
 
 def _stretch(cost: float, left: float) -> int:

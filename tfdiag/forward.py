@@ -217,14 +217,13 @@ class _Look:
         pending = [part for part in self._pending if part[0] is layer]
         self._pending = [part for part in self._pending if part[0] is not layer]
         if name is not None and tensor is not None:
-            place, last = self._places[name], pending[-1] if pending else None
-            if last is not None and last[2] is tensor and self._discover:
-                place.activation = last[1]  # a function that the layer ends with
-            if last is not None and last[2] is tensor:
-                pending = pending[:-1]
-            if not backend.is_kerass_own(layer):
-                for _, kind, inner in pending:
-                    self._add_function(layer, f"{name}/", kind, inner)
+            if pending and pending[-1][2] is tensor:  # a function that the layer ends with
+                *pending, (_, function, _) = pending
+                if self._discover:
+                    self._places[name].activation = function
+            if not backend.comes_with_keras(layer):
+                for _, function, inner in pending:
+                    self._add_function(layer, f"{name}/", function, inner)
             self._add(name, tensor)
         elif id(layer) in self._prefixes:
             self._counts = {key: n for key, n in self._counts.items() if key[0] != id(layer)}
@@ -248,12 +247,11 @@ class _Look:
             return
         owner = stack[-1]
         if id(owner) in self._prefixes:
-            self._add_function(owner, self._prefixes[id(owner)], kind, outputs[0])
+            self._add_function(owner, self._prefixes[id(owner)], _FUNCTIONS[kind], outputs[0])
         elif id(owner) in self._names:
             self._pending.append((owner, _FUNCTIONS[kind], outputs[0]))
 
-    def _add_function(self, owner: Any, prefix: str, kind: str, tensor: tf.Tensor) -> None:
-        function = _FUNCTIONS.get(kind, kind)
+    def _add_function(self, owner: Any, prefix: str, function: str, tensor: tf.Tensor) -> None:
         number = self._counts.get((id(owner), function), 0)
         self._counts[id(owner), function] = number + 1
         name = f"{prefix}{function}_{number}" if number else f"{prefix}{function}"

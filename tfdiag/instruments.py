@@ -12,7 +12,8 @@ import numpy as np
 
 from tfdiag import backend, distribution, statistics
 from tfdiag.architecture import Architecture
-from tfdiag.capture import Clock, StepSums, TrainingTap, compiled_state
+from tfdiag.cadence import Clock
+from tfdiag.capture import TrainingTap, compiled_state
 from tfdiag.data import Data, Output, top_class
 from tfdiag.errors import TfdiagError
 from tfdiag.forward import ForwardTap, ProbeSums
@@ -21,6 +22,7 @@ from tfdiag.layers import describe, owned_weights, recorded_layers
 from tfdiag.metrics import METRICS, TRAINING
 from tfdiag.probe import ProbeSet, check_fits
 from tfdiag.trainer import Trainer
+from tfdiag.training_step import StepSums
 
 _log = logging.getLogger("tfdiag")
 
@@ -30,7 +32,7 @@ _TOP_CLASS = ("probe_top_class_share", "probe_top_class_true_share")
 _NOT_ASKED = "no callback of this recording asks for it"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Measurement:
     """What was measured at one step.
 
@@ -240,10 +242,7 @@ class Instruments:
             sums: from `look`.
             logs: Keras' logs of the step; their loss counts where `taken` has none.
         """
-        found = Measurement(
-            series={"learning_rate": self._learning_rate()},
-            histograms=None if taken is None else self._histograms(taken),
-        )
+        found = Measurement(series={"learning_rate": self._learning_rate()})
         loss = logs.get("loss")
         if taken is not None and taken.batch is not None:
             found.series["batch_size"] = taken.batch
@@ -295,7 +294,6 @@ class Instruments:
         self._forward = ForwardTap(self._trainer, self._layers)
         self._architecture = None
         self._owners: dict[int, int] = {}
-        self._owned: tuple[Any, Any] = (None, None)
 
     def _find_new_layers(self) -> bool:
         """Returns whether building the model has made more layers."""
@@ -359,23 +357,13 @@ class Instruments:
 
     def _add_gradients(self, found: Measurement, taken: StepSums) -> None:
         layers = len(self.architecture.layers)
-        rows, owners = self._rows_and_owners(taken.variables)
+        all_owners = [self._owner(variable) for variable in taken.variables]
+        owned = [(row, owner) for row, owner in enumerate(all_owners) if owner is not None]
+        rows, owners = np.array(owned, int).reshape(-1, 2).T
         found.columns.update(statistics.gradient_measures(taken.sums[rows], owners, layers))
         found.series["gradient_norm"] = statistics.global_norm(taken.sums)
-
-    def _histograms(self, taken: StepSums) -> np.ndarray:
-        rows, owners = self._rows_and_owners(taken.variables)
-        counts = np.zeros((len(self.architecture.layers), taken.histograms.shape[1]))
-        np.add.at(counts, owners, taken.histograms[rows])
-        return counts
-
-    def _rows_and_owners(self, variables: list[Any]) -> tuple[np.ndarray, np.ndarray]:
-        """Returns which of the variables belong to recorded layers, and to which."""
-        if self._owned[0] is not variables:  # the same list as long as the step is not traced anew
-            owned = [(row, self._owner(v)) for row, v in enumerate(variables)]
-            kept = np.array([(r, o) for r, o in owned if o is not None], int).reshape(-1, 2)
-            self._owned = variables, (kept[:, 0], kept[:, 1])
-        return self._owned[1]
+        found.histograms = np.zeros((layers, taken.histograms.shape[1]))
+        np.add.at(found.histograms, owners, taken.histograms[rows])
 
     def _owner(self, variable: Any) -> int | None:
         if not self._owners:

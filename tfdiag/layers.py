@@ -212,7 +212,7 @@ def _containers(layer: Any, prefix: str) -> Iterator[tuple[int, str]]:
 
 def _is_open(layer: keras.layers.Layer) -> bool:
     """Returns whether a layer is recorded as the layers that it is made of."""
-    own = isinstance(layer, keras.Model) or not backend.is_kerass_own(layer)
+    own = isinstance(layer, keras.Model) or not backend.comes_with_keras(layer)
     return own and bool(backend.sublayers(layer))
 
 

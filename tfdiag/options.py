@@ -42,7 +42,7 @@ def layer_options(layer: keras.layers.Layer) -> Options:
     the same weights and bias) and "inputs_alike" (each unit weighs all its inputs alike).
     """
     options: dict[str, Any] = {}
-    if backend.is_kerass_own(layer):
+    if backend.comes_with_keras(layer):
         for name in _NAMES:
             value = _plain(getattr(layer, name, None))
             if value is not None:

@@ -23,7 +23,6 @@ import tensorflow as tf
 
 from tfdiag import actions, distribution
 from tfdiag.cadence import EVERY, FIRST, PROBE_EVERY, Budget, Cadence
-from tfdiag.capture import StepSums
 from tfdiag.forward import ProbeSums
 from tfdiag.instruments import Instruments, Measurement
 from tfdiag.judge import Judge
@@ -35,6 +34,7 @@ from tfdiag.storage import schema
 from tfdiag.storage.writer import RunWriter, is_recorded
 from tfdiag.trace import Trace, TraceRows
 from tfdiag.trainer import Trainer
+from tfdiag.training_step import StepSums
 
 _log = logging.getLogger("tfdiag")
 

@@ -173,9 +173,7 @@ def missing_nonlinearity(trace: Trace) -> Iterator[Finding]:
     Raises:
         CannotJudge: if it is not known which layer feeds which.
     """
-    layers = options_of(trace)
-    if not has_graph(trace.architecture):
-        raise CannotJudge("it is not known which layer feeds which")
+    layers = _layers_of_graph(trace)
     loss = progress(trace)
     for layer in layers:
         fed = _fed_kernels(trace.architecture, layer)
@@ -200,6 +198,18 @@ _LINEAR_BETWEEN = (
     "BatchNormalization",
     "ZeroPadding2D",
 )
+
+
+def _layers_of_graph(trace: Trace) -> tuple[Layer, ...]:
+    """Returns the layers with their options, if it is known which one feeds which.
+
+    Raises:
+        CannotJudge: if it is not.
+    """
+    layers = options_of(trace)
+    if not has_graph(trace.architecture):
+        raise CannotJudge("it is not known which layer feeds which")
+    return layers
 
 
 def _is_linear(layer: Layer) -> bool:
@@ -273,9 +283,7 @@ def dead_on_arrival(trace: Trace) -> Iterator[Finding]:
     Raises:
         CannotJudge: if it is not known which layer feeds which.
     """
-    layers = options_of(trace)
-    if not has_graph(trace.architecture):
-        raise CannotJudge("it is not known which layer feeds which")
+    layers = _layers_of_graph(trace)
     loss = progress(trace)
     for layer in layers:
         options = layer.options or {}
