@@ -17,7 +17,7 @@ from tfdiag.capture import (  # noqa: E402
     compiled_state,
 )
 from tfdiag.statistics import BINS  # noqa: E402
-from tfdiag.sums import HISTOGRAM_ENTRIES, stride  # noqa: E402
+from tfdiag.sums import CHANGE_ENTRIES, HISTOGRAM_ENTRIES, stride  # noqa: E402
 from tfdiag.trainer import Fit  # noqa: E402
 
 
@@ -117,6 +117,21 @@ def test_a_large_weight_counts_as_many_entries_as_it_has():
     x = np.random.default_rng(0).normal(size=(48, 300)).astype("float32")
     probe = run(model, x=x, y=x[:, :2])
     assert probe.taken.histograms[0].sum() == pytest.approx(300 * 500, rel=0.01)
+
+
+@pytest.mark.parametrize("mode", ["graph", "xla", "eager"])
+def test_the_change_of_a_large_weight_is_that_of_all_of_it(mode):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((600,)), keras.layers.Dense(700), keras.layers.Dense(2)])
+    model.compile("sgd", "mse", jit_compile=mode == "xla", run_eagerly=mode == "eager")
+    assert model.layers[0].kernel.shape.num_elements() > CHANGE_ENTRIES
+    x = np.random.default_rng(0).normal(size=(48, 600)).astype("float32")
+    probe = run(model, x=x, y=x[:, :2])
+    expected = np.array(probe.expected)
+    np.testing.assert_allclose(probe.taken.sums[1:], expected[1:], rtol=2e-3, atol=1e-9)
+    exact = [0, 1, 2, 3, 4, 6, 8, 9]  # what is not the weight before or its change
+    np.testing.assert_allclose(probe.taken.sums[0, exact], expected[0, exact], rtol=2e-3)
+    np.testing.assert_allclose(probe.taken.sums[0], expected[0], rtol=0.05)
 
 
 def test_nan_and_infinite_gradients_are_counted():

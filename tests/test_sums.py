@@ -17,7 +17,7 @@ from tfdiag.statistics import (
     WEIGHT_SUMS,
     ZERO_BIN,
 )
-from tfdiag.sums import HISTOGRAM_ENTRIES, PIECE, SparseRows
+from tfdiag.sums import CHANGE_ENTRIES, HISTOGRAM_ENTRIES, PIECE, SparseRows
 
 #: The smallest float32 above zero, and the smallest with all of its digits.
 DENORMAL, NORMAL = np.float32(1e-45), np.float32(2.0**-126)
@@ -123,6 +123,30 @@ def test_a_weight_that_stands_still_has_no_update():
     assert row["weight_squares"] == row["new_weight_squares"]
 
 
+def test_the_change_of_a_large_weight_is_measured_on_evenly_spaced_blocks():
+    before = random(1500, 400)
+    after = before + 0.01 * random(1500, 400, seed=1) * random(400, seed=2)
+    part = sums.in_blocks(before)
+    assert part.size == CHANGE_ENTRIES < before.size
+    places = np.flatnonzero(np.isin(before.ravel(), part))
+    assert places[0] == 0
+    assert np.diff(places).max() < 2 * before.size / sums.blocks(before.size).count
+    exact, found = (
+        dict(zip(WEIGHT_SUMS, sums.weight_sums([None], [old], [after])[0], strict=True))
+        for old in (before, part)
+    )
+    for name in ("update_squares", "weight_squares"):
+        assert found[name] == pytest.approx(exact[name], rel=0.02), name
+        assert found.pop(name) != exact.pop(name), name
+    assert found == exact
+
+
+def test_a_weight_of_few_entries_is_measured_on_all_of_them():
+    weight = random(512, 512)
+    assert weight.size == CHANGE_ENTRIES
+    assert sums.in_blocks(weight) is weight
+
+
 def test_a_weight_without_a_gradient_is_added_up_without_one():
     before, after = random(50, seed=1), random(50, seed=2)
     gradients = [None, random(50), None]
@@ -185,7 +209,7 @@ def test_sparse_rows_have_the_histogram_of_the_whole_gradient(name):
 
 def test_sparse_rows_are_merged_in_the_order_of_the_weight():
     gradient = SPARSE["repeated"]
-    np.testing.assert_array_equal(gradient.merged(), dense(gradient)[[0, 1, 3]])
+    np.testing.assert_array_equal(gradient.merged, dense(gradient)[[0, 1, 3]])
 
 
 def test_sampled_sparse_rows_count_as_many_entries_as_the_weight_has():

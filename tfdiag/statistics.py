@@ -64,7 +64,8 @@ def gradient_measures(sums: np.ndarray, owners: np.ndarray, layers: int) -> dict
         ValueError: if `sums` has not one row per owner and a column per sum.
 
     The update ratio is |Δw| / |w|, with the w before the step and the Δw that the optimizer
-    really made. Source: Karpathy, CS231n notes, "Ratio of weights:updates",
+    really made; of a large weight with a dense gradient both are measured on evenly spaced blocks
+    (`tfdiag.sums.CHANGE_ENTRIES`). Source: Karpathy, CS231n notes, "Ratio of weights:updates",
     https://cs231n.github.io/neural-networks-3/#ratio.
     """
     sums = np.asarray(sums, np.float64)

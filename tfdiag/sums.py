@@ -5,6 +5,7 @@ Pure numpy on arrays that are in memory already, in pieces that stay in the proc
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,11 @@ from tfdiag.statistics import (
 
 #: A weight's histogram is taken of at most this many of its entries, evenly strided.
 HISTOGRAM_ENTRIES = 65_536
+#: The change of a weight is measured on at most this many of its entries, in blocks that are evenly
+#: spaced: to copy a large weight before a step costs more than all else that is measured.
+CHANGE_ENTRIES = 262_144
+#: Entries of such a block: long enough to be read at the speed of memory.
+BLOCK = 1_024
 #: Entries of a piece: three float32 pieces fit into a processor's second-level cache.
 PIECE = 32_768
 
@@ -51,12 +57,15 @@ class SparseRows:
     indices: np.ndarray
     rows: int
 
+    @functools.cached_property
     def merged(self) -> np.ndarray:
-        """Returns the rows that were looked up, `float32[R, ...]`, each of them once."""
-        rows, place = np.unique(self.indices, return_inverse=True)
-        total = np.zeros((len(rows), *self.values.shape[1:]), np.float32)
-        np.add.at(total, place.ravel(), self.values)
-        return total
+        """The rows that were looked up, `float32[R, ...]`, each of them once."""
+        if not self.indices.size:
+            return self.values
+        order = np.argsort(self.indices, kind="stable")
+        in_order = self.indices[order]
+        starts = np.r_[0, np.flatnonzero(np.diff(in_order)) + 1]
+        return np.add.reduceat(self.values[order], starts, axis=0)
 
     @property
     def size(self) -> int:
@@ -76,15 +85,15 @@ def weight_sums(
 
     Args:
         gradients: `W` gradients, float32, unscaled; None where the loss does not depend on it.
-        before: `W` weights before the step, float32, each of its gradient's shape.
-        after: the same after the step.
+        before: `W` weights before the step, float32, or as much of each as `blocks` says.
+        after: `W` weights after the step, float32, each of its gradient's shape.
     """
     sums = np.zeros((len(gradients), len(WEIGHT_SUMS)))
     with np.errstate(all="ignore"):
         for row, (gradient, old, new) in enumerate(zip(gradients, before, after, strict=True)):
             entries = 0 if gradient is None else gradient.size
             of_gradient = (0.0, 0.0, 0, 0) if gradient is None else _gradient_sums(gradient)
-            sums[row] = old.size, *of_gradient, *_update_sums(old, new), entries
+            sums[row] = new.size, *of_gradient, *_update_sums(old, new), entries
     return sums
 
 
@@ -174,6 +183,40 @@ def outside(output: np.ndarray, axis: int, low: float, high: float) -> np.ndarra
     return flat.sum(axis=others, dtype=np.float64)
 
 
+@dataclass(frozen=True)
+class Blocks:
+    """Evenly spaced blocks of a weight's entries, which are its first `count * period` ones.
+
+    Attributes:
+        count: number of blocks.
+        period: entries from the start of one block to that of the next.
+    """
+
+    count: int
+    period: int
+
+    @property
+    def spanned(self) -> int:
+        """Entries from which the blocks are taken."""
+        return self.count * self.period
+
+
+def blocks(size: int) -> Blocks | None:
+    """Returns on which entries a weight's change is measured; None for all of them."""
+    if size <= CHANGE_ENTRIES:
+        return None
+    count = CHANGE_ENTRIES // BLOCK
+    return Blocks(count, size // count)
+
+
+def in_blocks(weight: np.ndarray) -> np.ndarray:
+    """Returns the entries on which a weight's change is measured."""
+    of = blocks(weight.size)
+    if of is None:
+        return weight
+    return weight.reshape(-1)[: of.spanned].reshape(of.count, of.period)[:, :BLOCK]
+
+
 def stride(shape: Sequence[int]) -> int:
     """Returns the stride that leaves at most `HISTOGRAM_ENTRIES` entries of a weight.
 
@@ -189,8 +232,9 @@ def _gradient_sums(gradient: Gradient) -> tuple[float, float, int, int]:
     """Returns squares, largest magnitude, zeros and how many entries are not finite."""
     dense = _dense(gradient)
     squares, largest, zeros, bad = 0.0, 0, gradient.size - dense.size, 0
+    room = np.empty(min(PIECE, dense.size), np.uint32)  # once, not for each piece
     for values in _pieces(dense):
-        bits = values.view(np.uint32) << 1
+        bits = np.left_shift(values.view(np.uint32), 1, out=room[: values.size])
         squares += _squares(values)
         zeros += values.size - int(np.count_nonzero(bits))
         top = int(bits.max())
@@ -200,20 +244,29 @@ def _gradient_sums(gradient: Gradient) -> tuple[float, float, int, int]:
 
 
 def _update_sums(old: np.ndarray, new: np.ndarray) -> tuple[float, float, float, int]:
-    """Returns squares before, after and of the change; how many are not finite after."""
+    """Returns squares before, after and of the change; how many are not finite after.
+
+    Args:
+        old: the weight before the step, or as much of it as `in_blocks` returns.
+        new: all of it after the step.
+    """
     before = after = change = 0.0
     bad = 0
-    for was, now in zip(_pieces(old), _pieces(new), strict=True):
+    for now in _pieces(new):
         squares = _squares(now)
         bad += 0 if math.isfinite(squares) else _nonfinite(now)
-        before += _squares(was)
         after += squares
-        change += _squares(now - was)
-    return before, after, change, bad
+    seen = new if old.size == new.size else in_blocks(new)
+    room = np.empty(min(PIECE, old.size), np.float32)
+    for was, now in zip(_pieces(old), _pieces(seen), strict=True):
+        before += _squares(was)
+        change += _squares(np.subtract(now, was, out=room[: was.size]))
+    scale = new.size / old.size if old.size else 1.0
+    return before * scale, after, change * scale, bad
 
 
 def _dense(gradient: Gradient) -> np.ndarray:
-    return gradient.merged() if isinstance(gradient, SparseRows) else gradient
+    return gradient.merged if isinstance(gradient, SparseRows) else gradient
 
 
 def _pieces(array: np.ndarray) -> Iterator[np.ndarray]:

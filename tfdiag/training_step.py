@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -165,13 +165,25 @@ class InstrumentedStep:
                     twice["gradient"] = _as_output(gradient)
                 continue
             keys.append(self._new_key(variable))
-            part = {"before": tf.identity(variable.value)}
+            part = {"before": self._before(variable, gradient)}
             if gradient is not None:
                 part["gradient"] = _as_output(gradient)
             if scale is not None:
                 part["scale"] = tf.cast(scale, tf.float32)
             self._sink.taken[keys[-1]] = part
         return keys
+
+    def _before(self, variable: Any, gradient: Any) -> tf.Tensor:
+        """Returns as much of a weight as its change is measured on.
+
+        Where a gradient is sparse that is all of it: blocks could miss the few rows that change.
+        """
+        value = tf.identity(variable.value)
+        of = sums.blocks(value.shape.num_elements())
+        if of is None or self.in_graph or isinstance(gradient, tf.IndexedSlices):
+            return value
+        rows = tf.reshape(tf.reshape(value, [-1])[: of.spanned], [of.count, of.period])
+        return rows[:, : sums.BLOCK]
 
     def _taken_before(self, variable: Any) -> dict[str, Any] | None:
         """Returns what this step has taken of a weight already, if it is not added up yet."""
@@ -281,13 +293,13 @@ def _added_up(parts: list[dict[str, Any]], variables: list[Any]) -> tuple[np.nda
 
 def _add_up(parts: list[dict[str, Any]], variables: list[Any]) -> tuple[np.ndarray, np.ndarray]:
     """Returns the sums and histograms of the gradients that the step returned."""
-    gradients = [_gradient(part) for part in parts]
+    gradients = [_gradient(part, v.shape) for part, v in zip(parts, variables, strict=True)]
     before = [_float32(part["before"]) for part in parts]
     after = [_float32(backend.read(v)) for v in variables]
     return sums.weight_sums(gradients, before, after), sums.histograms(gradients)
 
 
-def _gradient(part: dict[str, Any]) -> sums.Gradient | None:
+def _gradient(part: dict[str, Any], shape: Sequence[int]) -> sums.Gradient | None:
     """Returns a gradient that was taken, float32, without the loss's scale."""
     gradient, scale = part.get("gradient"), part.get("scale")
     if gradient is None:  # the loss does not depend on this weight
@@ -295,7 +307,7 @@ def _gradient(part: dict[str, Any]) -> sums.Gradient | None:
     divisor = None if scale is None else np.float32(scale)
     if isinstance(gradient, dict):
         values = _float32(gradient["values"], divisor)
-        return sums.SparseRows(values, np.asarray(gradient["indices"]), part["before"].shape[0])
+        return sums.SparseRows(values, np.asarray(gradient["indices"]), shape[0])
     return _float32(gradient, divisor)
 
 
