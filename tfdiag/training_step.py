@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,6 +73,8 @@ class InstrumentedStep:
                 returned = self._train_step(*args, **kwargs)
             self._ours(lambda: self._take_loss(self._trainer.loss_in(returned)))
             taken = self._sink.taken
+            if not self.in_graph:
+                self._ours(lambda: self._take_after(taken))
         finally:
             self._sink.taken = None
         self.was_traced = True
@@ -185,6 +187,12 @@ class InstrumentedStep:
         rows = tf.reshape(tf.reshape(value, [-1])[: of.spanned], [of.count, of.period])
         return rows[:, : sums.BLOCK]
 
+    def _take_after(self, taken: dict[str, Any]) -> None:
+        """Takes the weights after the step, with it: to read each one later costs more."""
+        for key, part in taken.items():
+            if key.isdigit():
+                part["after"] = tf.identity(self.variables[int(key)].value)
+
     def _taken_before(self, variable: Any) -> dict[str, Any] | None:
         """Returns what this step has taken of a weight already, if it is not added up yet."""
         taken = [part for key in self._keys(variable) if (part := self._sink.taken.get(key))]
@@ -293,13 +301,13 @@ def _added_up(parts: list[dict[str, Any]], variables: list[Any]) -> tuple[np.nda
 
 def _add_up(parts: list[dict[str, Any]], variables: list[Any]) -> tuple[np.ndarray, np.ndarray]:
     """Returns the sums and histograms of the gradients that the step returned."""
-    gradients = [_gradient(part, v.shape) for part, v in zip(parts, variables, strict=True)]
+    gradients = [_gradient(part, v) for part, v in zip(parts, variables, strict=True)]
     before = [_float32(part["before"]) for part in parts]
-    after = [_float32(backend.read(v)) for v in variables]
+    after = [_float32(part["after"]) for part in parts]
     return sums.weight_sums(gradients, before, after), sums.histograms(gradients)
 
 
-def _gradient(part: dict[str, Any], shape: Sequence[int]) -> sums.Gradient | None:
+def _gradient(part: dict[str, Any], variable: Any) -> sums.Gradient | None:
     """Returns a gradient that was taken, float32, without the loss's scale."""
     gradient, scale = part.get("gradient"), part.get("scale")
     if gradient is None:  # the loss does not depend on this weight
@@ -307,7 +315,7 @@ def _gradient(part: dict[str, Any], shape: Sequence[int]) -> sums.Gradient | Non
     divisor = None if scale is None else np.float32(scale)
     if isinstance(gradient, dict):
         values = _float32(gradient["values"], divisor)
-        return sums.SparseRows(values, np.asarray(gradient["indices"]), shape[0])
+        return sums.SparseRows(values, np.asarray(gradient["indices"]), variable.shape[0])
     return _float32(gradient, divisor)
 
 
