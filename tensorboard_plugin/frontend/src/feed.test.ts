@@ -40,7 +40,7 @@ const names = (store: Store) => store.get().runs?.map((run) => run.run);
 
 test("a run that begins after all others have finished appears", async () => {
   const store = new Store(initialState({}));
-  await new Feed(store, () => true).refresh();
+  await new Feed(store, () => true, () => []).refresh();
   expect(names(store)).toEqual(["a"]);
   await vi.advanceTimersByTimeAsync(60_000);
   served.runs = [finished("a", 1000), finished("b", 2000)];
@@ -51,7 +51,7 @@ test("a run that begins after all others have finished appears", async () => {
 
 test("a run that was trained anew is seen", async () => {
   const store = new Store(initialState({}));
-  await new Feed(store, () => true).refresh();
+  await new Feed(store, () => true, () => []).refresh();
   served.runs = [finished("a", 3000)];
   await vi.advanceTimersByTimeAsync(15_000);
   expect(store.get().runs![0]!.start_time).toBe(3000);
@@ -59,7 +59,7 @@ test("a run that was trained anew is seen", async () => {
 
 test("nothing is asked while hidden, and at once when the tab comes to the front", async () => {
   let visible = false;
-  const feed = new Feed(new Store(initialState({})), () => visible);
+  const feed = new Feed(new Store(initialState({})), () => visible, () => []);
   await vi.advanceTimersByTimeAsync(60_000);
   expect(served.asked).toBe(0);
   visible = true;

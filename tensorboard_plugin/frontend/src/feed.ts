@@ -1,40 +1,16 @@
 /** Keeps the state fed: asks for what is shown, again when it changed, never while hidden. */
 
-import { fetchCams, fetchMetric, fetchRun, fetchRuns, RequestError, serverNow } from "./api";
+import { fetchRuns, RequestError, serverNow } from "./api";
 import { defaultMetric } from "./model/metrics";
 import { growShown, keepShown, pollAfter, version } from "./model/runs";
+import { type Resource, RUN, slotOf } from "./resources";
 import type { Loaded, Slot, State, Store } from "./state";
 
-const NOTHING: Loaded = { run: {}, metrics: {}, cams: {} };
+/** What changes without anything new to ask for: pointing, and what this file itself puts there. */
+const OURS: readonly (keyof State)[] = ["loaded", "runs", "failure", "hover", "dark", "names"];
 
-/** One thing to fetch of a run, and where it is kept. */
-interface Resource {
-  name: string;
-  fetch(run: string): Promise<unknown>;
-  get(entry: Loaded): Slot<unknown> | undefined;
-  put(entry: Loaded, slot: Slot<never>): Loaded;
-}
-
-const RUN: Resource = {
-  name: "run",
-  fetch: fetchRun,
-  get: (entry) => entry.run,
-  put: (entry, run) => ({ ...entry, run }),
-};
-
-const CAMS: Resource = {
-  name: "cams",
-  fetch: fetchCams,
-  get: (entry) => entry.cams,
-  put: (entry, cams) => ({ ...entry, cams }),
-};
-
-const metricResource = (metric: string): Resource => ({
-  name: `metric ${metric}`,
-  fetch: (run) => fetchMetric(run, metric),
-  get: (entry) => entry.metrics[metric],
-  put: (entry, slot) => ({ ...entry, metrics: { ...entry.metrics, [metric]: slot } }),
-});
+/** Says what of a run the page needs now; what is not there yet is asked for. */
+export type Wants = (state: State, run: string) => readonly Resource<unknown>[];
 
 export class Feed {
   private reading: Promise<void> | null = null;
@@ -43,9 +19,11 @@ export class Feed {
   constructor(
     private readonly store: Store,
     private readonly isVisible: () => boolean,
+    private readonly wants: Wants,
   ) {
     store.listen((_, changed) => {
-      if (changed.has("shown") || changed.has("metric")) this.complete();
+      const onlyFetched = [...changed].every((key) => OURS.includes(key));
+      if (!onlyFetched) this.complete();
     });
     this.poll();
   }
@@ -76,11 +54,11 @@ export class Feed {
   }
 
   private forgetFailures(): void {
-    const forget = <T>(slot: Slot<T>): Slot<T> => (slot.failure ? { value: slot.value } : slot);
+    const forget = ({ value, failure, ...slot }: Slot<unknown>): Slot<unknown> =>
+      failure ? { value } : { value, ...slot };
     const loaded = new Map<string, Loaded>();
-    for (const [name, { run, cams, metrics }] of this.store.get().loaded) {
-      const kept = Object.entries(metrics).map(([metric, slot]) => [metric, forget(slot)]);
-      loaded.set(name, { run: forget(run), cams: forget(cams), metrics: Object.fromEntries(kept) });
+    for (const [run, slots] of this.store.get().loaded) {
+      loaded.set(run, new Map([...slots].map(([name, slot]) => [name, forget(slot)])));
     }
     this.store.set({ loaded });
   }
@@ -103,54 +81,58 @@ export class Feed {
   private complete(): void {
     const state = this.store.get();
     for (const name of state.shown) {
-      const summary = state.runs?.find((run) => run.run === name);
-      if (!summary?.recorded || summary.error !== null) continue;
-      for (const resource of wanted(state, name)) {
-        void this.fill(name, resource, version(summary));
+      if (!isReadable(state, name)) continue;
+      for (const resource of this.wants(state, name)) {
+        if (resource.beside === undefined || isReadable(state, resource.beside))
+          void this.fill(name, resource, versionOf(state, name, resource));
       }
     }
     this.chooseMetric();
   }
 
-  private async fill(run: string, resource: Resource, wantedVersion: string): Promise<void> {
+  private async fill(run: string, resource: Resource<unknown>, wanted: string): Promise<void> {
     const key = `${run}\n${resource.name}`;
-    const slot = resource.get(this.entry(run));
-    if (slot?.version === wantedVersion || this.underWay.has(key)) return;
+    const slot = slotOf(this.store.get(), run, resource);
+    if (slot.version === wanted || this.underWay.has(key)) return;
     if (!this.isVisible()) return; // asked for when the tab comes to the front
     this.underWay.add(key);
-    const next: Slot<unknown> = { version: wantedVersion };
+    const next: Slot<unknown> = { version: wanted };
     try {
       next.value = await resource.fetch(run);
     } catch (error) {
       next.failure = words(error);
       next.absent = error instanceof RequestError && error.status === 404;
-      if (!next.absent) next.value = slot?.value; // old data is better than none
+      if (!next.absent) next.value = slot.value; // old data is better than none
     }
     this.underWay.delete(key);
-    const entry = resource.put(this.entry(run), next as Slot<never>);
-    this.store.set({ loaded: new Map(this.store.get().loaded).set(run, entry) });
+    const { loaded } = this.store.get();
+    const slots = new Map(loaded.get(run)).set(resource.name, next);
+    this.store.set({ loaded: new Map(loaded).set(run, slots) });
     this.complete(); // a version that came up meanwhile, or what this answer makes needed
   }
 
   private chooseMetric(): void {
-    const { metric, shown, loaded } = this.store.get();
-    const slots = shown.map((name) => loaded.get(name)?.run ?? {});
+    const state = this.store.get();
+    const { metric, shown } = state;
+    const slots = shown.map((name) => slotOf(state, name, RUN));
     if (metric !== null || slots.some((slot) => !slot.value && !slot.failure)) return;
     const chosen = defaultMetric(slots.flatMap((slot) => slot.value ?? []));
     if (chosen) this.store.set({ metric: chosen });
   }
-
-  private entry(run: string): Loaded {
-    return this.store.get().loaded.get(run) ?? NOTHING;
-  }
 }
 
-/** A run's description and maps, then the chosen measure with its count of NaN and Inf. */
-function wanted(state: State, name: string): Resource[] {
-  const run = state.loaded.get(name)?.run.value;
-  const metric = run?.metrics.find((m) => m.name === state.metric);
-  const metrics = metric && !metric.not_measured ? [metric.name, metric.nonfinite] : [];
-  return [RUN, CAMS, ...[...new Set(metrics)].map(metricResource)];
+function isReadable(state: State, name: string): boolean {
+  const summary = state.runs?.find((run) => run.run === name);
+  return summary !== undefined && summary.recorded && summary.error === null;
+}
+
+/** The state of a run, and of the one beside it, at which a resource is asked for. */
+function versionOf(state: State, name: string, { beside }: Resource<unknown>): string {
+  const names = beside === undefined ? [name] : [name, beside];
+  return names
+    .flatMap((one) => state.runs?.find((run) => run.run === one) ?? [])
+    .map(version)
+    .join(" ");
 }
 
 function words(error: unknown): string {

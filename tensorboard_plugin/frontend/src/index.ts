@@ -1,6 +1,6 @@
 /** The Health tab. TensorBoard imports this module and calls `render()`, once. */
 
-import { Feed } from "./feed";
+import { Feed, type Wants } from "./feed";
 import {
   isVisible,
   onAddress,
@@ -15,9 +15,10 @@ import {
 } from "./host";
 import { fromAddress, initialState, Store, toAddress } from "./state";
 import { page } from "./views/page";
+import { KINDS } from "./views/views";
 import style from "./views/style.css?inline";
 
-const LINKED = ["shown", "picked", "metric", "step", "layer", "sample"] as const;
+const LINKED = ["view", "shown", "picked", "metric", "step", "layer", "sample", "choices"] as const;
 const NARROW = 1100; // pixels; below, the rail begins folded
 
 export function render(): void {
@@ -25,7 +26,8 @@ export function render(): void {
   const railOpen =
     (readSetting("rail") ?? (window.innerWidth < NARROW ? "folded" : "open")) === "open";
   const store = new Store({ ...initialState(readAddress()), filter: runFilter(), railOpen });
-  const feed = new Feed(store, isVisible);
+  const wants: Wants = (state, run) => KINDS[state.view].wants(state, run);
+  const feed = new Feed(store, isVisible, wants);
   const channel = openChannel();
 
   const reload = async () => {

@@ -10,6 +10,8 @@ test("a link carries what is shown, and back", () => {
     step: 40,
     layer: "x",
     sample: 2,
+    view: "diagnosis" as const,
+    choices: { baseline: "a/b, c" },
   };
   expect(fromAddress(toAddress(state))).toEqual({
     shown: ["a/b, c", "ü"],
@@ -18,11 +20,15 @@ test("a link carries what is shown, and back", () => {
     step: 40,
     layer: "x",
     sample: 2,
+    view: "diagnosis",
+    choices: { baseline: "a/b, c" },
   });
 });
 
 test("a mangled link is an empty one", () => {
-  expect(fromAddress({ runs: "[", step: "-3", sample: "x" })).toEqual({
+  expect(fromAddress({ runs: "[", step: "-3", sample: "x", view: "y", choices: "[1" })).toEqual({
+    view: "diagnosis",
+    choices: {},
     shown: [],
     picked: false,
     metric: null,
@@ -43,4 +49,12 @@ test("listeners hear only of what changed", () => {
   expect(store.get().open.has("x")).toBe(true);
   store.toggle("x");
   expect(store.get().open.has("x")).toBe(false);
+});
+
+test("an empty choice is taken back", () => {
+  const store = new Store(initialState({}));
+  store.choose("baseline", "a");
+  store.choose("rule", "b");
+  store.choose("baseline", "");
+  expect(store.get().choices).toEqual({ rule: "b" });
 });

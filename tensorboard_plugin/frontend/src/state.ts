@@ -1,7 +1,8 @@
 /** What the page shows: the chosen runs, measure, layer and step, and the data behind them. */
 
-import type { Cams, Measurements, Run, RunSummary } from "./api";
+import type { RunSummary } from "./api";
 import type { Target } from "./model/cams";
+import { VIEWS, type ViewName } from "./views/names";
 
 /** Something fetched. Without value and failure it is loading; with both, its renewal failed. */
 export interface Slot<T> {
@@ -13,11 +14,8 @@ export interface Slot<T> {
   absent?: boolean;
 }
 
-export interface Loaded {
-  run: Slot<Run>;
-  metrics: Readonly<Record<string, Slot<Measurements>>>;
-  cams: Slot<Cams>;
-}
+/** What was fetched of one run, by the name of its resource; `resources.ts` reads it. */
+export type Loaded = ReadonlyMap<string, Slot<unknown>>;
 
 export interface Point {
   step: number;
@@ -35,6 +33,7 @@ export interface State {
   filter: string;
   railOpen: boolean;
   dark: boolean;
+  view: ViewName;
   /** The runs side by side, from left to right. */
   shown: readonly string[];
   /** Whether the user, or a link, chose them. */
@@ -48,6 +47,8 @@ export interface State {
   hover: Point | null;
   sample: number;
   target: Target;
+  /** What only one view knows of, by name, as text: all of it is in the link. */
+  choices: Readonly<Record<string, string>>;
   /** What is unfolded, by name. */
   open: ReadonlySet<string>;
 }
@@ -76,6 +77,12 @@ export class Store {
     this.listeners.push(listener);
   }
 
+  /** Makes a choice of a view; an empty text takes it back. */
+  choose(name: string, text: string): void {
+    const { [name]: _, ...others } = this.state.choices;
+    this.set({ choices: text ? { ...others, [name]: text } : others });
+  }
+
   toggle(name: string): void {
     const open = new Set(this.state.open);
     if (!open.delete(name)) open.add(name);
@@ -91,6 +98,7 @@ export function initialState(address: Record<string, string>): State {
     filter: "",
     railOpen: true,
     dark: false,
+    view: "diagnosis",
     shown: [],
     picked: false,
     loaded: new Map(),
@@ -100,6 +108,7 @@ export function initialState(address: Record<string, string>): State {
     hover: null,
     sample: 0,
     target: 0,
+    choices: {},
     open: new Set(),
     ...fromAddress(address),
   };
@@ -109,21 +118,25 @@ export function initialState(address: Record<string, string>): State {
 export function fromAddress(address: Record<string, string>): Partial<State> {
   const whole = (text: string | undefined) => (/^\d+$/.test(text ?? "") ? Number(text) : null);
   return {
+    view: VIEWS.find(({ name }) => name === address.view)?.name ?? "diagnosis",
     ...readShown(address.runs),
     metric: address.metric || null,
     step: whole(address.step),
     layer: address.layer || null,
     sample: whole(address.sample) ?? 0,
+    choices: readChoices(address.choices),
   };
 }
 
 export function toAddress(state: State): Record<string, string> {
   return {
+    view: state.view === "diagnosis" ? "" : state.view,
     runs: state.picked ? JSON.stringify(state.shown) : "",
     metric: state.metric ?? "",
     step: state.step === null ? "" : String(state.step),
     layer: state.layer ?? "",
     sample: state.sample ? String(state.sample) : "",
+    choices: Object.keys(state.choices).length ? JSON.stringify(state.choices) : "",
   };
 }
 
@@ -136,4 +149,15 @@ function readShown(text: string | undefined): Pick<State, "shown" | "picked"> {
     // A mangled link is as good as none.
   }
   return { shown: [], picked: false };
+}
+
+function readChoices(text: string | undefined): Record<string, string> {
+  try {
+    const choices: unknown = JSON.parse(text ?? "");
+    if (typeof choices === "object" && choices !== null && !Array.isArray(choices))
+      return Object.fromEntries(Object.entries(choices).map(([name, value]) => [name, `${value}`]));
+  } catch {
+    // A mangled link is as good as none.
+  }
+  return {};
 }

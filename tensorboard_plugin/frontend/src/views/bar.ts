@@ -4,14 +4,34 @@ import { serverNow } from "../api";
 import { pulse } from "../model/runs";
 import type { State, Store } from "../state";
 import { h, svg } from "./element";
+import { type ViewName, VIEWS } from "./names";
 
 export function bar(state: State, store: Store): HTMLElement {
   return h(
     "header.bar",
     null,
     h("div.brand", null, foldButton(state, store), state.railOpen && h("span", null, "Runs")),
-    h("h1", null, "Diagnosis"),
+    h("h1.sr", null, `Health: ${titleOf(state.view)}`),
+    h("nav.views", { "aria-label": "Views" }, VIEWS.map((view) => viewButton(view, state, store))),
     h("div.pill-place", null, pill(state)),
+  );
+}
+
+const titleOf = (name: ViewName) => VIEWS.find((view) => view.name === name)?.title ?? name;
+
+function viewButton(
+  { name, title }: (typeof VIEWS)[number],
+  state: State,
+  store: Store,
+): HTMLElement {
+  return h(
+    "button",
+    {
+      "data-key": `view ${name}`,
+      "aria-current": state.view === name && "page",
+      onclick: () => store.set({ view: name, hover: null }),
+    },
+    title,
   );
 }
 

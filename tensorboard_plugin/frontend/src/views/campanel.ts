@@ -13,6 +13,7 @@ import {
   snapshotAt,
 } from "../model/cams";
 import { formatCount, formatShare } from "../model/number";
+import { CAMS, slotOf } from "../resources";
 import type { Point, Slot, State, Store } from "../state";
 import { type Child, h, refill } from "./element";
 import { problem } from "./notices";
@@ -21,7 +22,7 @@ import type { Panel } from "./panel";
 const MOST_SAMPLES = 24;
 
 export function camPanel(state: State, store: Store, retry: () => void): Panel {
-  const all = state.shown.map((name) => state.loaded.get(name)?.cams ?? {});
+  const all = state.shown.map((name) => slotOf(state, name, CAMS));
   const first = all.find((slot) => slot.value)?.value;
   const columns = all.flatMap((slot, i) => {
     if (slot.value) return camColumn(slot.value, state, store);

@@ -13,6 +13,7 @@ import {
 } from "../model/findings";
 import { rowNames } from "../model/layers";
 import { formatCount } from "../model/number";
+import { RUN, valueOf } from "../resources";
 import type { State, Store } from "../state";
 import { type Child, h, prose } from "./element";
 import { glyph } from "./glyph";
@@ -196,8 +197,8 @@ function show(run: Run, finding: Finding, store: Store): void {
 }
 
 /** The name of the row in which the layer of a finding stands. */
-function rowOf(run: Run, finding: Finding, { shown, loaded }: State): string | undefined {
-  const runs = shown.flatMap((name) => loaded.get(name)?.run.value ?? []);
+function rowOf(run: Run, finding: Finding, state: State): string | undefined {
+  const runs = state.shown.flatMap((name) => valueOf(state, name, RUN) ?? []);
   const names = rowNames(runs.map(({ model }) => model.layers));
   const layer = run.model.layers.findIndex(({ name }) => name === finding.layer);
   return names[runs.indexOf(run)]?.[layer];

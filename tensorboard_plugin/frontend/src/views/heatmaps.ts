@@ -4,6 +4,7 @@ import { cellAt } from "../model/cells";
 import { describeLayer, rowAt } from "../model/layers";
 import { metricsOf } from "../model/metrics";
 import type { Plot, PlotColumn } from "../model/plot";
+import { metricOf, slotOf } from "../resources";
 import type { Point, State, Store } from "../state";
 import { h, refill } from "./element";
 import { gutter, layerOf, weights } from "./gutter";
@@ -118,8 +119,8 @@ function heatmap(
 }
 
 function slotFailure(state: State, column: PlotColumn): string | undefined {
-  const slot = state.loaded.get(column.name)?.metrics[state.metric ?? ""];
-  return slot?.value ? undefined : slot?.failure;
+  const slot = slotOf(state, column.name, metricOf(state.metric ?? ""));
+  return slot.value ? undefined : slot.failure;
 }
 
 function listen(area: HTMLElement, column: PlotColumn, plot: Plot, store: Store): void {

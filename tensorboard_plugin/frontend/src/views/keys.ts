@@ -1,26 +1,34 @@
 /** The keyboard: arrows move the step, j and k the layer, / filters, Esc clears. */
 
 import { neighbour } from "../model/cells";
-import type { Plot } from "../model/plot";
-import type { Point, Store } from "../state";
+import type { Store } from "../state";
+import type { View } from "./panel";
+
+type Cursor = ReturnType<NonNullable<View["cursor"]>>;
 
 export function listenToKeys(
   store: Store,
-  plot: () => Plot,
-  point: () => Point,
+  cursor: () => Cursor | null,
   focusFilter: () => void,
 ): void {
+  const toStep = (by: 1 | -1) => () => {
+    const now = cursor();
+    if (now) store.set({ step: neighbour(now.steps, now.at.step, by), hover: null });
+  };
+  const toLayer = (by: 1 | -1) => () => {
+    const now = cursor();
+    if (now) store.set({ layer: nextLayer(now, by), hover: null });
+  };
   const moves: Record<string, () => void> = {
-    ArrowRight: () => store.set({ step: neighbour(plot().steps, point().step, 1), hover: null }),
-    ArrowLeft: () => store.set({ step: neighbour(plot().steps, point().step, -1), hover: null }),
-    j: () => store.set({ layer: nextLayer(plot(), point().layer, 1), hover: null }),
-    k: () => store.set({ layer: nextLayer(plot(), point().layer, -1), hover: null }),
+    ArrowRight: toStep(1),
+    ArrowLeft: toStep(-1),
+    j: toLayer(1),
+    k: toLayer(-1),
     "/": focusFilter,
     Escape: () => store.set({ step: null, layer: null, hover: null }),
   };
   document.addEventListener("keydown", (event) => {
-    const typing = event.target instanceof HTMLInputElement && event.target.type === "text";
-    if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (isTyping(event.target) || event.ctrlKey || event.metaKey || event.altKey) return;
     const move = moves[event.key];
     if (!move) return;
     event.preventDefault();
@@ -28,8 +36,13 @@ export function listenToKeys(
   });
 }
 
-function nextLayer(plot: Plot, layer: string | null, by: 1 | -1): string | null {
-  const row = plot.layers.indexOf(layer ?? "");
-  const next = Math.min(plot.layers.length - 1, Math.max(0, row < 0 ? 0 : row + by));
-  return plot.layers[next] ?? null;
+function isTyping(target: EventTarget | null): boolean {
+  if (target instanceof HTMLInputElement) return !["checkbox", "radio", "button"].includes(target.type);
+  return target instanceof HTMLTextAreaElement || target instanceof HTMLSelectElement;
+}
+
+function nextLayer({ layers, at }: Cursor, by: 1 | -1): string | null {
+  const row = layers.indexOf(at.layer ?? "");
+  const next = Math.min(layers.length - 1, Math.max(0, row < 0 ? 0 : row + by));
+  return layers[next] ?? null;
 }

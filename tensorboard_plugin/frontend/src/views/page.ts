@@ -1,74 +1,50 @@
-/** The whole tab: which parts there are, and which of them a change concerns. */
+/** The whole tab: the bar, the list of runs and one of the views. */
 
-import { buildPlot, type Plot, restingPoint } from "../model/plot";
-import type { Point, State, Store } from "../state";
+import type { State, Store } from "../state";
 import { bar, pill } from "./bar";
-import { camPanel } from "./campanel";
-import { curves } from "./curves";
 import { h, refill } from "./element";
-import { age, heads } from "./heads";
-import { heatmaps } from "./heatmaps";
+import { age } from "./heads";
 import { listenToKeys } from "./keys";
+import type { ViewName } from "./names";
 import { banner, empty, loading, noneShown, unreachable } from "./notices";
-import type { Panel } from "./panel";
+import type { Keys, View } from "./panel";
 import { rail, railAge } from "./rail";
-import { verdicts } from "./verdicts";
+import { KINDS } from "./views";
 
 /** Answers that come within this time are drawn together: each redraws what all runs share. */
 const TOGETHER_MS = 60;
 
-type Keys = readonly (keyof State)[];
-
-/** What each part is drawn from. The cursor is not among it: it only moves lines. */
 const RAIL: Keys = ["runs", "names", "filter", "shown", "dark", "railOpen"];
-const BAR: Keys = ["runs", "failure", "railOpen"];
+const BAR: Keys = ["runs", "failure", "railOpen", "view"];
 const FRAME: Keys = ["runs", "failure", "shown"];
-const CARDS: Keys = ["runs", "shown", "loaded", "open", "names", "dark"];
-const PLOTS: Keys = ["shown", "loaded", "metric", "dark"];
-const CAMS: Keys = ["shown", "loaded", "sample", "target", "runs"];
+/** What moves the cursor only. */
 const CURSOR: Keys = ["step", "layer", "hover"];
 
 export function page(store: Store, retry: () => void): HTMLElement {
   const side = rail(store);
   const top = h("div.top");
-  const [cards, plots, cams, message] = [h("div"), h("div"), h("div"), h("div.message")];
-  const body = h("div.page", null, cards, plots, cams);
+  const [message, body] = [h("div.message"), h("div.page")];
   const main = h("main", null, message, body);
   const element = h("div.app", null, top, side.element, main);
-  let plot: Plot = buildPlot([], null);
-  let panels: Panel[] = [];
-  let camera: Panel | null = null;
+  const views = new Map<ViewName, View>();
 
-  const point = (): Point => {
-    const { hover, step, layer } = store.get();
-    const rest = restingPoint(plot);
-    const known = layer !== null && plot.layers.includes(layer) ? layer : rest.layer;
-    const resting = hover === null && step === null;
-    return { step: hover?.step ?? step ?? rest.step, layer: hover?.layer ?? known, resting };
-  };
-  const moveCursor = () =>
-    [...panels, ...(camera ? [camera] : [])].forEach((panel) => panel.point(point()));
-  const hoverStep = (at: Point | null, pin: boolean) =>
-    store.set(pin && at ? { step: at.step } : { hover: at });
-
+  const shownView = () => views.get(store.get().view);
   const draw = (state: State, changed: (keys: Keys) => boolean) => {
     if (changed(RAIL)) side.update(state);
     if (changed(BAR)) refill(top, bar(state, store));
     if (changed(FRAME)) frame(state, message, body, retry);
     if (changed(RAIL)) dress(state, element, body);
-    if (changed(CARDS)) refill(cards, heads(state), verdicts(state, store, retry));
-    if (changed(PLOTS)) {
-      plot = buildPlot(sources(state), state.metric);
-      panels = [heatmaps(state, store, plot, retry), curves(plot, hoverStep)];
-      refill(plots, ...panels.map((panel) => panel.element));
-      panels.forEach((panel) => panel.paint());
+    let view = views.get(state.view);
+    const isNew = view === undefined;
+    if (view === undefined) {
+      view = KINDS[state.view].create(store, retry);
+      views.set(state.view, view);
     }
-    if (changed(CAMS)) {
-      camera = camPanel(state, store, retry);
-      refill(cams, camera.element);
-      camera.paint();
-    }
-    if (changed([...PLOTS, ...CAMS, ...CURSOR])) moveCursor();
+    const comes = isNew || changed(["view"]);
+    if (comes) refill(body, view.element);
+    view.update(state, comes ? () => true : changed);
+    view.point?.();
+    if (comes) main.scrollTop = 0;
   };
 
   const waiting = new Set<keyof State>();
@@ -83,13 +59,14 @@ export function page(store: Store, retry: () => void): HTMLElement {
   store.listen((_, changed) => {
     changed.forEach((key) => waiting.add(key));
     const onlyData = [...changed].every((key) => key === "loaded");
-    if (!onlyData) flush();
+    if ([...waiting].every((key) => CURSOR.includes(key))) {
+      waiting.clear();
+      shownView()?.point?.();
+    } else if (!onlyData) flush();
     else if (!timer) timer = window.setTimeout(flush, TOGETHER_MS);
   });
-  listenToKeys(store, () => plot, point, side.focusFilter);
-  new ResizeObserver(() =>
-    [...panels, ...(camera ? [camera] : [])].forEach((panel) => panel.paint()),
-  ).observe(body);
+  listenToKeys(store, () => shownView()?.cursor?.() ?? null, side.focusFilter);
+  new ResizeObserver(() => shownView()?.paint?.()).observe(body);
   main.addEventListener("scroll", () => main.classList.toggle("stuck", main.scrollTop > 40));
   setInterval(() => tick(store.get(), element), 1000);
   draw(store.get(), () => true);
@@ -115,20 +92,6 @@ function frame(state: State, message: HTMLElement, body: HTMLElement, retry: () 
   else if (runs === null) refill(message, loading());
   else if (!ready) refill(message, empty(state));
   else refill(message, state.shown.length === 0 ? noneShown() : null);
-}
-
-function sources(state: State) {
-  return state.shown.map((name) => {
-    const entry = state.loaded.get(name);
-    const run = entry?.run.value;
-    const metric = run?.metrics.find((m) => m.name === state.metric);
-    return {
-      name,
-      run,
-      measured: entry?.metrics[metric?.name ?? ""]?.value,
-      counts: entry?.metrics[metric?.nonfinite ?? ""]?.value,
-    };
-  });
 }
 
 /** Ages grow by themselves; nothing else is touched. */

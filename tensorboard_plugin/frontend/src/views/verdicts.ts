@@ -2,6 +2,7 @@
 
 import type { Diagnosis, Run, Verdict } from "../api";
 import { formatShare, plural } from "../model/number";
+import { RUN, slotOf } from "../resources";
 import type { State, Store } from "../state";
 import { copyButton } from "./copy";
 import { h, prose } from "./element";
@@ -25,7 +26,7 @@ export function verdicts(state: State, store: Store, retry: () => void): HTMLEle
 
 function card(state: State, store: Store, name: string, retry: () => void): HTMLElement {
   const summary = state.runs?.find((run) => run.run === name);
-  const slot = state.loaded.get(name)?.run ?? {};
+  const slot = slotOf(state, name, RUN);
   const verdict = slot.value?.verdict ?? summary?.verdict;
   // With nothing to fix the tally follows the summary; otherwise the tables stand in one line.
   const wellDone = !verdict?.try_first && slot.value?.findings.length === 0;
