@@ -88,6 +88,7 @@ class Instruments:
         self.not_measured: dict[str, str] = {}
         self._trainer = trainer
         self._model = trainer.model
+        self._optimizer = next(iter(trainer.optimizers), None)
         self._probe = probe
         self._images, self._layer, self._method = images, layer, method
         self._architecture: Architecture | None = None
@@ -145,10 +146,6 @@ class Instruments:
         return (
             0 if self._optimizer is None else int(distribution.number(self._optimizer.iterations))
         )
-
-    @property
-    def _optimizer(self) -> Any:
-        return next(iter(self._trainer.optimizers), None)
 
     @property
     def clock(self) -> Clock:
