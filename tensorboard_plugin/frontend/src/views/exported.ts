@@ -1,14 +1,14 @@
 /** What was changed, to be taken along: as a file and as code. */
 
-import type { Judged } from "../api";
 import { copyButton } from "./copy";
 import { type Child, h } from "./element";
+import type { Tried } from "./thresholds";
 
 const FILE = "tfdiag.toml";
 
-/** @param answer of any run: what was changed is the same for all; undefined if nothing was. */
+/** @param tried any of them can tell: what was changed is the same for all. */
 export function exported(
-  answer: Judged | undefined,
+  tried: readonly Tried[],
   edits: number,
   suppressions: number,
 ): HTMLElement {
@@ -24,26 +24,30 @@ export function exported(
     h(
       "div.full.blocks",
       null,
-      answer === undefined
-        ? h("p.quiet", null, `Nothing is changed. Changes stand here as ${FILE} and as code.`)
-        : [
-            block(
-              FILE,
-              "In the folder where you train, or above it.",
-              answer.toml,
-              download(answer.toml),
-            ),
-            edits > 0 &&
-              block(
-                "The same in code",
-                suppressions > 0
-                  ? `It takes precedence over the file; suppressions stand in ${FILE} alone.`
-                  : "It takes precedence over the file.",
-                answer.callback,
-              ),
-          ],
+      content(tried, edits, suppressions),
     ),
   );
+}
+
+function content(tried: readonly Tried[], edits: number, suppressions: number): Child {
+  const quiet = (words: string) => h("p.quiet", null, words);
+  if (edits + suppressions === 0)
+    return quiet(`Nothing is changed. Changes stand here as ${FILE} and as code.`);
+  const answer = tried.find(({ after, failure }) => after?.toml && failure === undefined)?.after;
+  if (answer === undefined)
+    return quiet(tried.some(({ pending }) => pending) ? "Judging …" : "Not tried: see above.");
+  const precedence = "It takes precedence over the file";
+  return [
+    block(FILE, "In the folder where you train, or above it.", answer.toml, download(answer.toml)),
+    edits > 0 &&
+      block(
+        "The same in code",
+        suppressions > 0
+          ? `${precedence}; suppressions stand in ${FILE} alone.`
+          : `${precedence}.`,
+        answer.callback,
+      ),
+  ];
 }
 
 function block(title: string, words: string, code: string, ...more: Child[]): HTMLElement {

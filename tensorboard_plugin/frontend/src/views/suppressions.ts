@@ -1,6 +1,6 @@
 /** Findings that are as they should be: a form that asks for the reason, and the list of them. */
 
-import { type Change, type Suppression } from "../model/thresholds";
+import type { Change, Suppression } from "../model/thresholds";
 import { plural } from "../model/number";
 import { h } from "./element";
 import type { Tried } from "./thresholds";
@@ -18,8 +18,11 @@ export function suppressing(
 ): Suppressing {
   let open: { key: string; element: HTMLElement } | null = null;
   const close = () => {
+    const key = open?.key ?? "";
     open = null;
     redraw();
+    const again = document.querySelector<HTMLElement>(`[data-key="${CSS.escape(`suppress ${key}`)}"]`);
+    again?.focus({ preventScroll: true });
   };
   return {
     isOpen: (key) => open?.key === key,

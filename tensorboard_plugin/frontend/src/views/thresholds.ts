@@ -63,7 +63,7 @@ function thresholds(store: Store, retry: () => void): View {
       ({ rule, layer }) => rule !== one.rule || layer !== one.layer,
     );
     suppress([...others, one]);
-    apart.querySelector<HTMLElement>("li:last-child button")?.focus();
+    list.querySelector<HTMLElement>("section")?.focus({ preventScroll: true });
   }, () => drawFindings());
   const suppress = (all: readonly Suppression[]) => store.choose("suppress", written(all));
 
@@ -85,8 +85,7 @@ function thresholds(store: Store, retry: () => void): View {
       table.update(state, tunable(before), edits);
       const all = readSuppressions(state.choices.suppress);
       refill(apart, suppressed(all, tried, suppress));
-      const answer = tried.find((one) => one.after && !one.failure)?.after;
-      refill(file, exported(isChanged ? answer : undefined, countEdits(edits), all.length));
+      refill(file, exported(tried, countEdits(edits), all.length));
     },
   };
 }

@@ -85,7 +85,7 @@ export function findings(
 ): HTMLElement {
   return h(
     "section.section",
-    { "aria-label": "Findings" },
+    { "aria-label": "Findings", tabindex: -1, "data-key": "findings" },
     h(
       "div.side",
       null,

@@ -20,7 +20,8 @@ import { key } from "./heads";
 
 /** Between the last key press and the question to the server. */
 const PAUSE_MS = 150;
-const FILTER = "rules";
+/** The name of the choice that holds the filter. */
+const FILTER = "threshold-filter";
 
 export type Choose = (change: { rule: string; name: string; value: number | null }) => void;
 
