@@ -194,7 +194,7 @@ function thresholdRow(rule: TunableRule, first: Tunable, choose: Choose): Row {
     onblur: leave,
     onkeydown: nudge,
   });
-  const wrong = h("p.wrong", { id: `${id}-wrong`, role: "status" });
+  const wrong = h("p.wanted", { id: `${id}-wrong`, role: "status" });
   const recorded = h("span.recorded-value");
   const reset = h(
     "button.link",
