@@ -11,11 +11,20 @@ from typing import Any
 import numpy as np
 
 from tensorboard_plugin.experiment import Listed, newest_stats
+from tfdiag import export
 from tfdiag import report as reports
 from tfdiag.architecture import Architecture
+from tfdiag.config import Config
 from tfdiag.errors import TfdiagError
 from tfdiag.metrics import METRICS
-from tfdiag.rules import ALL_RULES, Outcome, Report
+from tfdiag.report import catalogue
+from tfdiag.rules import (
+    ALL_RULES,
+    Outcome,
+    Report,
+    known_thresholds,
+    resolve_thresholds,
+)
 from tfdiag.rules.outcome import NOT_EVALUATED
 from tfdiag.storage import schema
 from tfdiag.storage.decoder import Recording, Tag, damaged, decode_report, ended
@@ -87,6 +96,30 @@ def run(name: str, start_time: float | None, recording: Recording) -> dict[str, 
         "versions": recording.versions,
         "monitor": recording.monitor,
         "cost": recording.cost,
+    }
+
+
+def judged(name: str, recording: Recording, report: Tag | None, choice: Config) -> dict[str, Any]:
+    """Returns the answer of `api/judge`: the run, judged anew with the user's choice.
+
+    Args:
+        report: the tag of the reports, if there are any: what was switched off in the run's own
+            configuration stays so.
+
+    Raises:
+        TfdiagError: if the report or the recorded thresholds are damaged.
+    """
+    stored = decode_report(report)
+    chosen = choice.added_to(Report.from_json(stored.json)) if stored else choice
+    found = chosen.check_again(recording.trace, recording.thresholds)
+    recorded = resolve_thresholds(known_thresholds(recording.thresholds))
+    return {
+        "run": name,
+        "recording": recording.id,
+        **reports.as_json(found),
+        "thresholds": catalogue.adjustable(ALL_RULES, recorded),
+        "toml": export.as_toml(choice),
+        "callback": export.as_callback(choice.thresholds),
     }
 
 
@@ -179,13 +212,7 @@ def _metrics(recording: Recording) -> list[dict[str, Any]]:
 
 
 def _limits(thresholds: Mapping[str, Mapping[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    known = {rule.id: rule.thresholds for rule in ALL_RULES}
-    ours = {
-        rule: {name: value for name, value in values.items() if name in known[rule]}
-        for rule, values in thresholds.items()
-        if rule in known  # a newer tfdiag, or its user, may have others
-    }
     try:
-        return reports.limits(ours)
+        return reports.limits(known_thresholds(thresholds))
     except ValueError as error:
         raise damaged(str(error)) from error

@@ -12,7 +12,9 @@ from tensorboard.plugins import base_plugin
 from werkzeug.wrappers import Request, Response
 
 from tensorboard_plugin import answers
+from tensorboard_plugin.decoded import Decoded
 from tensorboard_plugin.experiment import Experiment
+from tensorboard_plugin.trial import choice_of
 from tfdiag.errors import TfdiagError
 from tfdiag.metrics import METRIC_NAMES
 from tfdiag.storage import schema
@@ -59,6 +61,7 @@ class HealthPlugin(base_plugin.TBPlugin):
         """Reads the tab's code, so that no request opens a file."""
         super().__init__(context)
         self._provider = context.data_provider
+        self._decoded = Decoded()
         self._bundle = _BUNDLE.read_bytes() if _BUNDLE.exists() else _NO_BUNDLE.encode()
 
     def get_plugin_apps(self) -> dict[str, Callable]:
@@ -66,6 +69,7 @@ class HealthPlugin(base_plugin.TBPlugin):
             "/static/index.js": _route(lambda request: (self._bundle, _SCRIPT)),
             "/api/runs": _route(self._runs),
             "/api/run": _route(self._run),
+            "/api/judge": _route(self._judge),
             "/api/metric": _route(self._metric),
             "/api/histograms": _route(self._histograms),
             "/api/cams": _route(self._cams),
@@ -98,6 +102,17 @@ class HealthPlugin(base_plugin.TBPlugin):
         run, experiment = _parameter(request, "run"), self._experiment(request)
         recording = _recording(experiment, run, experiment.last_reports(run).get(run))
         return _json(answers.run(run, experiment.runs().get(run), recording))
+
+    def _judge(self, request: Request) -> tuple[str, str]:
+        run, experiment = _parameter(request, "run"), self._experiment(request)
+        choice = choice_of(request.args)
+        recording = self._decoded.get(
+            (experiment.id, run),
+            experiment.listed(run).get(run, {}),
+            lambda: _recording(experiment, run),
+        )
+        report = experiment.last_reports(run).get(run)
+        return _json(answers.judged(run, recording, report, choice))
 
     def _metric(self, request: Request) -> tuple[bytes, str]:
         run, name = _parameter(request, "run"), _parameter(request, "metric")

@@ -25,6 +25,7 @@ PICTURE = {
     "tfdiag.storage": "architecture data errors statistics trace",
     "tfdiag.report": "rules trace",
     "tfdiag.config": "errors rules trace",
+    "tfdiag.export": "config rules",
     "tfdiag.alerts": "",
     "tfdiag.actions": "alerts metrics report rules trace",
     "tfdiag.sums": "statistics",
@@ -56,7 +57,8 @@ PICTURE = {
     "tfdiag.lint": "data errors forward layers probe rules trace trainer",
     "tfdiag.demo": "callbacks errors report rules storage.reader tfdiag",
     "tfdiag.cli": "config demo errors lint report rules storage.reader tfdiag trace",
-    "tensorboard_plugin": "architecture errors metrics report rules storage tensorboard_plugin",
+    "tensorboard_plugin": "architecture config errors export metrics report rules storage "
+    "tensorboard_plugin",
 }
 
 #: What may know that there is a Keras.
@@ -91,6 +93,7 @@ WITHOUT_TENSORFLOW = (
     "tfdiag.actions",
     "tfdiag.statistics",
     "tfdiag.config",
+    "tfdiag.export",
     "tfdiag.storage.reader",
     "tfdiag.storage.writer",
     "tfdiag.cli",

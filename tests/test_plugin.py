@@ -23,8 +23,10 @@ from tensorboard_plugin import experiment, plugin
 from tensorboard_plugin.loader import SAMPLES, HealthLoader
 from tests import recordings
 from tests.recordings import START, halves, record, snapshot, stats
+from tfdiag import config, export, report
 from tfdiag.metrics import METRIC_NAMES
 from tfdiag.storage import event, histograms, schema
+from tfdiag.storage.reader import open_recording
 from tfdiag.storage.writer import RunWriter
 from tfdiag.trace import TraceRows
 
@@ -231,6 +233,30 @@ def test_run_has_what_was_recorded(get):
         same_keys(run, contract)
 
 
+def test_a_run_is_judged_anew_with_what_is_tried(get, logdir):
+    tried = {"gradient-spike": {"window": 2}, "dead-relu": {"patience": 1}}
+    suppressed = [{"rule": "dead-relu", "layer": "c*", "reason": "by design"}]
+    texts = {"thresholds": json.dumps(tried), "suppress": json.dumps(suppressed)}
+    judged = get("api/judge", run="plain", **texts).json
+    recording = open_recording(logdir / "plain")
+    choice = config.read({"thresholds": tried, "suppress": suppressed}, "test")
+    found = choice.check_again(recording.trace, recording.thresholds)
+    expected = schema.plain(report.as_json(found))
+    assert {key: judged[key] for key in expected} == expected
+    values = {
+        (rule["id"], one["name"]): one["value"]
+        for rule in judged["thresholds"]
+        for one in rule["thresholds"]
+    }
+    assert values["dead-relu", "critical"] == 0.9  # the run's own, not the default
+    assert values["dead-relu", "patience"] == 3  # nor what is tried
+    assert judged["toml"] == export.as_toml(choice)
+    for contract in contracts("api/judge"):
+        same_keys(judged, contract)
+    assert get("api/run", run="plain").json["rules"] != judged["rules"]
+    assert get("api/judge", run="plain").json["toml"] == ""
+
+
 def test_metrics_have_the_limits_of_the_run(get):
     metrics = {metric["name"]: metric for metric in get("api/run", run="plain").json["metrics"]}
     assert tuple(metrics) == METRIC_NAMES
@@ -342,6 +368,18 @@ def test_hostile_names_are_only_names(get, name):
         (400, "api/metric", {"run": "plain", "metric": "speed"}, "gradient_rms"),
         (400, "api/histograms", {"run": "plain", "layer": "conv_9"}, "no such layer"),
         (404, "api/histograms", {"run": "plain", "layer": "dense"}, "No gradient histograms"),
+        (400, "api/judge", {}, "`run` is missing"),
+        (400, "api/judge", {"run": "plain", "thresholds": "{"}, "must be JSON such as"),
+        (
+            400,
+            "api/judge",
+            {"run": "plain", "thresholds": '{"dead-rleu": {}}'},
+            "Did you mean 'dead-relu'",
+        ),
+        (400, "api/judge", {"run": "plain", "suppress": "x" * 6001}, "at most 6,000"),
+        (404, "api/judge", {"run": "missing"}, "api/runs"),
+        (404, "api/judge", {"run": "other"}, "HealthMonitor"),
+        (422, "api/judge", {"run": "newer"}, "schema version 3"),
         (404, "api/run", {"run": "missing"}, "api/runs"),
         (404, "api/run", {"run": ""}, "api/runs"),
         (404, "api/run", {"run": "../plain"}, "api/runs"),

@@ -136,18 +136,14 @@ class _Judge:
     def judge(self, path: str) -> tuple[Report, Trace]:
         """Judges a recording anew: recorded thresholds, then the file's, then `--set`."""
         recording = reader.open_recording(path)
-        known = {rule.id: rule.thresholds for rule in ALL_RULES}
-        recorded = {
-            rule: {name: value for name, value in values.items() if name in known[rule]}
-            for rule, values in recording.thresholds.items()
-            if rule in known  # a rule of a newer tfdiag, or of the user
-        }
+        trace = recording.trace
         try:
-            resolve_thresholds(recorded)
-        except ValueError as error:
-            raise TfdiagError(f"{path}: the recorded thresholds are damaged: {error}") from error
-        thresholds = config.merge(recorded, self.config.thresholds, self.thresholds)
-        return self.config.check(recording.trace, self.rules, thresholds), recording.trace
+            judged = self.config.check_again(
+                trace, recording.thresholds, self.rules, self.thresholds
+            )
+        except TfdiagError as error:
+            raise TfdiagError(f"{path}: {error}") from error
+        return judged, trace
 
 
 def _chosen(words: str | None) -> tuple[Rule, ...]:

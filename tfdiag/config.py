@@ -24,8 +24,15 @@ from pathlib import Path
 from typing import Any
 
 from tfdiag.errors import TfdiagError
-from tfdiag.rules import ALL_RULES, Report, Rule, check, resolve_thresholds
-from tfdiag.rules.suppression import Suppression, disabled, suppress
+from tfdiag.rules import (
+    ALL_RULES,
+    Report,
+    Rule,
+    check,
+    known_thresholds,
+    resolve_thresholds,
+)
+from tfdiag.rules.suppression import Suppression, disabled, is_disabled, suppress
 from tfdiag.trace import Trace
 
 if sys.version_info >= (3, 11):
@@ -75,6 +82,43 @@ class Config:
         outcomes = {outcome.rule: outcome for outcome in report.outcomes}
         ordered = tuple(outcomes.get(rule.id) or disabled(rule.id) for rule in rules)
         return self.apply(replace(report, outcomes=ordered))
+
+    def check_again(
+        self,
+        trace: Trace,
+        recorded: Mapping[str, Mapping[str, Any]],
+        rules: Iterable[Rule] = ALL_RULES,
+        thresholds: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> Report:
+        """Judges a recorded trace anew: recorded thresholds, then the user's, then `thresholds`.
+
+        Args:
+            recorded: rule's id to threshold's name to number, of any version of tfdiag.
+            rules: as for `check`.
+            thresholds: as for `check`.
+
+        Raises:
+            TfdiagError: if the recorded thresholds are damaged.
+            ValueError: as `tfdiag.check`.
+        """
+        known = known_thresholds(recorded)
+        try:
+            resolve_thresholds(known)
+        except ValueError as error:
+            raise TfdiagError(f"The recorded thresholds are damaged: {error}") from error
+        return self.check(trace, rules, merge(known, self.thresholds, thresholds or {}))
+
+    def added_to(self, report: Report) -> Config:
+        """Returns this choice, and what was switched off already when `report` was made.
+
+        Of a suppression the report knows the findings that it covered, not the pattern.
+        """
+        covered = (
+            Suppression(one.finding.rule, one.reason, one.finding.layer)
+            for one in report.suppressed
+        )
+        off = tuple(outcome.rule for outcome in report.outcomes if is_disabled(outcome))
+        return replace(self, disable=(*self.disable, *off), suppress=(*self.suppress, *covered))
 
     def apply(self, report: Report) -> Report:
         """Returns a report that was made without this choice, with it: no rule runs again."""
@@ -131,6 +175,20 @@ def load(path: str | os.PathLike[str] | None = None, rules: Iterable[Rule] = ALL
             if content is not None:
                 return _Reader(folder / _SHARED, rules).config(content)
     return Config()
+
+
+def read(content: Mapping[str, Any], source: str, rules: Iterable[Rule] = ALL_RULES) -> Config:
+    """Returns the choice that `content` says, as a file would.
+
+    Args:
+        content: what the TOML of a file would give.
+        source: what errors call it.
+        rules: the rules that are known.
+
+    Raises:
+        TfdiagError: as `load`.
+    """
+    return replace(_Reader(Path(source), tuple(rules)).config(content), path=None)
 
 
 def _speaks_of_us(file: Path) -> bool:

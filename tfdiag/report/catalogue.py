@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tfdiag.rules import Rule
+from tfdiag.rules.thresholds import smallest
 
 
 def as_json(
@@ -32,6 +33,44 @@ def as_json(
         }
         for rule in rules
     ]
+
+
+def adjustable(
+    rules: Iterable[Rule], thresholds: Mapping[str, Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Returns the rules that have thresholds, with all that it takes to change them.
+
+    Args:
+        rules: the rules, in their order.
+        thresholds: rule's id to all of its thresholds.
+    """
+    return [
+        {
+            "id": rule.id,
+            "title": rule.title,
+            "thresholds": [
+                _threshold(rule, name, thresholds[rule.id][name]) for name in rule.thresholds
+            ],
+        }
+        for rule in rules
+        if rule.thresholds
+    ]
+
+
+def _threshold(rule: Rule, name: str, value: float) -> dict[str, Any]:
+    default = rule.thresholds[name]
+    about, _, source = rule.meanings.get(name, "").partition("Source: ")
+    return {
+        "name": name,
+        "about": about.strip().rstrip("."),
+        "source": source.rstrip("."),
+        "value": value,
+        "default": default,
+        "above": rule.above(name),
+        "whole": isinstance(default, int),
+        "least": smallest(name),
+        "most": 1 if name in rule.shares else None,
+    }
 
 
 def text(rules: Iterable[Rule], thresholds: Mapping[str, Mapping[str, Any]]) -> str:

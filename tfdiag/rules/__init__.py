@@ -47,6 +47,7 @@ __all__ = [
     "Report",
     "Rule",
     "check",
+    "known_thresholds",
     "resolve_thresholds",
     "rule",
 ]
@@ -147,3 +148,10 @@ def resolve_thresholds(
         ValueError: if a rule or a threshold is unknown, or a value is no fitting number.
     """
     return thresholds.resolve(overrides, rules)
+
+
+def known_thresholds(
+    recorded: Mapping[str, Mapping[str, Any]], rules: Iterable[Rule] = ALL_RULES
+) -> thresholds.Thresholds:
+    """Returns of recorded thresholds those that `rules` have; their values are not checked."""
+    return thresholds.known(recorded, rules)

@@ -70,6 +70,7 @@ def input_nonfinite(trace: Trace) -> Iterator[Finding]:
     source="torch-audit TA305",
     verdict="Inputs are all alike",
     code="x_train.std()",
+    below=("spread",),
     watch="Let it run if this input is to be constant, such as a mask.",
 )
 def input_flat(trace: Trace, *, spread: float = 1e-5) -> Iterator[Finding]:
@@ -341,14 +342,15 @@ def _single(data: Data) -> Labels | None:
     source="heuristic: a unit that fires on a share p of the data is silent on n samples with "
     "probability (1 - p)^n",
     verdict="Probe set is small",
+    below=("samples",),
     watch="Let it run; take what is said about outputs with caution.",
 )
 def probe_too_small(trace: Trace, *, samples: int = 64) -> Iterator[Finding]:
     """Finds a probe set of few samples. Watched at most.
 
     Args:
-        samples: fewest. Source: heuristic; a unit that fires on 5 % of the data is silent on 64
-            samples with a probability of 4 %.
+        samples: in the probe set. Source: heuristic; a unit that fires on 5 % of the data is
+            silent on 64 samples with a probability of 4 %.
     """
     if not trace.probe_samples:
         data_of(trace)
@@ -381,6 +383,7 @@ def probe_too_small(trace: Trace, *, samples: int = 64) -> Iterator[Finding]:
     verdict="One answer for all",
     shares=("top", "true"),
     unfit=_no_classes,
+    below=("true",),
     watch="Let it run; look again when the loss falls no more.",
 )
 def prediction_collapse(

@@ -41,6 +41,7 @@ from tfdiag.trace import Finding, Trace
     ),
     exempt=no_kernel,
     absent="no gradient",
+    below=("low",),
 )
 def gradient_flow_ratio(
     trace: Trace,

@@ -155,6 +155,7 @@ def _explosion(
     exempt=no_kernel,
     absent="no gradient",
     limits=(Limit("gradient_rms", "floor", "warn", above=False),),
+    below=("ratio", "small", "update"),
 )
 def vanishing_gradient(
     trace: Trace,

@@ -27,6 +27,7 @@ from tfdiag.trace import Finding, Trace
     source="CS231n, https://cs231n.github.io/neural-networks-3/#loss; the limits are heuristics",
     verdict="Loss stuck since step {step}",
     shares=("fall", "chance", "spent"),
+    below=("fall", "chance"),
 )
 def loss_not_decreasing(
     trace: Trace,

@@ -172,6 +172,7 @@ def _fed(architecture: Architecture) -> np.ndarray:
     ),
     exempt=not_constant,
     absent="no output was measured",
+    below=("spread",),
 )
 def constant_output(
     trace: Trace, *, spread: float = 1e-3, patience: int = 3, warm_up: int = 10

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -92,6 +93,8 @@ class Rule:
         absent: why a layer has none of the needed metrics, if no other reason is known.
         limits: lines in the charts.
         shares: thresholds that are shares: at most 1.
+        below: thresholds below which values are trouble, but for those of `limits`, which say it
+            themselves.
         watch: what to do about findings that are only watched. `{layer}` stands for the finding's
             layer, another threshold's name for its value, if that is a line in a chart.
     """
@@ -113,6 +116,7 @@ class Rule:
     absent: str = "not measured"
     limits: tuple[Limit, ...] = ()
     shares: tuple[str, ...] = ()
+    below: tuple[str, ...] = ()
     watch: str = "Let it run; look again if the loss does not fall."
 
     @cached_property
@@ -120,6 +124,24 @@ class Rule:
         """The thresholds' names and defaults."""
         parameters = inspect.signature(self.judge).parameters.values()
         return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+    @cached_property
+    def meanings(self) -> dict[str, str]:
+        """What each threshold is and where its default comes from, as the docstring says it."""
+        text = inspect.cleandoc(self.judge.__doc__ or "").partition("\nArgs:\n")[2]
+        told = re.findall(r"^ {4}(\w+): (.+(?:\n {5,}.+)*)", text, re.MULTILINE)
+        return {name: " ".join(words.split()) for name, words in told if name in self.thresholds}
+
+    def above(self, name: str) -> bool | None:
+        """Returns True if values above a threshold are trouble, False if those below it are.
+
+        Returns:
+            None of a threshold that counts records, steps or samples to judge by.
+        """
+        limits = {limit.argument: limit.above for limit in self.limits}
+        if name in limits or name in self.below:
+            return limits.get(name, False)
+        return None if isinstance(self.thresholds[name], int) else True
 
     def case(self, finding: Finding, facts: Mapping[str, Any]) -> Case:
         """Returns verdict, advice and code for one of this rule's findings.
@@ -146,7 +168,8 @@ def rule(id: str, **facts: Any) -> Callable[[Callable[..., Iterable[Finding]]], 
 
     Raises:
         TypeError: if a fact is missing or unknown, if a threshold is positional or has no
-            number as its default, or if a limit or a share names no fitting threshold of the rule.
+            number as its default, or if a limit, a share or what is to be below names no fitting
+            threshold of the rule.
     """
 
     def decorate(judge: Callable[..., Iterable[Finding]]) -> Rule:
@@ -162,6 +185,9 @@ def rule(id: str, **facts: Any) -> Callable[[Callable[..., Iterable[Finding]]], 
         for name in made.shares:
             if not 0 <= made.thresholds.get(name, -1) <= 1:
                 raise TypeError(f"rule {id!r} has no share `{name}`.")
+        for name in made.below:
+            if name not in made.thresholds:
+                raise TypeError(f"rule {id!r} has no threshold `{name}` to be below of.")
         return made
 
     return decorate

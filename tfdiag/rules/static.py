@@ -423,6 +423,7 @@ def dropout_high(trace: Trace, *, watch: float = 0.5, warn: float = 0.9) -> Iter
     why="Mean and deviation of so few samples are noise, and differ from those of inference.",
     source="Wu & He (2018), Group Normalization, https://arxiv.org/abs/1803.08494",
     verdict="Batch too small to normalize",
+    below=("least",),
     watch="Let it run; use larger batches or GroupNormalization if the probe loss stays high.",
 )
 def batchnorm_small_batch(trace: Trace, *, least: int = 8) -> Iterator[Finding]:

@@ -67,9 +67,12 @@ def disabled(rule: str) -> Outcome:
     return Outcome(rule, NOT_EVALUATED, _DISABLED)
 
 
+def is_disabled(outcome: Outcome) -> bool:
+    """Returns True if the user switched the rule off."""
+    return outcome.outcome == NOT_EVALUATED and outcome.reason == _DISABLED
+
+
 def unwanted(outcome: Outcome) -> bool:
     """Returns True if a rule is silent because the user said so: no gap in what is known."""
-    reason = outcome.reason or ""
-    return outcome.outcome == NOT_EVALUATED and (
-        reason == _DISABLED or reason.startswith(_SUPPRESSED)
-    )
+    suppressed = (outcome.reason or "").startswith(_SUPPRESSED)
+    return is_disabled(outcome) or (outcome.outcome == NOT_EVALUATED and suppressed)

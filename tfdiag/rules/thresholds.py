@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tfdiag.rules.rule import Rule
 
 Thresholds = dict[str, dict[str, int | float]]
+
+#: What numpy counts steps with.
+_LARGEST_STEP = 2**63 - 1
 
 
 def resolve(overrides: Mapping[str, Mapping[str, Any]] | None, rules: Iterable[Rule]) -> Thresholds:
@@ -37,6 +40,24 @@ def resolve(overrides: Mapping[str, Mapping[str, Any]] | None, rules: Iterable[R
     return resolved
 
 
+def known(thresholds: Mapping[str, Mapping[str, Any]], rules: Iterable[Rule]) -> Thresholds:
+    """Returns of `thresholds` those that `rules` have.
+
+    A newer tfdiag, or its user, may have recorded others.
+    """
+    names = {rule.id: rule.thresholds for rule in rules}
+    return {
+        id: {name: value for name, value in values.items() if name in names[id]}
+        for id, values in thresholds.items()
+        if id in names
+    }
+
+
+def smallest(name: str) -> int:
+    """Returns the smallest number that a threshold of this name may be."""
+    return 1 if name == "patience" else 0
+
+
 def _items(mapping: Any, name: str, example: str) -> Iterable[tuple[str, Any]]:
     if not isinstance(mapping, Mapping):
         raise ValueError(
@@ -60,11 +81,10 @@ def _number(id: str, name: str, value: Any, known: Mapping[str, int | float]) ->
         )
     default = known[name]
     number = not isinstance(value, bool) and isinstance(value, (int, float))
-    whole = isinstance(default, int)
-    if number and math.isfinite(value) and value >= 0 and (not whole or value == int(value)):
-        if name != "patience" or value >= 1:
-            return int(value) if whole else float(value)
-    least = 1 if name == "patience" else 0
+    whole, least = isinstance(default, int), smallest(name)
+    most = _LARGEST_STEP if whole else sys.float_info.max
+    if number and least <= value <= most and (not whole or value == int(value)):
+        return int(value) if whole else float(value)
     raise ValueError(
         f"`{name}` of rule {id!r} must be {'an integer' if whole else 'a number'} of at least "
         f"{least}, but got {value!r}. Its default is {default!r}."

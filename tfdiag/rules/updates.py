@@ -205,6 +205,7 @@ _USUAL = {"SGD": 1.0} | dict.fromkeys(("Adam", "AdamW", "Adamax", "Nadam", "RMSp
     source="UMLAUT, https://doi.org/10.1145/3411764.3445538",
     verdict="Unusual learning rate",
     remedy="learning rate",
+    below=("low",),
     watch="Let it run; look again if the loss does not fall.",
 )
 def learning_rate_range(

@@ -1,8 +1,9 @@
-// The same two files are read by pytest, which holds the server to the same keys.
+// The same files are read by pytest, which holds the server to the same keys.
 import { expect, test } from "vitest";
+import judgeAnswer from "../../../tests/data/judge.json";
 import runAnswer from "../../../tests/data/run.json";
 import runsAnswer from "../../../tests/data/runs.json";
-import { readCamIndex, readRun, readRuns } from "./api";
+import { readCamIndex, readJudged, readRun, readRuns } from "./api";
 import { problems } from "./model/findings";
 import { defaultMetric } from "./model/metrics";
 import { defaultShown, worstFirst } from "./model/runs";
@@ -28,6 +29,16 @@ test("a run is read", () => {
   });
   expect(defaultMetric([run])).toBe("dead_fraction");
   for (const series of Object.values(run.series)) expect(series).toHaveLength(run.steps.length);
+});
+
+test("a judgement is read, with its thresholds and what is suppressed", () => {
+  const judged = readJudged(judgeAnswer);
+  expect(judged.thresholds[0]!.thresholds[0]).toMatchObject({ name: "warn", above: true });
+  expect(judged.suppressed[0]!.reason).toBe("by design");
+  for (const key of Object.keys(judgeAnswer)) {
+    const { [key as keyof typeof judgeAnswer]: _, ...rest } = judgeAnswer;
+    expect(() => readJudged(rest), key).toThrow(/a judgement lacks .*Restart TensorBoard/);
+  }
 });
 
 test("every metric names its count of NaN and Inf, every limit its rule", () => {

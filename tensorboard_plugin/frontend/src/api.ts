@@ -115,7 +115,42 @@ export interface Run {
   monitor: { every: number; probe_every: number; budget?: number | null };
   cost: { seconds: number; share: number; every?: number; probe_every?: number } | null;
   diagnosis: Diagnosis | null;
-  suppressed: unknown[];
+  suppressed: Suppressed[];
+}
+
+/** A finding that counts for nothing, and why. */
+export interface Suppressed extends Finding {
+  reason: string;
+}
+
+/** One threshold of a rule. `value` is the one that the run was recorded with. */
+export interface Threshold {
+  name: string;
+  about: string;
+  source: string;
+  value: number;
+  default: number;
+  /** Whether values above it are trouble; null where it only counts what to judge by. */
+  above: boolean | null;
+  whole: boolean;
+  least: number;
+  most: number | null;
+}
+
+export interface Adjustable {
+  id: string;
+  title: string;
+  thresholds: Threshold[];
+}
+
+/** A run that was judged anew, and what was changed for that, written down. */
+export interface Judged
+  extends Pick<Run, "verdict" | "counts" | "diagnosis" | "findings" | "rules" | "suppressed"> {
+  run: string;
+  recording: string;
+  thresholds: Adjustable[];
+  toml: string;
+  callback: string;
 }
 
 /** The most likely single cause of a run's troubles. */
@@ -195,6 +230,14 @@ export async function fetchRun(run: string): Promise<Run> {
   return readRun(await (await ask(at("api/run", { run }))).json());
 }
 
+/** @param choice JSON texts of changed thresholds and of suppressions; empty for none. */
+export async function fetchJudged(
+  run: string,
+  choice: { thresholds: string; suppress: string },
+): Promise<Judged> {
+  return readJudged(await (await ask(at("api/judge", { run, ...choice }))).json());
+}
+
 export async function fetchMetric(run: string, metric: string): Promise<Measurements> {
   return readMeasurements(await (await ask(at("api/metric", { run, metric }))).arrayBuffer());
 }
@@ -223,6 +266,9 @@ const RULE = "id title outcome reason step exempt";
 const RUN =
   "run recording start_time last_time last_step finished verdict counts model metrics steps " +
   "wall_times series probe_samples findings rules versions monitor cost diagnosis suppressed";
+const JUDGED =
+  "run recording verdict counts diagnosis findings rules suppressed thresholds toml callback";
+const THRESHOLD = "name about source value default above whole least most";
 const SUMMARY = "run recorded start_time last_time last_step finished verdict counts error";
 const CAMS = "steps layer method samples predicted confidence true_confidence map_size image_size";
 
@@ -255,7 +301,23 @@ export function readRun(answer: unknown): Run {
   for (const metric of run.metrics) demand(metric, METRIC, "a measure");
   for (const finding of run.findings) demand(finding, FINDING, "a finding");
   for (const rule of run.rules) demand(rule, RULE, "a rule");
+  for (const finding of run.suppressed) demand(finding, `${FINDING} reason`, "what is suppressed");
   return run;
+}
+
+export function readJudged(answer: unknown): Judged {
+  demand(answer, JUDGED, "a judgement");
+  const judged = answer as Judged;
+  demand(judged.verdict, "severity title summary try_first", "a verdict");
+  for (const finding of judged.findings) demand(finding, FINDING, "a finding");
+  for (const rule of judged.rules) demand(rule, RULE, "a rule");
+  for (const finding of judged.suppressed)
+    demand(finding, `${FINDING} reason`, "what is suppressed");
+  for (const rule of judged.thresholds) {
+    demand(rule, "id title thresholds", "a rule");
+    for (const threshold of rule.thresholds) demand(threshold, THRESHOLD, "a threshold");
+  }
+  return judged;
 }
 
 export function readCamIndex(answer: unknown): CamIndex {

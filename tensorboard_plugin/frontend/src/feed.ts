@@ -127,12 +127,12 @@ function isReadable(state: State, name: string): boolean {
 }
 
 /** The state of a run, and of the one beside it, at which a resource is asked for. */
-function versionOf(state: State, name: string, { beside }: Resource<unknown>): string {
+function versionOf(state: State, name: string, { beside, edition }: Resource<unknown>): string {
   const names = beside === undefined ? [name] : [name, beside];
-  return names
+  const versions = names
     .flatMap((one) => state.runs?.find((run) => run.run === one) ?? [])
-    .map(version)
-    .join(" ");
+    .map(version);
+  return [...versions, ...(edition === undefined ? [] : [edition])].join(" ");
 }
 
 function words(error: unknown): string {

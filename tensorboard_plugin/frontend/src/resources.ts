@@ -1,6 +1,15 @@
 /** What can be asked of a run, and how to read what has come of it. */
 
-import { type Cams, fetchCams, fetchMetric, fetchRun, type Measurements, type Run } from "./api";
+import {
+  type Cams,
+  fetchCams,
+  fetchJudged,
+  fetchMetric,
+  fetchRun,
+  type Judged,
+  type Measurements,
+  type Run,
+} from "./api";
 import type { Slot, State } from "./state";
 
 /** One thing to fetch of a run. It is fetched again when the run has grown. */
@@ -10,11 +19,33 @@ export interface Resource<T> {
   fetch(run: string): Promise<T>;
   /** Another run that it is made of too. */
   beside?: string;
+  /** What else it depends on: with another one it is fetched anew, and replaces what was there. */
+  edition?: string;
 }
 
 export const RUN: Resource<Run> = { name: "run", fetch: fetchRun };
 
 export const CAMS: Resource<Cams> = { name: "cams", fetch: fetchCams };
+
+/** What the rules say of a run's statistics today, with the thresholds of the recording. */
+export const JUDGED: Resource<Judged> = {
+  name: "judged",
+  fetch: (run) => fetchJudged(run, { thresholds: "", suppress: "" }),
+};
+
+/** The same with what the user tries; it says for which edition it holds. */
+export function trialOf(thresholds: string, suppress: string): Resource<Trial> {
+  const edition = `${thresholds}\n${suppress}`;
+  return {
+    name: "trial",
+    edition,
+    fetch: async (run) => ({ ...(await fetchJudged(run, { thresholds, suppress })), edition }),
+  };
+}
+
+export interface Trial extends Judged {
+  edition: string;
+}
 
 export const metricOf = (metric: string): Resource<Measurements> => ({
   name: `metric ${metric}`,

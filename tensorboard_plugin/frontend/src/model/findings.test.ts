@@ -134,10 +134,10 @@ test("the tally names all that is not a finding", () => {
     rule("not-evaluated"),
     rule("found"),
   ];
-  expect(tally(2, rules)).toBe(
-    "2 more · 2 passed (1 leaves layers out) · 1 not evaluated",
+  expect(tally(2, rules, 3)).toBe(
+    "2 more · 2 passed (1 leaves layers out) · 1 not evaluated · 3 suppressed",
   );
-  expect(tally(0, [rule("healthy")])).toBe("1 passed");
+  expect(tally(0, [rule("healthy")], 0)).toBe("1 passed");
   expect(exemptions(rule("healthy", { a: "no ReLU", b: "output", c: "no ReLU" }))).toEqual([
     { reason: "no ReLU", layers: ["a", "c"] },
     { reason: "output", layers: ["b"] },

@@ -141,8 +141,8 @@ export function exemptions(rule: Rule): { reason: string; layers: string[] }[] {
   return [...byReason].map(([reason, layers]) => ({ reason, layers }));
 }
 
-/** "2 more · 5 passed (1 leaves layers out) · 1 not evaluated" */
-export function tally(hidden: number, rules: readonly Rule[]): string {
+/** "2 more · 5 passed (1 leaves layers out) · 1 not evaluated · 1 suppressed" */
+export function tally(hidden: number, rules: readonly Rule[], suppressed: number): string {
   const passed = rules.filter((rule) => rule.outcome === "healthy");
   const exempt = passed.filter((rule) => Object.keys(rule.exempt).length > 0).length;
   const silent = rules.filter((rule) => rule.outcome === "not-evaluated").length;
@@ -151,6 +151,7 @@ export function tally(hidden: number, rules: readonly Rule[]): string {
     hidden && `${hidden} more`,
     `${passed.length} passed${without || ""}`,
     silent && `${silent} not evaluated`,
+    suppressed && `${suppressed} suppressed`,
   ]
     .filter(Boolean)
     .join(" · ");

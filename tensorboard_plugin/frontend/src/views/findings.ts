@@ -1,6 +1,6 @@
 /** The table of findings of one run: worst first, each unfolds in place. */
 
-import type { Finding, Rule, Run } from "../api";
+import type { Finding, Rule, Run, Suppressed } from "../api";
 import {
   exemptions,
   isInLoss,
@@ -35,7 +35,8 @@ export function findingsTable(run: Run, state: State, store: Store): HTMLElement
       h(
         "div.rest",
         null,
-        run.rules
+        run.suppressed.map(suppressedLine),
+        unsuppressed(run)
           .filter((r) => r.outcome !== "found")
           .sort(silentFirst)
           .map(ruleLine),
@@ -43,7 +44,7 @@ export function findingsTable(run: Run, state: State, store: Store): HTMLElement
     h(
       "button.link.more",
       { "data-key": restName, "aria-expanded": String(all), onclick: () => store.toggle(restName) },
-      all ? "Show less" : tally(hidden, run.rules),
+      all ? "Show less" : tally(hidden, unsuppressed(run), run.suppressed.length),
     ),
   );
 }
@@ -202,6 +203,26 @@ function rowOf(run: Run, finding: Finding, state: State): string | undefined {
   const names = rowNames(runs.map(({ model }) => model.layers));
   const layer = run.model.layers.findIndex(({ name }) => name === finding.layer);
   return names[runs.indexOf(run)]?.[layer];
+}
+
+/** The rules without those that are silent because all that they found is suppressed. */
+function unsuppressed({ rules, suppressed }: Run): Rule[] {
+  const apart = new Set(suppressed.map(({ rule }) => rule));
+  return rules.filter(({ id, outcome }) => outcome !== "not-evaluated" || !apart.has(id));
+}
+
+function suppressedLine({ title, layer, evidence, reason }: Suppressed): HTMLElement {
+  return h(
+    "div.rule",
+    null,
+    glyph("exempt", 12, "Suppressed"),
+    h(
+      "div",
+      null,
+      h("p", null, title, " ", layer !== null && h("code", null, layer), ` ${evidence}`),
+      h("p.quiet", null, "suppressed: ", reason),
+    ),
+  );
 }
 
 const ORDER = ["not-evaluated", "healthy"];

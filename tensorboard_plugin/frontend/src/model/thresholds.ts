@@ -1,0 +1,268 @@
+/** Thresholds that are tried: what was changed, whether it may be, and what comes of it. */
+
+import type { Adjustable, Finding, Judged, Rule, Severity, Threshold } from "../api";
+import { SEVERITIES } from "./findings";
+import { plural } from "./number";
+
+/** Rule's id to threshold's name to number: only what was changed. */
+export type Edits = Readonly<Record<string, Readonly<Record<string, number>>>>;
+
+export interface Suppression {
+  rule: string;
+  /** `*` and `?` stand for anything; without it all findings of the rule are meant. */
+  layer?: string;
+  reason: string;
+}
+
+/** The changes that a link carries; a mangled link is as good as none. */
+export function readEdits(text: string | undefined): Edits {
+  const edits: Record<string, Record<string, number>> = {};
+  const content = parsed(text);
+  for (const [rule, values] of isRecord(content) ? Object.entries(content) : []) {
+    for (const [name, value] of isRecord(values) ? Object.entries(values) : []) {
+      if (typeof value === "number") edits[rule] = { ...edits[rule], [name]: value };
+    }
+  }
+  return edits;
+}
+
+export function readSuppressions(text: string | undefined): Suppression[] {
+  const content = parsed(text);
+  return (Array.isArray(content) ? content : []).filter(
+    (one): one is Suppression =>
+      isRecord(one) &&
+      typeof one.rule === "string" &&
+      typeof one.reason === "string" &&
+      ["string", "undefined"].includes(typeof one.layer),
+  );
+}
+
+/** As the link and the server take it; nothing where nothing is changed. */
+export function written(changes: Edits | readonly Suppression[]): string {
+  return Object.keys(changes).length ? JSON.stringify(changes) : "";
+}
+
+/** @param value null takes the change back. */
+export function edited(edits: Edits, rule: string, name: string, value: number | null): Edits {
+  const { [rule]: ours = {}, ...others } = edits;
+  const { [name]: _, ...kept } = ours;
+  const next = value === null ? kept : { ...kept, [name]: value };
+  return Object.keys(next).length ? { ...others, [rule]: next } : others;
+}
+
+export function countEdits(edits: Edits): number {
+  return Object.values(edits).reduce((sum, values) => sum + Object.keys(values).length, 0);
+}
+
+/** Of one or several runs: a threshold with the number that each was recorded with. */
+export interface Tunable extends Omit<Threshold, "value"> {
+  /** By run's name. */
+  recorded: ReadonlyMap<string, number>;
+}
+
+export interface TunableRule {
+  id: string;
+  title: string;
+  thresholds: Tunable[];
+  /** By run's name: the worst that the rule found there with the recorded thresholds. */
+  found: ReadonlyMap<string, Severity>;
+}
+
+/** The rules of all runs; those that found something first, the worst before the others. */
+export function tunable(judged: readonly Judged[]): TunableRule[] {
+  const rules = new Map<string, Adjustable>();
+  for (const rule of judged.flatMap((one) => one.thresholds))
+    if (!rules.has(rule.id)) rules.set(rule.id, rule);
+  const all = [...rules.values()].map((rule) => ({
+    id: rule.id,
+    title: rule.title,
+    thresholds: rule.thresholds.map(({ value: _, ...facts }) => ({
+      ...facts,
+      recorded: recorded(judged, rule.id, facts.name),
+    })),
+    found: worstBy(judged, rule.id),
+  }));
+  return all.sort((a, b) => rank(a) - rank(b)); // stable: otherwise in the order of the rules
+}
+
+function recorded(judged: readonly Judged[], rule: string, name: string): Map<string, number> {
+  return new Map(
+    judged.flatMap(({ run, thresholds }) => {
+      const known = thresholds.find(({ id }) => id === rule)?.thresholds;
+      const value = known?.find((one) => one.name === name)?.value;
+      return value === undefined ? [] : [[run, value] as const];
+    }),
+  );
+}
+
+function worstBy(judged: readonly Judged[], rule: string): Map<string, Severity> {
+  return new Map(
+    judged.flatMap(({ run, findings }) => {
+      const worst = findings.find((finding) => finding.rule === rule); // the server has it first
+      return worst ? [[run, worst.severity] as const] : [];
+    }),
+  );
+}
+
+function rank({ found }: TunableRule): number {
+  const severities = [...found.values()];
+  const worst = SEVERITIES.findIndex((severity) => severities.includes(severity));
+  return worst < 0 ? SEVERITIES.length : worst;
+}
+
+/** The number that all runs were recorded with; null where they differ. */
+export function common(threshold: Tunable): number | null {
+  const [first = null, ...others] = new Set(threshold.recorded.values());
+  return others.length ? null : first;
+}
+
+/** Whether every word of the text is in what a rule is called and in what it measures. */
+export function matches(rule: TunableRule, text: string): boolean {
+  const told = [rule.id, rule.title, ...rule.thresholds.flatMap((one) => [one.name, one.about])];
+  const all = told.join(" ").toLowerCase();
+  return text
+    .toLowerCase()
+    .split(/\s+/)
+    .every((word) => all.includes(word));
+}
+
+/** The number that a text is, or in words what is wanted instead. */
+export function numberOf(text: string, { whole, least, most }: Tunable): number | string {
+  const value = text.trim() === "" ? NaN : Number(text);
+  const fits = Number.isFinite(value) && value >= least && value <= (most ?? Infinity);
+  if (fits && (!whole || Number.isSafeInteger(value))) return value;
+  if (most !== null) return `a number from ${least} to ${most}`;
+  return `${whole ? "a whole number" : "a number"} of at least ${least}`;
+}
+
+/** One key press further: whole numbers by one, others by one in their second digit. */
+export function nudged(value: number, by: 1 | -1, threshold: Tunable): number {
+  const size = value === 0 ? threshold.default || 1 : value;
+  const digit = threshold.whole ? 1 : 10 ** (Math.floor(Math.log10(size)) - 1);
+  const next = Number((value + by * digit).toPrecision(12));
+  return Math.min(threshold.most ?? Infinity, Math.max(threshold.least, next));
+}
+
+/** When the rule speaks: "≥", "<", or nothing where it only counts what to judge by. */
+export function signOf({ above }: Tunable): string {
+  return above === null ? "" : above ? "≥" : "<";
+}
+
+export type Kind = "new" | "gone" | "severity" | "silent" | "heard" | "suppressed" | "same";
+
+/** What became of the findings of one rule that fared alike. */
+export interface Change {
+  kind: Kind;
+  rule: string;
+  title: string;
+  /** The severity now, or the last one of what is gone; null where there is no finding. */
+  severity: Severity | null;
+  /** The severity with the recorded thresholds, where it is another one. */
+  was: Severity | null;
+  /** Names of layers; empty for the whole model. */
+  layers: string[];
+  evidence: string;
+  /** Why a rule says nothing now, or why a finding is suppressed. */
+  reason: string | null;
+}
+
+const KINDS: readonly Kind[] = ["new", "severity", "gone", "suppressed", "silent", "heard", "same"];
+
+/** Compares two judgements of one run; what changed comes first, what stays is told too. */
+export function changes(before: Judged, after: Judged): Change[] {
+  const [then, now] = [byPlace(before.findings), byPlace(after.findings)];
+  const apart = byPlace(after.suppressed);
+  const all: Change[] = [];
+  for (const [place, finding] of now) {
+    const old = then.get(place);
+    const was = old && old.severity !== finding.severity ? old.severity : null;
+    all.push(change(!old ? "new" : was ? "severity" : "same", finding, was, null));
+  }
+  for (const [place, finding] of then) {
+    if (now.has(place)) continue;
+    const suppressed = apart.get(place);
+    const outcome = after.rules.find(({ id }) => id === finding.rule);
+    if (suppressed) all.push(change("suppressed", finding, null, suppressed.reason));
+    else if (outcome?.outcome === "not-evaluated")
+      all.push(change("silent", finding, null, outcome.reason));
+    else all.push(change("gone", finding, null, null));
+  }
+  all.push(...outcomes(before, after));
+  return together(all).sort((a, b) => KINDS.indexOf(a.kind) - KINDS.indexOf(b.kind));
+}
+
+/** The worst finding of each rule in each layer. */
+function byPlace<F extends Finding>(findings: readonly F[]): Map<string, F> {
+  const found = new Map<string, F>();
+  for (const finding of findings) {
+    const place = `${finding.rule}\n${finding.layer ?? ""}`;
+    if (!found.has(place)) found.set(place, finding);
+  }
+  return found;
+}
+
+function change(kind: Kind, finding: Finding, was: Severity | null, reason: string | null): Change {
+  const { rule, title, severity, layer, evidence } = finding;
+  return { kind, rule, title, severity, was, layers: layer === null ? [] : [layer], evidence, reason };
+}
+
+/** Rules that found nothing, before and now, but can be evaluated no longer, or only now. */
+function outcomes(before: Judged, after: Judged): Change[] {
+  const old = new Map(before.rules.map((rule) => [rule.id, rule.outcome]));
+  const told = (kind: Kind, { id, title, reason }: Rule): Change => ({
+    ...{ kind, rule: id, title, reason, severity: null, was: null, layers: [], evidence: "" },
+  });
+  return after.rules.flatMap((rule) => {
+    const [was, is] = [old.get(rule.id), rule.outcome];
+    if (was === "healthy" && is === "not-evaluated") return [told("silent", rule)];
+    return was === "not-evaluated" && is === "healthy" ? [told("heard", rule)] : [];
+  });
+}
+
+/** One line for all layers in which the same happened to the same rule. */
+function together(all: readonly Change[]): Change[] {
+  const lines = new Map<string, Change>();
+  for (const one of all) {
+    const key = [one.kind, one.rule, one.severity, one.was, one.reason].join("\n");
+    const known = lines.get(key);
+    lines.set(key, known ? { ...known, layers: [...known.layers, ...one.layers] } : one);
+  }
+  return [...lines.values()];
+}
+
+/** "2 findings gone, 1 new", or that nothing changes; in the order of what a reader asks first. */
+export function summary(all: readonly Change[]): string {
+  const count = (...kinds: Kind[]) =>
+    all
+      .filter((one) => kinds.includes(one.kind) && one.severity !== null)
+      .reduce((sum, one) => sum + Math.max(1, one.layers.length), 0);
+  const rules = (kind: Kind) => all.filter((one) => one.kind === kind && !one.severity).length;
+  const parts = [
+    [count("gone"), "gone"],
+    [count("new"), "new"],
+    [count("severity"), "of another severity"],
+    [count("suppressed"), "suppressed"],
+    [count("silent"), "not evaluated"],
+  ] as const;
+  const told = parts.filter(([n]) => n > 0).map(([n, words]) => `${n} ${words}`);
+  const [silent, heard] = [rules("silent"), rules("heard")];
+  if (silent) told.push(`${plural(silent, "rule")} no longer evaluated`);
+  if (heard) told.push(`${plural(heard, "rule")} evaluated now`);
+  return told.length ? told.join(" · ") : "nothing changes";
+}
+
+function parsed(text: string | undefined): unknown {
+  try {
+    return JSON.parse(text ?? "");
+  } catch {
+    return null;
+  }
+}
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** A number as one writes it in a file: "0.95", "100", "1e-5". */
+export function plain(value: number): string {
+  return value !== 0 && value < 1e-3 ? value.toExponential() : String(value);
+}

@@ -1,0 +1,252 @@
+/** Every threshold of every rule, to be changed. A row is made once, so that typing is not disturbed. */
+
+import {
+  common,
+  countEdits,
+  type Edits,
+  matches,
+  nudged,
+  numberOf,
+  plain,
+  signOf,
+  type Tunable,
+  type TunableRule,
+} from "../model/thresholds";
+import { plural } from "../model/number";
+import type { State, Store } from "../state";
+import { h, prose, refill } from "./element";
+import { glyph, WORDS } from "./glyph";
+import { key } from "./heads";
+
+/** Between the last key press and the question to the server. */
+const PAUSE_MS = 150;
+/** The name of the choice that holds the filter. */
+const FILTER = "threshold-filter";
+
+export type Choose = (change: { rule: string; name: string; value: number | null }) => void;
+
+export interface Tuning {
+  element: HTMLElement;
+  update(state: State, rules: readonly TunableRule[], edits: Edits): void;
+}
+
+interface Row {
+  element: HTMLElement;
+  update(threshold: Tunable, value: number | undefined, shown: readonly string[]): void;
+}
+
+interface Block {
+  element: HTMLElement;
+  update(rule: TunableRule, edits: Edits, shown: readonly string[]): void;
+}
+
+export function tuning(store: Store, choose: Choose): Tuning {
+  const filter = h("input", {
+    type: "text",
+    placeholder: "Filter rules",
+    "aria-label": "Filter rules by their words",
+    spellcheck: "false",
+    value: store.get().choices[FILTER] ?? "",
+    oninput: () => store.choose(FILTER, filter.value),
+  });
+  const [tally, list, none] = [h("div.tally"), h("div.rules"), h("p.quiet")];
+  const blocks = new Map<string, Block>();
+  const element = h(
+    "section.section.tuning",
+    { "aria-label": "Thresholds" },
+    h(
+      "div.side",
+      null,
+      h("h2", null, "Thresholds"),
+      h("p", null, "Rules that found something in the shown runs come first."),
+      h("label.find", null, filter),
+      tally,
+    ),
+    h("div.full", null, headings(), list, none),
+  );
+  return {
+    element,
+    update(state, rules, edits) {
+      if (document.activeElement !== filter) filter.value = state.choices[FILTER] ?? "";
+      const found = rules.filter((rule) => matches(rule, filter.value));
+      const wanted = found.map((rule) => {
+        const block = blocks.get(rule.id) ?? ruleBlock(rule, choose);
+        blocks.set(rule.id, block);
+        block.update(rule, edits, state.shown);
+        return block.element;
+      });
+      // Moving an element takes the focus away: only where the order has changed.
+      if (wanted.some((one, i) => list.children[i] !== one) || wanted.length !== list.children.length)
+        refill(list, wanted);
+      const words = rules.length ? "No rule has all of these words." : "Loading the rules …";
+      none.textContent = found.length ? "" : words;
+      refill(tally, ...tallied(edits, store));
+    },
+  };
+}
+
+const headings = () =>
+  h(
+    "div.headings",
+    { "aria-hidden": "true" },
+    ["Rule", "Threshold", "", "Value", "Recorded", "Default", ""].map((words) =>
+      h("span", null, words),
+    ),
+  );
+
+function tallied(edits: Edits, store: Store): HTMLElement[] {
+  const count = countEdits(edits);
+  if (count === 0) return [h("p", null, "Nothing is changed.")];
+  const reset = () => store.choose("thresholds", "");
+  return [
+    h("p", null, `${plural(count, "number")} changed`),
+    h("button.small", { "data-key": "reset all", onclick: reset }, "Reset all"),
+  ];
+}
+
+function ruleBlock(rule: TunableRule, choose: Choose): Block {
+  const found = h("p.found");
+  const rows = new Map<string, Row>(
+    rule.thresholds.map((one) => [one.name, thresholdRow(rule, one, choose)]),
+  );
+  const element = h(
+    "section.rule-block",
+    { "aria-label": rule.title },
+    h("div.rule-title", null, h("h3", null, rule.title), h("code", null, rule.id), found),
+    h(
+      "div.rows",
+      null,
+      [...rows.values()].map((row) => row.element),
+    ),
+  );
+  return {
+    element,
+    update(now, edits, shown) {
+      refill(
+        found,
+        ...shown.flatMap((run, i) => {
+          const severity = now.found.get(run);
+          const words = severity && `${WORDS[severity]} in ${run}`;
+          return severity ? [h("span", { title: words }, key(i), glyph(severity, 12, words))] : [];
+        }),
+      );
+      for (const one of now.thresholds)
+        rows.get(one.name)?.update(one, edits[now.id]?.[one.name], shown);
+    },
+  };
+}
+
+function thresholdRow(rule: TunableRule, first: Tunable, choose: Choose): Row {
+  let threshold = first;
+  let current: number | undefined;
+  let timer = 0;
+  const id = `threshold-${rule.id}-${first.name}`;
+  const shownValue = () => {
+    const value = current ?? common(threshold);
+    return value === null ? "" : plain(value);
+  };
+  const tell = (words: string) => {
+    wrong.textContent = words;
+    input.setAttribute("aria-invalid", String(words !== ""));
+  };
+  const commit = (value: number | null) => {
+    clearTimeout(timer);
+    timer = 0;
+    const next = value === common(threshold) ? null : value;
+    if (next !== (current ?? null)) choose({ rule: rule.id, name: first.name, value: next });
+  };
+  const read = () => {
+    clearTimeout(timer);
+    timer = 0;
+    if (input.value === "" && !input.validity.badInput) return tell("");
+    const value = numberOf(input.value, threshold);
+    tell(typeof value === "string" ? `Wanted: ${value}.` : "");
+    if (typeof value === "number") timer = window.setTimeout(() => commit(value), PAUSE_MS);
+  };
+  /** What is not a number is no change: the last good one comes back. */
+  const leave = () => {
+    const value = numberOf(input.value, threshold);
+    if (typeof value === "number") return commit(value);
+    if (input.value === "" && !input.validity.badInput) commit(null);
+    input.value = shownValue();
+    tell("");
+  };
+  const nudge = (event: KeyboardEvent) => {
+    if (event.key === "Enter") leave();
+    if (event.key !== "ArrowUp" && event.key !== "ArrowDown") return;
+    const value = numberOf(input.value, threshold);
+    event.preventDefault();
+    if (typeof value !== "number") return;
+    input.value = plain(nudged(value, event.key === "ArrowUp" ? 1 : -1, threshold));
+    read();
+  };
+  const input = h("input", {
+    type: "number",
+    step: "any",
+    min: first.least,
+    max: first.most,
+    "data-key": id,
+    "aria-label": `${rule.title}, ${first.name}: ${first.about}`,
+    "aria-describedby": `${id}-wrong`,
+    placeholder: "differs",
+    oninput: read,
+    onchange: leave,
+    onblur: leave,
+    onkeydown: nudge,
+  });
+  const wrong = h("p.wanted", { id: `${id}-wrong`, role: "status" });
+  const recorded = h("span.recorded-value");
+  const reset = h(
+    "button.link",
+    {
+      "data-key": `reset ${id}`,
+      "aria-label": `Reset ${rule.title}, ${first.name}`,
+      onclick: () => {
+        input.focus({ preventScroll: true }); // the button goes away
+        commit(null);
+        input.value = shownValue();
+        tell("");
+      },
+    },
+    "Reset",
+  );
+  const sign = signOf(first);
+  const direction = sign && (first.above ? "trouble at or above" : "trouble below");
+  const element = h(
+    "div.threshold",
+    null,
+    h(
+      "p.measure",
+      { title: first.source ? `Default: ${first.source}` : null },
+      h("b", null, first.name),
+      " ",
+      prose(first.about),
+    ),
+    h("span.direction", { title: direction }, sign, h("span.sr", null, direction)),
+    h("div", null, input, wrong),
+    recorded,
+    h("span.quiet.default", null, plain(first.default)),
+    reset,
+  );
+  return {
+    element,
+    update(now, value, shown) {
+      const before = shownValue();
+      [threshold, current] = [now, value];
+      element.classList.toggle("changed", value !== undefined);
+      reset.hidden = value === undefined;
+      if (timer === 0 && (document.activeElement !== input || input.value === before))
+        input.value = shownValue();
+      const one = common(now);
+      refill(
+        recorded,
+        ...(one !== null
+          ? [h("span", null, plain(one))]
+          : shown.flatMap((run, i) => {
+              const own = now.recorded.get(run);
+              return own === undefined ? [] : [h("span", null, key(i), ` ${plain(own)}`)];
+            })),
+      );
+    },
+  };
+}

@@ -1,0 +1,148 @@
+"""The Thresholds view in Chromium, in a real TensorBoard, on the demo's runs and on odd ones."""
+
+import json
+import re
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.recordings import record
+from tests.tensorboards import tensorboard
+from tfdiag import config, load, report
+
+pytestmark = [pytest.mark.browser, pytest.mark.tensorflow]
+
+RUNS = ("healthy", "dying-relu", "exploding")
+HOSTILE = "<img src=x onerror=alert(1)>"
+
+
+def open_view(tab, address):
+    """Opens the view and returns its verdicts: one cell per run, recorded and with changes."""
+    tab.open(address)
+    tab.frame.get_by_role("button", name="Thresholds", exact=True).click()
+    expect(number(tab, "Dead ReLU", "warn")).to_be_visible()
+    return tab.frame.get_by_role("region", name="Verdicts")
+
+
+def number(tab, rule, name):
+    return tab.frame.get_by_role("spinbutton", name=f"{rule}, {name}:")
+
+
+def findings(tab):
+    return tab.frame.get_by_role("region", name="Findings")
+
+
+def test_verdicts_change_with_a_number_as_the_rules_say(tab, each_address, demo):
+    verdicts = open_view(tab, each_address)
+    tried = {"dead-relu": {"patience": 9999}}
+    number(tab, "Dead ReLU", "patience").fill("9999")
+    for i, run in enumerate(RUNS):
+        judged = config.Config(thresholds=tried).check(load(demo / run))
+        title = report.verdict(judged).title
+        expect(verdicts.get_by_role("heading", level=3).nth(len(RUNS) + i)).to_contain_text(title)
+    expect(verdicts.get_by_role("heading", level=3).nth(1)).to_contain_text("dense dead")
+    gone = findings(tab).get_by_role("listitem").filter(has_text="not evaluated, was critical")
+    expect(gone).to_contain_text("too few records")
+    tab.frame.get_by_role("button", name="Reset Dead ReLU, patience").click()
+    expect(number(tab, "Dead ReLU", "patience")).to_have_value("3")
+    expect(number(tab, "Dead ReLU", "patience")).to_be_focused()
+    expect(verdicts).to_contain_text("the verdict stands here")
+
+
+def test_the_link_holds_the_changes_and_the_file_can_be_read(tab, address, tmp_path):
+    open_view(tab, address)
+    number(tab, "Update ratio", "high").fill("0.01")
+    number(tab, "Dead ReLU", "warn").fill("0.4")
+    region = tab.frame.get_by_role("region", name="Take along")
+    code = region.get_by_role("code")
+    expect(region).to_contain_text('"dead-relu".warn = 0.4')
+    tab.page.reload()
+    expect(number(tab, "Update ratio", "high")).to_have_value("0.01")
+    expect(region).to_contain_text('"update-ratio".high = 0.01')
+    file = tmp_path / "tfdiag.toml"
+    with tab.page.expect_download() as download:
+        region.get_by_role("button", name="Download").click()
+    assert download.value.suggested_filename == "tfdiag.toml"
+    Path(download.value.path()).rename(file)
+    tried = {"update-ratio": {"high": 0.01}, "dead-relu": {"warn": 0.4}}
+    assert config.load(file).thresholds == tried
+    assert code.nth(1).inner_text() == file.read_text()
+    assert '"update-ratio": {"high": 0.01}' in code.nth(2).inner_text()
+    tab.frame.get_by_role("button", name="Reset all").click()
+    expect(region).to_contain_text("Nothing is changed")
+    assert "thresholds%22" not in tab.page.url
+
+
+def test_a_number_that_does_not_fit_is_not_sent(tab, address):
+    open_view(tab, address)
+    number(tab, "Dead ReLU", "warn").fill("40")
+    row = tab.frame.get_by_role("region", name="Dead ReLU", exact=True)
+    expect(row).to_contain_text("Wanted: a number from 0 to 1.")
+    expect(number(tab, "Dead ReLU", "warn")).to_have_attribute("aria-invalid", "true")
+    number(tab, "Dead ReLU", "watch").press("ArrowUp")
+    expect(number(tab, "Dead ReLU", "warn")).to_have_value("0.5")
+    expect(number(tab, "Dead ReLU", "watch")).to_have_value("0.26")
+    expect(tab.frame.get_by_role("region", name="Thresholds")).to_contain_text("1 number changed")
+
+
+def test_a_finding_is_suppressed_with_a_reason_only(tab, each_address):
+    verdicts = open_view(tab, each_address)
+    findings(tab).get_by_role("button", name="Suppress Dead ReLU dense").click()
+    reason = findings(tab).get_by_role("textbox", name="Reason")
+    expect(reason).to_be_focused()
+    reason.fill("  ")
+    reason.press("Enter")
+    expect(findings(tab)).not_to_contain_text("suppressed")
+    reason.fill("a wide layer")
+    reason.press("Enter")
+    second = verdicts.get_by_role("heading", level=3).nth(len(RUNS) + 1)
+    expect(second).not_to_contain_text("dense dead")
+    apart = tab.frame.get_by_role("region", name="Suppressed")
+    expect(apart.get_by_role("listitem")).to_contain_text("a wide layer")
+    expect(apart.get_by_role("listitem")).to_contain_text("1 finding")
+    apart.get_by_role("button", name="Remove").click()
+    expect(apart.get_by_role("listitem")).to_have_count(0)
+    expect(verdicts).to_contain_text("the verdict stands here")
+
+
+def test_rules_with_findings_come_first_and_words_filter_them(tab, address, demo):
+    open_view(tab, address)
+    found = {f.rule for run in RUNS for f in config.Config().check(load(demo / run)).findings}
+    rules = tab.frame.get_by_role("region", name="Thresholds").locator("h3 + code")
+    listed = rules.all_inner_texts()
+    assert set(listed[: len(found & set(listed))]) == found & set(listed)
+    box = tab.frame.get_by_role("textbox", name="Filter rules by their words")
+    box.fill("share units relu")
+    expect(rules).to_have_text(["dead-relu"])
+    box.fill("no such words")
+    expect(tab.frame.get_by_text("No rule has all of these words.")).to_be_visible()
+
+
+def test_a_link_that_makes_no_sense_says_so_and_is_reset(tab, address):
+    open_view(tab, address)
+    choices = {"thresholds": '{"dead-rleu":{"warn":1}}'}
+    link = {"view": "thresholds", "runs": ["dying-relu"], "choices": choices}
+    texts = {key: value if key == "view" else json.dumps(value) for key, value in link.items()}
+    more = "".join(f"&p.tfdiag.{key}={quote(text)}" for key, text in texts.items())
+    tab.page.goto(f"{address}#tfdiag{more}")
+    expect(findings(tab)).to_contain_text("Did you mean 'dead-relu'?")
+    assert all("400" in trouble for trouble in tab.troubles) and tab.troubles
+    tab.troubles.clear()
+    tab.frame.get_by_role("button", name="Reset all").click()
+    expect(findings(tab)).to_contain_text("Dead ReLU")
+
+
+def test_names_and_reasons_are_text_and_nothing_else(tab, tmp_path):
+    record(tmp_path / "odd", layers=(HOSTILE, "dense", "logits"), cams=True)
+    dialogs = []
+    tab.page.on("dialog", lambda dialog: dialogs.append(dialog.message) or dialog.dismiss())
+    with tensorboard(tmp_path, runs=1) as address:
+        open_view(tab, address)
+        findings(tab).get_by_role("button", name=re.compile("^Suppress ")).first.click()
+        findings(tab).get_by_role("textbox", name="Reason").fill(HOSTILE)
+        findings(tab).get_by_role("button", name="Suppress", exact=True).click()
+        expect(tab.frame.get_by_role("region", name="Suppressed")).to_contain_text(HOSTILE)
+        expect(tab.frame.get_by_role("region", name="Take along")).to_contain_text(HOSTILE)
+    assert dialogs == []
