@@ -1,6 +1,17 @@
 /** What can be asked of a run, and how to read what has come of it. */
 
-import { type Cams, fetchCams, fetchMetric, fetchRun, type Measurements, type Run } from "./api";
+import {
+  type Cams,
+  fetchCams,
+  fetchHistograms,
+  fetchLayer,
+  fetchMetric,
+  fetchRun,
+  type Histograms,
+  type LayerMeasurements,
+  type Measurements,
+  type Run,
+} from "./api";
 import type { Slot, State } from "./state";
 
 /** One thing to fetch of a run. It is fetched again when the run has grown. */
@@ -10,6 +21,8 @@ export interface Resource<T> {
   fetch(run: string): Promise<T>;
   /** Another run that it is made of too. */
   beside?: string;
+  /** How the names of those begin that it takes the place of: large, and one of them is enough. */
+  insteadOf?: string;
 }
 
 export const RUN: Resource<Run> = { name: "run", fetch: fetchRun };
@@ -19,6 +32,17 @@ export const CAMS: Resource<Cams> = { name: "cams", fetch: fetchCams };
 export const metricOf = (metric: string): Resource<Measurements> => ({
   name: `metric ${metric}`,
   fetch: (run) => fetchMetric(run, metric),
+});
+
+export const layerOf = (layer: string): Resource<LayerMeasurements> => ({
+  name: `layer ${layer}`,
+  fetch: (run) => fetchLayer(run, layer),
+});
+
+export const histogramsOf = (layer: string): Resource<Histograms> => ({
+  name: `histograms ${layer}`,
+  fetch: (run) => fetchHistograms(run, layer),
+  insteadOf: "histograms ",
 });
 
 /** Returns what is there of a run; an empty slot if it was never asked for. */
