@@ -72,7 +72,10 @@ test("of what is large only the newest is kept, and asked for again when it is w
   const fetched: string[] = [];
   const large = (name: string): Resource<string> => ({
     name: `large ${name}`,
-    fetch: () => Promise.resolve(fetched.push(name) && name),
+    fetch: () => {
+      fetched.push(name);
+      return Promise.resolve(name);
+    },
     insteadOf: "large ",
   });
   const small = { name: "small", fetch: () => Promise.resolve("small") };

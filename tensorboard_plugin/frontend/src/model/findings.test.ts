@@ -158,4 +158,6 @@ test("the rules that leave a layer out stand together by their reason", () => {
   const rules = [rule("R", { a: "no ReLU" }), rule("S", { b: "x" }), rule("T", { a: "no ReLU" })];
   expect(leftOut(rules, "a")).toEqual([{ reason: "no ReLU", rules: ["R", "T"] }]);
   expect(leftOut(rules, "constructor")).toEqual([]);
+  const whole = { ...rule("U", { a: "no accuracy" }), reason: "no accuracy" };
+  expect(leftOut([whole], "a")).toEqual([]);
 });

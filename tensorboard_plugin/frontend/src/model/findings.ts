@@ -141,12 +141,12 @@ export function exemptions(rule: Rule): { reason: string; layers: string[] }[] {
   return [...byReason].map(([reason, layers]) => ({ reason, layers }));
 }
 
-/** Which rules leave a layer out, by their reason. */
+/** Which rules leave a layer out, by their reason; one that holds for the whole run is not meant. */
 export function leftOut(rules: readonly Rule[], layer: string): { reason: string; rules: string[] }[] {
   const byReason = new Map<string, string[]>();
-  for (const { title, exempt } of rules) {
+  for (const { title, exempt, reason: why } of rules) {
     const reason = Object.hasOwn(exempt, layer) ? exempt[layer] : undefined;
-    if (reason) byReason.set(reason, [...(byReason.get(reason) ?? []), title]);
+    if (reason && reason !== why) byReason.set(reason, [...(byReason.get(reason) ?? []), title]);
   }
   return [...byReason].map(([reason, titles]) => ({ reason, rules: titles }));
 }

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Layer, Metric, Run } from "../api";
-import { axisLabels, curveRows, type LayerSource, missing, withoutRow } from "./layercurves";
+import { axisLabels, curveRows, hasGradient, type LayerSource, missing, withoutRow } from "./layercurves";
 
 const metric = (name: string, more: Partial<Metric> = {}) =>
   ({
@@ -69,12 +69,28 @@ test("each measure without a row has its reason, always 0 among them", () => {
   ]);
 });
 
+test("an overflow does not flatten a linear axis", () => {
+  const m = metric("m", { scale: "linear" });
+  const [row] = curveRows([source([m], [[-0.5, 0.4, -3e38]])]);
+  expect(row!.axis.lo).toBe(-0.5);
+  expect(row!.axis.at(-3e38)).toBe(0);
+});
+
 test("what has not come yet is no missing measure", () => {
   const m = metric("m");
   expect(missing(source([m], [], { measured: undefined }), "m")).toBe("Loading …");
   expect(missing(source([m], [], { run: undefined }), "m")).toBe("Loading …");
   const elsewhere = source([m], [], { measured: undefined, layer: undefined });
   expect(missing(elsewhere, "m")).toBe("not in this model");
+});
+
+test("a layer has histograms if anything finite was measured of its gradient", () => {
+  const gradient = metric("gradient_rms");
+  expect(hasGradient(source([gradient], [[NaN, 0, NaN]]))).toBe(true);
+  expect(hasGradient(source([gradient], [[NaN, NaN, NaN]]))).toBe(false);
+  expect(hasGradient(source([gradient], [], { measured: undefined }))).toBe(false);
+  const frozen = { ...DENSE, trainable: false };
+  expect(hasGradient(source([gradient], [[1, 1, 1]], { layer: frozen }))).toBe(false);
 });
 
 test("limits stand on the axis, or say that they are further", () => {

@@ -44,9 +44,18 @@ export function curveRows(sources: readonly LayerSource[]): CurveRow[] {
 
 function axisOf(metric: Metric, all: readonly Series[], limits: readonly Limit[]): CurveAxis {
   if (metric.scale === "share") return curveAxis(all, [0, 1]);
-  if (metric.scale !== "log") return curveAxis(all);
+  if (metric.scale !== "log") return curveAxis(all.map((series) => usual(series, all)));
   return magnitudeAxis(all, limits.map((limit) => limit.value));
 }
+
+/** A series without what is on its way to overflow, which leaves the axis at its end. */
+function usual(series: Series, all: readonly Series[]): Series {
+  const sizes = all.flat().flatMap((value) => (value ? [Math.abs(value)] : []));
+  const most = OVERFLOW * (sizes.sort((a, b) => a - b)[Math.floor(sizes.length / 2)] ?? 1);
+  return series.map((value) => (value !== null && Math.abs(value) > most ? null : value));
+}
+
+const OVERFLOW = 1e4; // times the usual size
 
 function curveOf(source: LayerSource, name: string): LayerCurve | null {
   const { run, layer, measured } = source;
@@ -73,6 +82,16 @@ export function seriesOf({ run, measured }: LayerSource, name: string): Series {
   return Array.from(values, (value) => (Number.isFinite(value) ? value : null));
 }
 
+/** Whether anything finite was measured of the layer's gradient, so that it has histograms. */
+export function hasGradient(source: LayerSource): boolean {
+  const metric = source.run?.metrics.find((m) => m.name === GRADIENT);
+  if (!source.run || !metric || absence(source.run, metric, source.layer) !== null) return false;
+  return seriesOf(source, GRADIENT).some((value) => value !== null);
+}
+
+/** The measure that tells of a gradient at all. */
+export const GRADIENT = "gradient_rms";
+
 /** Why this run has no curve of a measure. */
 export function missing({ run, layer, measured }: LayerSource, name: string): string {
   const metric = run?.metrics.find((m) => m.name === name);
@@ -93,7 +112,7 @@ export function withoutRow(source: LayerSource, rows: readonly CurveRow[]): Reas
   const drawn = new Set(rows.map((row) => row.metric.name));
   const byReason = new Map<string, string[]>();
   for (const { name, title } of source.run?.metrics ?? []) {
-    if (drawn.has(name)) continue;
+    if (!source.measured || drawn.has(name)) continue;
     const reason = isAlwaysZero(source, name) ? "always 0" : missing(source, name);
     byReason.set(reason, [...(byReason.get(reason) ?? []), title]);
   }

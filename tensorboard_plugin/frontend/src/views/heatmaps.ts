@@ -53,7 +53,7 @@ export function heatmaps(state: State, store: Store, plot: Plot, retry: () => vo
           ? [
               h("p", null, describeLayer(layer)),
               h("p", null, weights(layer)),
-              openLayer(at.layer, store),
+              h("p", null, openLayer(at.layer, store)),
             ]
           : null,
       );

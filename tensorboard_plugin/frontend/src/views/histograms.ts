@@ -14,7 +14,7 @@ import {
   thinned,
   zeroShare,
 } from "../model/histograms";
-import { type LayerSource, missing, seriesOf } from "../model/layercurves";
+import { GRADIENT, type LayerSource, missing, seriesOf } from "../model/layercurves";
 import { formatCount, formatShare, formatTick } from "../model/number";
 import { KEYS } from "../model/runs";
 import type { Point, Slot, State } from "../state";
@@ -34,6 +34,7 @@ export interface HistogramSource extends LayerSource {
 
 const HEIGHT = 240; // pixels of a timeline
 const RISE = 30; // of the highest outline in it, which overlaps those before
+const ROOM = RISE + HEIGHT + 38; // of a timeline with what stands above and below it
 const GAP = 9; // between two outlines
 const BAR = 4; // thickness of a bar of exact zeros
 const OVERLAY = 150; // pixels
@@ -86,7 +87,9 @@ function timeline(
   }
   if (!value || !axis) {
     const words = value ? "No entry other than zero, NaN or Inf." : none(source);
-    return { element: h("div.plot", null, h("p.quiet", null, words)), drawn: false, point: () => {} };
+    // What is still to come has its place already, so that nothing jumps.
+    const style = source.expected && !value && !absent && `min-height:${ROOM}px`;
+    return { element: h("div.plot", { style }, h("p.quiet", null, words)), drawn: false, point: () => {} };
   }
   const { steps, buckets } = value;
   const readout = h("p.readout");
@@ -138,7 +141,7 @@ function none(source: HistogramSource): string {
   const { run, layer, measured, slot, expected } = source;
   if (!run || (layer && !measured)) return "Loading …";
   if (!layer) return "not in this model";
-  if (!expected) return missing(source, "gradient_rms");
+  if (!expected) return missing(source, GRADIENT);
   return slot.absent ? "No histogram of this layer was recorded." : "Loading …";
 }
 
@@ -235,7 +238,7 @@ export function overlay(sources: readonly HistogramSource[], state: State): Pane
     ),
     h("div.full", null, area, axis && valueAxis(axis), lines),
   );
-  element.hidden = axis === null;
+  element.hidden = axis === null && !sources.some(({ expected, slot }) => expected && !slot.version);
   return {
     element,
     paint: () => {},

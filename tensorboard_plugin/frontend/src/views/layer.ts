@@ -1,9 +1,7 @@
 /** Layer: all that is known of one layer, in each run: facts, findings, curves, histograms. */
 
 import { chosenLayer } from "../model/layerchoice";
-import type { LayerSource } from "../model/layercurves";
-import { seriesOf } from "../model/layercurves";
-import { absence } from "../model/layers";
+import { hasGradient, type LayerSource } from "../model/layercurves";
 import { buildPlot, layerAt, type Plot, restingPoint } from "../model/plot";
 import { histogramsOf, layerOf, RUN, slotOf, valueOf } from "../resources";
 import type { Point, State, Store } from "../state";
@@ -34,8 +32,11 @@ export const LAYER: ViewKind = {
 function layerView(store: Store, retry: () => void): View {
   const [top, body] = [h("div"), h("div")];
   const choice = layerChoice(store);
+  const element = h("div.layer-view", null, top, choice.element, body);
   let plot: Plot = buildPlot([], null);
+  let wanted: string | null = null;
   let layer: string | null = null;
+  let drawn: { layer: string | null; shown: readonly string[] } = { layer, shown: [] };
   let steps: number[] = [];
   let panels: Panel[] = [];
 
@@ -50,8 +51,16 @@ function layerView(store: Store, retry: () => void): View {
   };
   const draw = (state: State) => {
     plot = plotOf(state);
-    layer = chosenLayer(plot, state.layer);
+    wanted = state.layer;
+    layer = chosenLayer(plot, wanted);
+    choice.update(plot, layer, wanted);
     const sources = sourcesOf(state, plot);
+    // The layer before stays until this one is there, so that nothing jumps.
+    const isNext = steps.length > 0 && drawn.layer !== layer && drawn.shown === state.shown;
+    const waits = isNext && sources.some((one) => isAwaited(state, one));
+    element.classList.toggle("waiting", waits);
+    if (waits) return;
+    drawn = { layer, shown: state.shown };
     const histograms = histogramSources(state, sources);
     steps = stepsOf(sources);
     panels = [
@@ -59,7 +68,6 @@ function layerView(store: Store, retry: () => void): View {
       timelines(histograms, plot.end, start, retry),
       overlay(histograms, state),
     ];
-    choice.update(plot, layer, state.layer);
     refill(
       body,
       layerFacts(sources, state, store, retry),
@@ -69,15 +77,14 @@ function layerView(store: Store, retry: () => void): View {
   };
 
   return {
-    element: h("div.layer-view", null, top, choice.element, body),
+    element,
     update(state, changed) {
       if (changed(HEADS)) refill(top, heads(state));
       if (changed(DRAWN)) draw(state);
     },
     point() {
       const state = store.get();
-      if (chosenLayer(plot, state.layer) !== layer) draw(state); // here the layer is no mere cursor
-      choice.update(plot, layer, state.layer);
+      if (state.layer !== wanted) draw(state); // the layer is what all here is about, no mere cursor
       panels.forEach((panel) => panel.point(at()));
     },
     paint: () => panels.forEach((panel) => panel.paint()),
@@ -105,10 +112,8 @@ function sourcesOf(state: State, plot: Plot): LayerSource[] {
   });
 }
 
-function hasGradient(source: LayerSource): boolean {
-  const metric = source.run?.metrics.find((m) => m.name === "gradient_rms");
-  if (!metric || absence(source.run!, metric, source.layer) !== null) return false;
-  return seriesOf(source, metric.name).some((value) => value !== null);
+function isAwaited(state: State, { name, layer, measured }: LayerSource): boolean {
+  return !!layer && !measured && !slotOf(state, name, layerOf(layer.name)).failure;
 }
 
 function histogramSources(state: State, sources: readonly LayerSource[]): HistogramSource[] {

@@ -44,7 +44,7 @@ export function layerChoice(store: Store): LayerChoice {
       filledWith = content;
       element.hidden = layer === null;
       if (layer === null) return;
-      select.value = layer;
+      select.value = select.title = layer;
       const row = layers.indexOf(layer);
       before.disabled = row === 0;
       after.disabled = row === layers.length - 1;

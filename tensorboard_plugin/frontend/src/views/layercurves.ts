@@ -52,9 +52,10 @@ export function layerCurves(sources: readonly LayerSource[], end: number, start:
   };
 }
 
-function reasons(found: readonly Reason[], { run, layer }: LayerSource): HTMLElement {
-  if (!run) return h("p.quiet", null, "Loading …");
-  if (!layer) return h("p.quiet", null, "not in this model");
+function reasons(found: readonly Reason[], { run, layer, measured }: LayerSource): HTMLElement {
+  if (run && !layer) return h("p.quiet", null, "not in this model");
+  if (!measured) return h("p.quiet", null, "Loading …");
+  if (found.length === 0) return h("p.quiet", null, "none");
   return h(
     "dl.without",
     null,
@@ -76,7 +77,8 @@ function curveRow(row: CurveRow, sources: readonly LayerSource[], end: number, s
 }
 
 function axisLabel({ value, at, limit, beyond }: AxisLabel, { scale }: Metric): HTMLElement {
-  const number = scale === "count" ? formatCount(value) : formatTick(value, scale);
+  const short = scale === "count" && value < 1e5; // a larger count is told by its power of ten
+  const number = short ? formatCount(value) : formatTick(value, scale);
   const style = `bottom:${at * HEIGHT}px`;
   if (!limit) return h("span.y-tick", { style }, number);
   const side = limit.above ? "at or above" : "below";
