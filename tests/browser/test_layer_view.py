@@ -121,16 +121,17 @@ def test_a_finding_leads_to_its_explanation(view, address):
 
 
 def test_runs_of_other_models_and_names_of_any_kind(view, tmp_path):
-    record(tmp_path / "a", layers=(LONG, "dense"))
-    record(tmp_path / "b", layers=("dense", "logits"))
+    record(tmp_path / "a", layers=(LONG, "last"), cams=True)
+    record(tmp_path / "b", layers=("dense", "last"), cams=True)
     with tensorboard(tmp_path, runs=2) as address:
         view.open(address)
+        expect(view.choice).to_have_value("dense")
+        expect(view.findings("a")).to_contain_text("This model has no such layer")
+        expect(view.region("Gradient histograms")).to_contain_text("not in this model")
+        expect(view.timeline("b")).to_be_visible()
         view.choice.select_option(LONG)
         expect(view.findings("a")).to_contain_text("No finding in this layer")
         expect(view.findings("b")).to_contain_text("This model has no such layer")
         expect(view.timeline("a")).to_be_visible()
         main = view.frame.get_by_role("main")
         assert main.evaluate("main => main.scrollWidth <= main.clientWidth")
-        view.choice.select_option("logits")
-        expect(view.findings("a")).to_contain_text("This model has no such layer")
-        expect(view.region("Gradient histograms")).to_contain_text("not in this model")
