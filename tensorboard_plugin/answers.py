@@ -137,6 +137,21 @@ def metric(recording: Recording, name: str) -> bytes:
     )
 
 
+def layer(recording: Recording, name: str) -> bytes:
+    """Returns the answer of `api/layer`; a metric that this run has none of is nan throughout."""
+    trace = recording.trace
+    at, missing = trace.layers.index(name), np.full(len(trace.steps), np.nan)
+    values = [
+        trace.columns[metric.name][:, at] if metric.name in trace.columns else missing
+        for metric in METRICS
+    ]
+    return (
+        np.array([len(trace.steps), len(METRICS)], "<u4").tobytes()
+        + trace.steps.astype("<f8").tobytes()
+        + np.array(values, "<f4").tobytes()
+    )
+
+
 def histograms(layer: str, steps: np.ndarray, buckets: list[np.ndarray]) -> dict[str, Any]:
     """Returns the answer of `api/histograms`.
 

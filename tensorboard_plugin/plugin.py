@@ -71,6 +71,7 @@ class HealthPlugin(base_plugin.TBPlugin):
             "/api/run": _route(self._run),
             "/api/judge": _route(self._judge),
             "/api/metric": _route(self._metric),
+            "/api/layer": _route(self._layer),
             "/api/histograms": _route(self._histograms),
             "/api/cams": _route(self._cams),
             "/api/cams/maps": _route(self._cam_maps),
@@ -125,15 +126,18 @@ class HealthPlugin(base_plugin.TBPlugin):
             raise errors.NotFoundError(f"This recording has no {name}. Choose another metric.")
         return answers.metric(recording, name), _BINARY
 
+    def _layer(self, request: Request) -> tuple[bytes, str]:
+        run, layer = _parameter(request, "run"), _parameter(request, "layer")
+        recording = _recording(self._experiment(request), run)
+        _check_layer(layer, recording)
+        return answers.layer(recording, layer), _BINARY
+
     def _histograms(self, request: Request) -> tuple[str, str]:
         run, layer = _parameter(request, "run"), _parameter(request, "layer")
         experiment = self._experiment(request)
-        trace = _recording(experiment, run).trace
-        if layer not in trace.layers:
-            raise errors.InvalidArgumentError(
-                f"`layer` is {_shown(layer)}, but the model has no such layer; api/run lists them."
-            )
-        found = decode_histograms(experiment.histograms(run, layer), layer, trace)
+        recording = _recording(experiment, run)
+        _check_layer(layer, recording)
+        found = decode_histograms(experiment.histograms(run, layer), layer, recording.trace)
         if found is None:
             raise errors.NotFoundError(
                 f"No gradient histograms of {_shown(layer)} were recorded. Take a layer with "
@@ -184,6 +188,13 @@ def _recording(experiment: Experiment, run: str, report: Tag | None = None) -> R
     raise errors.NotFoundError(
         f"There is no run {_shown(run)} in this log folder. Take a name from api/runs."
     )
+
+
+def _check_layer(layer: str, recording: Recording) -> None:
+    if layer not in recording.trace.layers:
+        raise errors.InvalidArgumentError(
+            f"`layer` is {_shown(layer)}, but the model has no such layer; api/run lists them."
+        )
 
 
 def _route(answer: Callable[[Request], tuple[str | bytes, str]]) -> Callable:

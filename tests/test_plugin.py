@@ -12,6 +12,7 @@ import urllib.request
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -19,7 +20,7 @@ import numpy as np
 import pytest
 from tensorboard.plugins import base_plugin
 
-from tensorboard_plugin import experiment, plugin
+from tensorboard_plugin import answers, experiment, plugin
 from tensorboard_plugin.loader import SAMPLES, HealthLoader
 from tests import recordings
 from tests.recordings import START, halves, record, snapshot, stats
@@ -28,7 +29,7 @@ from tfdiag.metrics import METRIC_NAMES
 from tfdiag.storage import event, histograms, schema
 from tfdiag.storage.reader import open_recording
 from tfdiag.storage.writer import RunWriter
-from tfdiag.trace import TraceRows
+from tfdiag.trace import Trace, TraceRows
 
 ROOT = Path(__file__).parent.parent
 HOSTILE = (
@@ -277,6 +278,31 @@ def test_metric_comes_back_bit_for_bit(get, row):
     assert answer.body[8 + 5 * 8 :] == expected.tobytes()
 
 
+@pytest.mark.parametrize("column", range(3))
+def test_all_metrics_of_a_layer_come_back_bit_for_bit(get, column):
+    answer = get("api/layer", run="plain", layer=recordings.LAYERS[column])
+    assert answer.headers["Content-Type"] == "application/octet-stream"
+    assert struct.unpack_from("<2I", answer.body) == (5, len(METRIC_NAMES))
+    assert np.frombuffer(answer.body, "<f8", 5, 8).tolist() == [1, 2, 3, 4, 5]
+    expected = np.stack([stats(step)[:, column] for step in range(1, 6)], axis=1)
+    assert answer.body[8 + 5 * 8 :] == expected.tobytes()
+
+
+def test_layer_of_the_newest_model_only(get):
+    assert get("api/layer", run="changed", layer="conv").status == 400
+    count, _ = struct.unpack_from("<2I", get("api/layer", run="changed", layer="b").body)
+    assert count == 2
+
+
+def test_metric_that_a_recording_lacks_is_nan_in_its_layers():
+    weights = {"weight_rms": np.ones((2, 3), np.float32)}
+    trace = Trace(np.array([1, 4]), recordings.architecture(), weights)
+    body = answers.layer(SimpleNamespace(trace=trace), "dense")
+    values = np.frombuffer(body, "<f4", offset=8 + 2 * 8).reshape(len(METRIC_NAMES), 2)
+    assert values[METRIC_NAMES.index("weight_rms")].tolist() == [1, 1]
+    assert np.isnan(values).sum() == 2 * (len(METRIC_NAMES) - 1)
+
+
 @pytest.mark.parametrize("row", [0, len(METRIC_NAMES) - 1], ids=["first half", "last half"])
 def test_what_was_measured_later_at_a_step_is_merged(get, row):
     assert get("api/run", run="merged").json["steps"] == [1, 2, 3]
@@ -366,6 +392,12 @@ def test_hostile_names_are_only_names(get, name):
         (400, "api/run", {}, "`run` is missing"),
         (400, "api/metric", {"run": "plain"}, "`metric` is missing"),
         (400, "api/metric", {"run": "plain", "metric": "speed"}, "gradient_rms"),
+        (400, "api/layer", {"run": "plain"}, "`layer` is missing"),
+        (400, "api/layer", {"run": "plain", "layer": "conv_9"}, "no such layer"),
+        (400, "api/layer", {"run": "plain", "layer": "x" * 5000}, "…"),
+        (404, "api/layer", {"run": "other", "layer": "conv"}, "HealthMonitor"),
+        (404, "api/layer", {"run": "missing", "layer": "conv"}, "api/runs"),
+        (422, "api/layer", {"run": "damaged", "layer": "conv"}, "damaged"),
         (400, "api/histograms", {"run": "plain", "layer": "conv_9"}, "no such layer"),
         (404, "api/histograms", {"run": "plain", "layer": "dense"}, "No gradient histograms"),
         (400, "api/judge", {}, "`run` is missing"),

@@ -1,6 +1,7 @@
 /** Every address that the tab asks, every answer it gets. The contract is docs/http.md. */
 
-import { readImages, readMaps, readMeasurements } from "./model/binary";
+import { readImages, readLayer, readMaps, readMeasurements } from "./model/binary";
+import { flatBuckets } from "./model/histograms";
 
 export type Severity = "watch" | "warn" | "critical";
 export type Standing = Severity | "ok" | "not-evaluated";
@@ -167,6 +168,19 @@ export interface Measurements {
   values: Float32Array;
 }
 
+/** Every measure of one layer, in the order of the run's `metrics`; NaN where not measured. */
+export interface LayerMeasurements {
+  steps: Float64Array;
+  values: Float32Array[];
+}
+
+/** The gradient histograms of one layer, one per step at which it had a gradient. */
+export interface Histograms {
+  steps: number[];
+  /** For each step left edge, right edge and count of each bucket, one after the other. */
+  buckets: Float64Array[];
+}
+
 export interface CamIndex {
   steps: number[];
   layer: string;
@@ -240,6 +254,14 @@ export async function fetchJudged(
 
 export async function fetchMetric(run: string, metric: string): Promise<Measurements> {
   return readMeasurements(await (await ask(at("api/metric", { run, metric }))).arrayBuffer());
+}
+
+export async function fetchLayer(run: string, layer: string): Promise<LayerMeasurements> {
+  return readLayer(await (await ask(at("api/layer", { run, layer }))).arrayBuffer());
+}
+
+export async function fetchHistograms(run: string, layer: string): Promise<Histograms> {
+  return readHistograms(await (await ask(at("api/histograms", { run, layer }))).json());
 }
 
 export async function fetchCams(run: string): Promise<Cams> {
@@ -318,6 +340,12 @@ export function readJudged(answer: unknown): Judged {
     for (const threshold of rule.thresholds) demand(threshold, THRESHOLD, "a threshold");
   }
   return judged;
+}
+
+export function readHistograms(answer: unknown): Histograms {
+  demand(answer, "steps buckets", "the histograms");
+  const { steps, buckets } = answer as { steps: number[]; buckets: number[][][] };
+  return { steps, buckets: buckets.map(flatBuckets) };
 }
 
 export function readCamIndex(answer: unknown): CamIndex {

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { RunSummary } from "./api";
 import { Feed } from "./feed";
+import type { Resource } from "./resources";
 import { initialState, Store } from "./state";
 
 const served = vi.hoisted(() => ({ runs: [] as RunSummary[], asked: 0 }));
@@ -65,4 +66,27 @@ test("nothing is asked while hidden, and at once when the tab comes to the front
   visible = true;
   feed.wake();
   expect(served.asked).toBe(1);
+});
+
+test("of what is large only the newest is kept, and asked for again when it is wanted again", async () => {
+  const fetched: string[] = [];
+  const large = (name: string): Resource<string> => ({
+    name: `large ${name}`,
+    fetch: () => {
+      fetched.push(name);
+      return Promise.resolve(name);
+    },
+    insteadOf: "large ",
+  });
+  const small = { name: "small", fetch: () => Promise.resolve("small") };
+  const store = new Store(initialState({}));
+  const feed = new Feed(store, () => true, (state) => [small, large(state.layer ?? "a")]);
+  await feed.refresh();
+  for (const layer of ["b", "a"]) {
+    await vi.advanceTimersByTimeAsync(0);
+    store.set({ layer });
+  }
+  await vi.advanceTimersByTimeAsync(0);
+  expect(fetched).toEqual(["a", "b", "a"]);
+  expect([...store.get().loaded.get("a")!.keys()].sort()).toEqual(["large a", "small"]);
 });

@@ -106,7 +106,8 @@ export class Feed {
     }
     this.underWay.delete(key);
     const { loaded } = this.store.get();
-    const slots = new Map(loaded.get(run)).set(resource.name, next);
+    const kept = [...(loaded.get(run) ?? [])].filter(([name]) => !isReplaced(name, resource));
+    const slots = new Map(kept).set(resource.name, next);
     this.store.set({ loaded: new Map(loaded).set(run, slots) });
     this.complete(); // a version that came up meanwhile, or what this answer makes needed
   }
@@ -119,6 +120,10 @@ export class Feed {
     const chosen = defaultMetric(slots.flatMap((slot) => slot.value ?? []));
     if (chosen) this.store.set({ metric: chosen });
   }
+}
+
+function isReplaced(name: string, { insteadOf }: Resource<unknown>): boolean {
+  return insteadOf !== undefined && name.startsWith(insteadOf);
 }
 
 function isReadable(state: State, name: string): boolean {

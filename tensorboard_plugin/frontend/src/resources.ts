@@ -3,10 +3,14 @@
 import {
   type Cams,
   fetchCams,
+  fetchHistograms,
   fetchJudged,
+  fetchLayer,
   fetchMetric,
   fetchRun,
+  type Histograms,
   type Judged,
+  type LayerMeasurements,
   type Measurements,
   type Run,
 } from "./api";
@@ -21,6 +25,8 @@ export interface Resource<T> {
   beside?: string;
   /** What else it depends on: with another one it is fetched anew, and replaces what was there. */
   edition?: string;
+  /** How the names of those begin that it takes the place of: large, and one of them is enough. */
+  insteadOf?: string;
 }
 
 export const RUN: Resource<Run> = { name: "run", fetch: fetchRun };
@@ -50,6 +56,17 @@ export interface Trial extends Judged {
 export const metricOf = (metric: string): Resource<Measurements> => ({
   name: `metric ${metric}`,
   fetch: (run) => fetchMetric(run, metric),
+});
+
+export const layerOf = (layer: string): Resource<LayerMeasurements> => ({
+  name: `layer ${layer}`,
+  fetch: (run) => fetchLayer(run, layer),
+});
+
+export const histogramsOf = (layer: string): Resource<Histograms> => ({
+  name: `histograms ${layer}`,
+  fetch: (run) => fetchHistograms(run, layer),
+  insteadOf: "histograms ",
 });
 
 /** Returns what is there of a run; an empty slot if it was never asked for. */

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { readImages, readMaps, readMeasurements } from "./binary";
+import { readImages, readLayer, readMaps, readMeasurements } from "./binary";
 
 function body(header: number[], bytes: number): ArrayBuffer {
   const start = Math.ceil((header.length * 4) / 8) * 8;
@@ -16,6 +16,19 @@ test("measurements are read as steps, then values by step and layer", () => {
   expect([...read.steps]).toEqual([1, 20]);
   expect(read.layers).toBe(3);
   expect([...read.values]).toEqual([1, 2, NaN, 4, 5, 6]);
+});
+
+test("a layer is read as steps, then each measure over the steps", () => {
+  const buffer = body([2, 3], 2 * 8 + 6 * 4);
+  new Float64Array(buffer, 8, 2).set([1, 20]);
+  new Float32Array(buffer, 24, 6).set([1, 2, 3, NaN, 5, 6]);
+  const read = readLayer(buffer);
+  expect([...read.steps]).toEqual([1, 20]);
+  expect(read.values.map((one) => [...one])).toEqual([
+    [1, 2],
+    [3, NaN],
+    [5, 6],
+  ]);
 });
 
 test("a body shorter or longer than its header promises is refused", () => {

@@ -1,6 +1,6 @@
 /** Reads the plugin's binary answers: a header of uint32, then numbers, all little-endian. */
 
-import type { Measurements } from "../api";
+import type { LayerMeasurements, Measurements } from "../api";
 
 export function readMeasurements(body: ArrayBuffer): Measurements {
   const [S = 0, L = 0] = header(body, 2);
@@ -10,6 +10,15 @@ export function readMeasurements(body: ArrayBuffer): Measurements {
     steps: new Float64Array(body, 8, S),
     layers: L,
     values: new Float32Array(body, start, S * L),
+  };
+}
+
+export function readLayer(body: ArrayBuffer): LayerMeasurements {
+  const { steps, layers: metrics, values } = readMeasurements(body); // as large, but metric by metric
+  const S = steps.length;
+  return {
+    steps,
+    values: Array.from({ length: metrics }, (_, m) => values.subarray(m * S, (m + 1) * S)),
   };
 }
 

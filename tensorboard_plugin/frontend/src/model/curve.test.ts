@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { curveAxis, curvePath, indexAt, pieces, stretches } from "./curve";
+import { curveAxis, curvePath, indexAt, magnitudeAxis, pieces, stretches } from "./curve";
 
 test("an axis over several decades is logarithmic", () => {
   const axis = curveAxis([
@@ -30,6 +30,27 @@ test("otherwise it is linear and holds zero", () => {
   expect(curveAxis([[-0.4, 30]]).log).toBe(false);
   expect(curveAxis([[null]]).at(3)).toBe(1);
   expect(curveAxis([[0.5]], [0, 1]).at(0.25)).toBe(0.25);
+});
+
+test("an axis of magnitudes has one decade at least", () => {
+  const axis = magnitudeAxis([[2, 2.2]]);
+  expect(axis.hi / axis.lo).toBeCloseTo(10);
+  expect(axis.at(2.1)).toBeCloseTo(0.5, 1);
+});
+
+test("exact zeros lie below the smallest magnitude", () => {
+  const axis = magnitudeAxis([[0, 1e-6, 1e-3]]);
+  expect(axis.ticks[0]).toBe(0);
+  expect(axis.at(0)).toBe(0);
+  expect(axis.at(1e-6)).toBeGreaterThan(0.14);
+  expect(magnitudeAxis([[1e-6, 1e-3]]).ticks).not.toContain(0);
+  expect(magnitudeAxis([[0, 0]], [1e-7]).at(1e-7)).toBeGreaterThan(0.14);
+});
+
+test("an axis of magnitudes reaches to limits that are near, and not to those that are not", () => {
+  expect(magnitudeAxis([[1e-3, 1e-2]], [1e-4]).lo).toBe(1e-4);
+  expect(magnitudeAxis([[1e-3, 1e-2]], [1e-9]).lo).toBeCloseTo(1e-3);
+  expect(magnitudeAxis([[1, 1, 1, 1e30]]).hi).toBe(1e8);
 });
 
 test("null is a gap, never a zero", () => {

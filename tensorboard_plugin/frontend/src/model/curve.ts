@@ -20,14 +20,14 @@ export function curveAxis(all: readonly Series[], bounds?: [number, number]): Cu
   const lo = values.reduce((a, b) => Math.min(a, b), Infinity);
   const hi = values.reduce((a, b) => Math.max(a, b), -Infinity);
   if (values.length === 0) return linearAxis(0, 1);
-  if (lo > 0 && hi / lo > 10) return logAxis(lo, Math.min(hi, middle(values) * TOP));
+  if (lo > 0 && hi / lo > 10) return logAxis(lo, Math.min(hi, middle(values)! * TOP));
   return linearAxis(Math.min(0, lo), hi > 0 ? roundUp(hi) : Math.max(0, hi));
 }
 
 /** A loss on its way to overflow leaves the axis at the top, so that the others keep a shape. */
 const TOP = 300;
 
-const middle = (values: number[]) => values.sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
+const middle = (values: number[]) => values.sort((a, b) => a - b)[Math.floor(values.length / 2)];
 
 function linearAxis(lo: number, hi: number): CurveAxis {
   const span = hi - lo || 1;
@@ -50,6 +50,32 @@ function logAxis(lo: number, hi: number): CurveAxis {
     ticks: logTicks(a - pad, b + pad),
     at: (v) => unit((Math.log10(v) - a + pad) / (b - a + 2 * pad)),
   };
+}
+
+/**
+ * A logarithmic axis of one decade at least; exact zeros have a place of their own at its bottom.
+ *
+ * @param marks limits: the axis reaches to those that are near, not to all.
+ */
+export function magnitudeAxis(all: readonly Series[], marks: readonly number[] = []): CurveAxis {
+  const values = all.flat().filter((v): v is number => v !== null && Number.isFinite(v));
+  const positive = values.filter((v) => v > 0).sort((a, b) => a - b);
+  const usual = middle(positive) ?? marks.find((mark) => mark > 0) ?? 1;
+  const least = Math.max(positive[0] ?? usual, usual / MOST);
+  const most = Math.min(positive.at(-1) ?? usual, usual * MOST);
+  const near = marks.filter((mark) => mark >= least / NEAR && mark <= most * NEAR);
+  const widen = Math.max(1, Math.sqrt((10 * least) / most));
+  const axis = logAxis(Math.min(least / widen, ...near), Math.max(most * widen, ...near));
+  return values.length > positive.length ? withZero(axis) : axis;
+}
+
+const MOST = 1e8; // times the usual value; overflow on its way to NaN would flatten the others
+const NEAR = 100;
+const ZERO = 0.14; // share of the height between exact zeros and the smallest magnitude
+
+function withZero(axis: CurveAxis): CurveAxis {
+  const at = (v: number) => (v > 0 ? ZERO + (1 - ZERO) * axis.at(v) : 0);
+  return { ...axis, lo: 0, ticks: [0, ...axis.ticks], at };
 }
 
 /** At most four decades; where there are fewer than two, also their threes. */

@@ -2,8 +2,10 @@ import { expect, test } from "vitest";
 import type { Finding, Rule } from "../api";
 import {
   exemptions,
+  findingsOf,
   isInLoss,
   layerMarks,
+  leftOut,
   measureOf,
   modelMarks,
   place,
@@ -142,4 +144,20 @@ test("the tally names all that is not a finding", () => {
     { reason: "no ReLU", layers: ["a", "c"] },
     { reason: "output", layers: ["b"] },
   ]);
+});
+
+test("the findings of a layer keep the numbers of their problems", () => {
+  const here = findingsOf(problems(found), "c");
+  expect(here.map(({ problem, finding: f }) => [problem.number, f.severity])).toEqual([[1, "watch"]]);
+  expect(findingsOf(problems(found), "a")[0]!.problem.number).toBe(2);
+  expect(findingsOf(problems([finding("loss", null, 1)]), "a")).toEqual([]);
+});
+
+test("the rules that leave a layer out stand together by their reason", () => {
+  const rule = (title: string, exempt: Record<string, string>) => ({ title, exempt }) as Rule;
+  const rules = [rule("R", { a: "no ReLU" }), rule("S", { b: "x" }), rule("T", { a: "no ReLU" })];
+  expect(leftOut(rules, "a")).toEqual([{ reason: "no ReLU", rules: ["R", "T"] }]);
+  expect(leftOut(rules, "constructor")).toEqual([]);
+  const whole = { ...rule("U", { a: "no accuracy" }), reason: "no accuracy" };
+  expect(leftOut([whole], "a")).toEqual([]);
 });

@@ -141,6 +141,26 @@ export function exemptions(rule: Rule): { reason: string; layers: string[] }[] {
   return [...byReason].map(([reason, layers]) => ({ reason, layers }));
 }
 
+/** Which rules leave a layer out, by their reason; one that holds for the whole run is not meant. */
+export function leftOut(rules: readonly Rule[], layer: string): { reason: string; rules: string[] }[] {
+  const byReason = new Map<string, string[]>();
+  for (const { title, exempt, reason: why } of rules) {
+    const reason = Object.hasOwn(exempt, layer) ? exempt[layer] : undefined;
+    if (reason && reason !== why) byReason.set(reason, [...(byReason.get(reason) ?? []), title]);
+  }
+  return [...byReason].map(([reason, titles]) => ({ reason, rules: titles }));
+}
+
+/** What was found about one layer, each with the number of its problem in this run. */
+export function findingsOf(
+  found: readonly Problem[],
+  layer: string,
+): { problem: Problem; finding: Finding }[] {
+  return found.flatMap((problem) =>
+    problem.findings.flatMap((finding) => (finding.layer === layer ? [{ problem, finding }] : [])),
+  );
+}
+
 /** "2 more · 5 passed (1 leaves layers out) · 1 not evaluated · 1 suppressed" */
 export function tally(hidden: number, rules: readonly Rule[], suppressed: number): string {
   const passed = rules.filter((rule) => rule.outcome === "healthy");

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Layer, Metric, Run } from "../api";
-import { absence, alignLayers, describeLayer, rowAt, rowLayout, rowNames, skips } from "./layers";
+import { absence, alignLayers, describeLayer, facts, rowAt, rowLayout, rowNames, skips } from "./layers";
 
 const layer = (name: string, more: Partial<Layer> = {}): Layer => ({
   name,
@@ -104,4 +104,17 @@ test("rows lie one under the other and are found again", () => {
     0, 0, 1, 2,
   ]);
   expect(rowLayout(Array(200).fill(true)).total).toBe(2400);
+});
+
+test("facts are words, also where there is nothing", () => {
+  const bare = layer("in", { shape: [null, 8], parameters: 0, activation: null });
+  expect(Object.fromEntries(facts(bare))).toMatchObject({
+    Output: "? × 8",
+    Weights: "none",
+    Activation: "none",
+    Input: "the model's input",
+  });
+  const frozen = facts(layer("a", { parameters: 4640, trainable: false, inputs: ["b", "c"] }));
+  expect(frozen).toContainEqual(["Weights", "4,640, frozen"]);
+  expect(frozen).toContainEqual(["Input", "b, c"]);
 });

@@ -1,6 +1,7 @@
 /** The vertical axis: which layers stand in which row, and why a row may be empty. */
 
 import type { Layer, Metric, Run } from "../api";
+import { formatCount } from "./number";
 
 /** Merges the layers of several runs into one order that agrees with each, as far as it can. */
 export function alignLayers(lists: readonly (readonly string[])[]): string[] {
@@ -68,6 +69,21 @@ export function exemption(run: Run, metric: Metric, layer: string): string | nul
 export function describeLayer(layer: Layer): string {
   const shape = layer.shape.map((n) => n ?? "?").join("×");
   return [layer.type, shape, layer.activation].filter(Boolean).join(" ");
+}
+
+/** What a layer is, in pairs of a title and words. */
+export function facts(layer: Layer): [title: string, words: string][] {
+  const weights = layer.parameters
+    ? `${formatCount(layer.parameters)}${layer.trainable ? "" : ", frozen"}`
+    : "none";
+  return [
+    ["Type", layer.type],
+    ["Output", layer.shape.map((n) => n ?? "?").join(" × ")],
+    ["Weights", weights],
+    ["Role", layer.role],
+    ["Activation", layer.activation ?? "none"],
+    ["Input", layer.inputs.join(", ") || "the model's input"],
+  ];
 }
 
 /** Connections that are not simply to the row above: pairs of rows, from and to. */

@@ -177,9 +177,14 @@ function brokenAt(run: Run, row: Row, step: number): boolean {
 
 /** Where the loss was NaN or infinite: a hatch, as in the heat maps. */
 function brokenSpans(run: Run, row: Row, end: number): HTMLElement[] {
-  return stretches(brokenSeries(run, row) ?? []).map(([first, next]) => {
-    const from = run.steps[first]!;
-    const to = next < 0 ? Math.max(run.last_step, from + end / 100) : run.steps[next]!;
+  return hatches(brokenSeries(run, row) ?? [], run.steps, end);
+}
+
+/** A hatch over the steps at which a tensor held NaN or Inf. */
+export function hatches(count: Series, steps: readonly number[], end: number): HTMLElement[] {
+  return stretches(count).map(([first, next]) => {
+    const from = steps[first]!;
+    const to = next < 0 ? Math.max(steps.at(-1)!, from + end / 100) : steps[next]!;
     return h(
       "div.hatch",
       { style: `left:${share(from, end)};width:${share(to - from, end)}` },
@@ -202,7 +207,12 @@ function numbers(run: Run, end: number): HTMLElement[] {
   );
 }
 
-function endDot(series: Series, steps: number[], end: number, axis: CurveAxis): HTMLElement | null {
+export function endDot(
+  series: Series,
+  steps: readonly number[],
+  end: number,
+  axis: CurveAxis,
+): HTMLElement | null {
   const i = series.findLastIndex((value) => value !== null);
   if (i < 0) return null;
   return h("i.end-dot", {
@@ -210,9 +220,10 @@ function endDot(series: Series, steps: number[], end: number, axis: CurveAxis): 
   });
 }
 
-const share = (part: number, whole: number) => `${((part / whole) * 100).toFixed(3)}%`;
+/** A part as a length in CSS. */
+export const share = (part: number, whole: number) => `${((part / whole) * 100).toFixed(3)}%`;
 
-function stepAxis(end: number): HTMLElement {
+export function stepAxis(end: number): HTMLElement {
   const ticks = stepTicks(end, 4);
   return h(
     "div.plot.axis",

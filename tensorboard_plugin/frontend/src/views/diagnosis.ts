@@ -45,7 +45,7 @@ function diagnosis(store: Store, retry: () => void): View {
     store.set(pin && point ? { step: point.step } : { hover: point });
 
   return {
-    element: h("div", null, cards, plots, cams),
+    element: h("div.diagnosis", null, cards, plots, cams),
     update(state, changed) {
       if (changed(CARDS)) refill(cards, heads(state), verdicts(state, store, retry));
       if (changed(PLOTS)) {

@@ -21,10 +21,19 @@ import { glyph } from "./glyph";
 const FEW = 3;
 const MANY_LAYERS = 3;
 
+const rowName = (run: Run, rule: string) => `${run.run}\n${rule}`;
+const restName = (run: Run) => `${run.run}\nrest`;
+
+/** What has to be unfolded so that all of a problem is to be seen. */
+export function unfolding(run: Run, problem: Problem): string[] {
+  const own = rowName(run, problem.rule);
+  return problem.number > FEW ? [own, restName(run)] : [own];
+}
+
 export function findingsTable(run: Run, state: State, store: Store): HTMLElement {
   const found = problems(run.findings);
-  const restName = `${run.run}\nrest`;
-  const all = state.open.has(restName);
+  const rest = restName(run);
+  const all = state.open.has(rest);
   const hidden = all ? 0 : Math.max(0, found.length - FEW);
   return h(
     found.length || all ? "div.findings" : "div.findings.none",
@@ -43,7 +52,7 @@ export function findingsTable(run: Run, state: State, store: Store): HTMLElement
       ),
     h(
       "button.link.more",
-      { "data-key": restName, "aria-expanded": String(all), onclick: () => store.toggle(restName) },
+      { "data-key": rest, "aria-expanded": String(all), onclick: () => store.toggle(rest) },
       all ? "Show less" : tally(hidden, unsuppressed(run), run.suppressed.length),
     ),
   );
@@ -60,7 +69,7 @@ const tableHead = () =>
 
 function row(run: Run, problem: Problem, all: Problem[], state: State, store: Store): HTMLElement {
   const source = sourceOf(problem, all);
-  const name = `${run.run}\n${problem.rule}`;
+  const name = rowName(run, problem.rule);
   const open = state.open.has(name);
   const worst = problem.findings[0];
   return h(

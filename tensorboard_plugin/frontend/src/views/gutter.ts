@@ -17,7 +17,8 @@ export function gutter(plot: Plot, store: Store): HTMLElement {
     spine(plot),
     layers.map((name, row) => {
       const layer = layerOf(plot, name);
-      const title = layer ? `${name}\n${describeLayer(layer)}\n${weights(layer)}` : name;
+      const about = layer ? [describeLayer(layer), weights(layer)] : [];
+      const title = [name, ...about, "Enter opens it"].join("\n");
       return h(
         layout.heights[row]! < 14 || !plot.columns.some((c) => c.filled[row])
           ? "button.layer.low"
@@ -29,6 +30,11 @@ export function gutter(plot: Plot, store: Store): HTMLElement {
           title,
           style: `top:${layout.tops[row]}px;height:${layout.heights[row]}px;line-height:${layout.heights[row]}px`,
           onclick: () => store.set({ layer: store.get().layer === name ? null : name }),
+          onkeydown: (event: KeyboardEvent) => {
+            if (event.key !== "Enter") return;
+            event.preventDefault(); // or it would be a click too
+            store.set({ view: "layer", layer: name, hover: null });
+          },
         },
         name,
       );

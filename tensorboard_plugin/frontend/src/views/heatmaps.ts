@@ -49,7 +49,13 @@ export function heatmaps(state: State, store: Store, plot: Plot, retry: () => vo
       const layer = layerOf(plot, at.layer);
       refill(
         gutterHead,
-        layer ? [h("p", null, describeLayer(layer)), h("p", null, weights(layer))] : null,
+        layer
+          ? [
+              h("p", null, describeLayer(layer)),
+              h("p", null, weights(layer)),
+              h("p", null, openLayer(at.layer, store)),
+            ]
+          : null,
       );
       for (const name of names.querySelectorAll("[data-layer]")) {
         name.classList.toggle("on", name.getAttribute("data-layer") === at.layer);
@@ -57,6 +63,18 @@ export function heatmaps(state: State, store: Store, plot: Plot, retry: () => vo
       parts.forEach((part) => part.point(at));
     },
   };
+}
+
+function openLayer(layer: string | null, store: Store): HTMLElement {
+  return h(
+    "button.link",
+    {
+      "data-key": "open layer",
+      "aria-label": `Open layer ${layer}`,
+      onclick: () => store.set({ view: "layer", layer, hover: null }),
+    },
+    "Open layer",
+  );
 }
 
 function heatmap(

@@ -1,10 +1,129 @@
-/** TO BE REPLACED. */
+/** Layer: all that is known of one layer, in each run: facts, findings, curves, histograms. */
 
-import { h } from "./element";
-import { RUN } from "../resources";
-import type { ViewKind } from "./panel";
+import { chosenLayer } from "../model/layerchoice";
+import { hasGradient, type LayerSource } from "../model/layercurves";
+import { buildPlot, layerAt, type Plot, restingPoint } from "../model/plot";
+import { histogramsOf, layerOf, RUN, slotOf, valueOf } from "../resources";
+import type { Point, State, Store } from "../state";
+import { h, refill } from "./element";
+import { heads } from "./heads";
+import { type HistogramSource, overlay, timelines } from "./histograms";
+import { layerChoice } from "./layerchoice";
+import { layerCurves } from "./layercurves";
+import { layerFacts } from "./layerfacts";
+import type { Keys, Panel, View, ViewKind } from "./panel";
+
+const HEADS: Keys = ["runs", "shown", "names", "dark"];
+const DRAWN: Keys = ["runs", "shown", "names", "dark", "loaded"];
 
 export const LAYER: ViewKind = {
-  create: () => ({ element: h("div", null, "layer"), update() {} }),
-  wants: () => [RUN],
+  create: layerView,
+  /** Its histograms are asked for once it is known that there is a gradient. */
+  wants(state, name) {
+    const isKnown = (run: string) => valueOf(state, run, RUN) ?? slotOf(state, run, RUN).failure;
+    if (!state.shown.every(isKnown)) return [RUN]; // which layer it is depends on all runs
+    const source = sourcesOf(state, plotOf(state)).find((one) => one.name === name);
+    if (!source?.layer) return [RUN];
+    const measures = [RUN, layerOf(source.layer.name)];
+    return hasGradient(source) ? [...measures, histogramsOf(source.layer.name)] : measures;
+  },
 };
+
+function layerView(store: Store, retry: () => void): View {
+  const [top, body] = [h("div"), h("div")];
+  const choice = layerChoice(store);
+  const element = h("div.layer-view", null, top, choice.element, body);
+  let plot: Plot = buildPlot([], null);
+  let wanted: string | null = null;
+  let layer: string | null = null;
+  let drawn: { layer: string | null; shown: readonly string[] } = { layer, shown: [] };
+  let steps: number[] = [];
+  let panels: Panel[] = [];
+
+  const at = (): Point => {
+    const { hover, step } = store.get();
+    const resting = hover === null && step === null;
+    return { step: hover?.step ?? step ?? restingPoint(plot).step, layer, resting };
+  };
+  const start = (step: number | null, pin: boolean) => {
+    if (step === null) store.set({ hover: null });
+    else store.set(pin ? { step } : { hover: { step, layer: null } });
+  };
+  const draw = (state: State) => {
+    plot = plotOf(state);
+    wanted = state.layer;
+    layer = chosenLayer(plot, wanted);
+    choice.update(plot, layer, wanted);
+    const sources = sourcesOf(state, plot);
+    // The layer before stays until this one is there, so that nothing jumps.
+    const isNext = steps.length > 0 && drawn.layer !== layer && drawn.shown === state.shown;
+    const waits = isNext && sources.some((one) => isAwaited(state, one));
+    element.classList.toggle("waiting", waits);
+    if (waits) return;
+    drawn = { layer, shown: state.shown };
+    const histograms = histogramSources(state, sources);
+    steps = stepsOf(sources);
+    panels = [
+      layerCurves(sources, plot.end, start),
+      timelines(histograms, plot.end, start, retry),
+      overlay(histograms, state),
+    ];
+    refill(
+      body,
+      layerFacts(sources, state, store, retry),
+      panels.map((panel) => panel.element),
+    );
+    panels.forEach((panel) => panel.paint());
+  };
+
+  return {
+    element,
+    update(state, changed) {
+      if (changed(HEADS)) refill(top, heads(state));
+      if (changed(DRAWN)) draw(state);
+    },
+    point() {
+      const state = store.get();
+      if (state.layer !== wanted) draw(state); // the layer is what all here is about, no mere cursor
+      panels.forEach((panel) => panel.point(at()));
+    },
+    paint: () => panels.forEach((panel) => panel.paint()),
+    cursor: () => ({ steps, layers: plot.layers, at: at() }),
+  };
+}
+
+/** The rows that the layers of the shown runs share, and their common end; no measure. */
+function plotOf(state: State): Plot {
+  const run = (name: string) => valueOf(state, name, RUN);
+  const nothing = { measured: undefined, counts: undefined };
+  return buildPlot(
+    state.shown.map((name) => ({ name, run: run(name), ...nothing })),
+    null,
+  );
+}
+
+/** What is there of the chosen layer in each run, which may call it by another name. */
+function sourcesOf(state: State, plot: Plot): LayerSource[] {
+  const row = plot.layers.indexOf(chosenLayer(plot, state.layer) ?? "");
+  return plot.columns.map((column) => {
+    const layer = layerAt(column, row);
+    const measured = layer && valueOf(state, column.name, layerOf(layer.name));
+    return { name: column.name, run: column.run, layer, measured };
+  });
+}
+
+function isAwaited(state: State, { name, layer, measured }: LayerSource): boolean {
+  return !!layer && !measured && !slotOf(state, name, layerOf(layer.name)).failure;
+}
+
+function histogramSources(state: State, sources: readonly LayerSource[]): HistogramSource[] {
+  return sources.map((source) => {
+    const slot = source.layer && slotOf(state, source.name, histogramsOf(source.layer.name));
+    return { ...source, slot: slot ?? {}, expected: hasGradient(source) };
+  });
+}
+
+function stepsOf(sources: readonly LayerSource[]): number[] {
+  const all = sources.flatMap((source) => [...(source.measured?.steps ?? [])]);
+  return [...new Set(all)].sort((a, b) => a - b);
+}

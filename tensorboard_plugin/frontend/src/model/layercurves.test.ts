@@ -1,0 +1,109 @@
+import { expect, test } from "vitest";
+import type { Layer, Metric, Run } from "../api";
+import { axisLabels, curveRows, hasGradient, type LayerSource, missing, withoutRow } from "./layercurves";
+
+const metric = (name: string, more: Partial<Metric> = {}) =>
+  ({
+    name,
+    title: `title of ${name}`,
+    scale: "log",
+    source: "training step",
+    nonfinite: "bad",
+    not_measured: null,
+    limits: [],
+    ...more,
+  }) as unknown as Metric;
+
+const BAD = metric("bad", { scale: "count" });
+const DENSE = { name: "dense", parameters: 8, trainable: true } as Layer;
+
+function source(metrics: Metric[], values: number[][], more: Partial<LayerSource> = {}): LayerSource {
+  const run = { run: "a", metrics, finished: true, findings: [], rules: [] } as unknown as Run;
+  const measured = {
+    steps: Float64Array.from([1, 2, 3]),
+    values: values.map((one) => Float32Array.from(one)),
+  };
+  return { name: "a", run, layer: DENSE, measured, ...more };
+}
+
+test("a measure has a row if one run has it, on one axis for all", () => {
+  const m = metric("m");
+  const a = source([m, BAD], [[1, 2, 4], [0, 0, 0]]);
+  const b = source([m, BAD], [[NaN, NaN, NaN], [0, 0, 0]]);
+  const rows = curveRows([a, b]);
+  expect(rows.map((row) => row.metric.name)).toEqual(["m"]);
+  expect(rows[0]!.curves[0]!.series).toEqual([1, 2, 4]);
+  expect(rows[0]!.curves[1]).toBeNull();
+  expect(rows[0]!.axis.log).toBe(true);
+  expect(missing(b, "m")).toBe("not measured");
+});
+
+test("what was never finite has a row to say so", () => {
+  const [row] = curveRows([source([metric("m"), BAD], [[NaN, NaN, NaN], [5, 5, 5]])]);
+  expect(row!.metric.name).toBe("m");
+  expect(row!.curves[0]!.broken).toEqual([5, 5, 5]);
+});
+
+test("a count of NaN has a row only where it is not always 0", () => {
+  const counts = (values: number[]) => curveRows([source([BAD], [values])]);
+  expect(counts([0, 0, 0])).toEqual([]);
+  expect(counts([0, 3, 3])[0]!.curves[0]!.series).toEqual([0, 3, 3]);
+  expect(missing(source([BAD], [[0, 0, 0]]), "bad")).toBe("always 0");
+});
+
+test("each measure without a row has its reason, always 0 among them", () => {
+  const metrics = [
+    BAD,
+    metric("m"),
+    metric("n", { not_measured: "no tanh or sigmoid" }),
+    metric("o", { source: "probe set" }),
+  ];
+  const none = [NaN, NaN, NaN];
+  const frozen = { ...DENSE, trainable: false };
+  const found = withoutRow(source(metrics, [[0, 0, 0], none, none, none], { layer: frozen }), []);
+  expect(found.map(({ reason, titles }) => [reason, titles.join()])).toEqual([
+    ["always 0", "title of bad"],
+    ["frozen", "title of m"],
+    ["no tanh or sigmoid", "title of n"],
+    ["not measured", "title of o"],
+  ]);
+});
+
+test("an overflow does not flatten a linear axis", () => {
+  const m = metric("m", { scale: "linear" });
+  const [row] = curveRows([source([m], [[-0.5, 0.4, -3e38]])]);
+  expect(row!.axis.lo).toBe(-0.5);
+  expect(row!.axis.at(-3e38)).toBe(0);
+});
+
+test("what has not come yet is no missing measure", () => {
+  const m = metric("m");
+  expect(missing(source([m], [], { measured: undefined }), "m")).toBe("Loading …");
+  expect(missing(source([m], [], { run: undefined }), "m")).toBe("Loading …");
+  const elsewhere = source([m], [], { measured: undefined, layer: undefined });
+  expect(missing(elsewhere, "m")).toBe("not in this model");
+});
+
+test("a layer has histograms if anything finite was measured of its gradient", () => {
+  const gradient = metric("gradient_rms");
+  expect(hasGradient(source([gradient], [[NaN, 0, NaN]]))).toBe(true);
+  expect(hasGradient(source([gradient], [[NaN, NaN, NaN]]))).toBe(false);
+  expect(hasGradient(source([gradient], [], { measured: undefined }))).toBe(false);
+  const frozen = { ...DENSE, trainable: false };
+  expect(hasGradient(source([gradient], [[1, 1, 1]], { layer: frozen }))).toBe(false);
+});
+
+test("limits stand on the axis, or say that they are further", () => {
+  const limits = [
+    { severity: "warn", rule: "r", value: 1e-9, above: false },
+    { severity: "critical", rule: "r", value: 20, above: true },
+    { severity: "watch", rule: "r", value: 19, above: true },
+  ] as Metric["limits"];
+  const [row] = curveRows([source([metric("m", { limits })], [[1, 2, 10]])]);
+  const labels = axisLabels(row!.axis, row!.limits, 60, 12);
+  expect(labels[0]).toMatchObject({ value: 20, limit: { severity: "critical" } });
+  expect(labels[0]!.beyond).toBeUndefined();
+  expect(labels.find((label) => label.value === 1e-9)).toMatchObject({ at: 0, beyond: "below" });
+  expect(labels.some((label) => label.value === 19)).toBe(false); // the worse one is in its place
+  expect(labels.some((label) => !label.limit)).toBe(true);
+});

@@ -1,0 +1,162 @@
+/** The measures of one layer in the shown runs: which have a curve, on which axis, why others not. */
+
+import type { Layer, LayerMeasurements, Limit, Metric, Run } from "../api";
+import { curveAxis, type CurveAxis, magnitudeAxis, type Series } from "./curve";
+import { SEVERITIES } from "./findings";
+import { absence } from "./layers";
+import { limitsOf, metricsOf } from "./metrics";
+
+/** One run's part: what of it is there yet. */
+export interface LayerSource {
+  name: string;
+  run: Run | undefined;
+  /** As this run's model calls it; undefined if it has no such layer. */
+  layer: Layer | undefined;
+  measured: LayerMeasurements | undefined;
+}
+
+export interface LayerCurve {
+  steps: readonly number[];
+  series: Series;
+  /** How many NaN and Inf the same tensor held. */
+  broken: Series;
+}
+
+export interface CurveRow {
+  metric: Metric;
+  axis: CurveAxis;
+  limits: Limit[];
+  /** Of each run; null where it has nothing to draw. */
+  curves: (LayerCurve | null)[];
+}
+
+/** One row for each measure that at least one run has of this layer. */
+export function curveRows(sources: readonly LayerSource[]): CurveRow[] {
+  const runs = sources.flatMap((source) => source.run ?? []);
+  return metricsOf(runs).flatMap((metric) => {
+    const curves = sources.map((source) => curveOf(source, metric.name));
+    if (curves.every((curve) => curve === null)) return [];
+    const limits = metric.scale === "count" ? [] : limitsOf(runs, metric.name);
+    const axis = axisOf(metric, curves.map((curve) => curve?.series ?? []), limits);
+    return [{ metric, axis, limits, curves }];
+  });
+}
+
+function axisOf(metric: Metric, all: readonly Series[], limits: readonly Limit[]): CurveAxis {
+  if (metric.scale === "share") return curveAxis(all, [0, 1]);
+  if (metric.scale !== "log") return curveAxis(all.map((series) => usual(series, all)));
+  return magnitudeAxis(all, limits.map((limit) => limit.value));
+}
+
+/** A series without what is on its way to overflow, which leaves the axis at its end. */
+function usual(series: Series, all: readonly Series[]): Series {
+  const sizes = all.flat().flatMap((value) => (value ? [Math.abs(value)] : []));
+  const most = OVERFLOW * (sizes.sort((a, b) => a - b)[Math.floor(sizes.length / 2)] ?? 1);
+  return series.map((value) => (value !== null && Math.abs(value) > most ? null : value));
+}
+
+const OVERFLOW = 1e4; // times the usual size
+
+function curveOf(source: LayerSource, name: string): LayerCurve | null {
+  const { run, layer, measured } = source;
+  const metric = run?.metrics.find((m) => m.name === name);
+  if (!run || !metric || !measured) return null;
+  const series = seriesOf(source, name);
+  const counts = metric.scale === "count";
+  if (counts) return series.some((v) => v !== null && v > 0) ? curve(measured, series, []) : null;
+  const broken = seriesOf(source, metric.nonfinite);
+  // NaN in the output of a layer that has no such measure is shown where it is measured.
+  const isBroken = broken.some((v) => v !== null && v > 0) && absence(run, metric, layer) === null;
+  return isBroken || series.some((v) => v !== null) ? curve(measured, series, broken) : null;
+}
+
+const curve = (measured: LayerMeasurements, series: Series, broken: Series): LayerCurve => ({
+  steps: [...measured.steps],
+  series,
+  broken,
+});
+
+/** A measure of this layer over the steps, as it was recorded. */
+export function seriesOf({ run, measured }: LayerSource, name: string): Series {
+  const values = measured?.values[run?.metrics.findIndex((m) => m.name === name) ?? -1] ?? [];
+  return Array.from(values, (value) => (Number.isFinite(value) ? value : null));
+}
+
+/** Whether anything finite was measured of the layer's gradient, so that it has histograms. */
+export function hasGradient(source: LayerSource): boolean {
+  const metric = source.run?.metrics.find((m) => m.name === GRADIENT);
+  if (!source.run || !metric || absence(source.run, metric, source.layer) !== null) return false;
+  return seriesOf(source, GRADIENT).some((value) => value !== null);
+}
+
+/** The measure that tells of a gradient at all. */
+export const GRADIENT = "gradient_rms";
+
+/** Why this run has no curve of a measure. */
+export function missing({ run, layer, measured }: LayerSource, name: string): string {
+  const metric = run?.metrics.find((m) => m.name === name);
+  if (!run || (layer && !measured)) return "Loading …";
+  const reason = metric ? (metric.not_measured ?? absence(run, metric, layer)) : "not recorded";
+  if (reason) return reason;
+  if (metric?.scale === "count" && measured!.steps.length) return "always 0";
+  return run.finished ? "not measured" : "not measured yet";
+}
+
+export interface Reason {
+  reason: string;
+  titles: string[];
+}
+
+/** The measures without a row, by the reason why this run has nothing to draw of them. */
+export function withoutRow(source: LayerSource, rows: readonly CurveRow[]): Reason[] {
+  const drawn = new Set(rows.map((row) => row.metric.name));
+  const byReason = new Map<string, string[]>();
+  for (const { name, title } of source.run?.metrics ?? []) {
+    if (!source.measured || drawn.has(name)) continue;
+    const reason = isAlwaysZero(source, name) ? "always 0" : missing(source, name);
+    byReason.set(reason, [...(byReason.get(reason) ?? []), title]);
+  }
+  return [...byReason].map(([reason, titles]) => ({ reason, titles }));
+}
+
+function isAlwaysZero(source: LayerSource, name: string): boolean {
+  const known = seriesOf(source, name).filter((value) => value !== null);
+  return known.length > 0 && known.every((value) => value === 0);
+}
+
+export interface AxisLabel {
+  value: number;
+  /** Height on the axis, from 0 to 1. */
+  at: number;
+  limit?: Limit;
+  /** The limit lies further than the axis reaches. */
+  beyond?: "above" | "below";
+}
+
+/** What stands beside an axis: its limits, worst first, then the ticks for which there is room. */
+export function axisLabels(
+  axis: CurveAxis,
+  limits: readonly Limit[],
+  height: number,
+  lineHeight: number,
+): AxisLabel[] {
+  const worstFirst = [...limits].sort(
+    (a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity),
+  );
+  const wanted: AxisLabel[] = [
+    ...worstFirst.map((limit) => limitLabel(axis, limit)),
+    ...axis.ticks.map((value) => ({ value, at: axis.at(value) })),
+  ];
+  const placed: AxisLabel[] = [];
+  for (const label of wanted) {
+    if (placed.every((other) => Math.abs(other.at - label.at) * height >= lineHeight))
+      placed.push(label);
+  }
+  return placed;
+}
+
+function limitLabel(axis: CurveAxis, limit: Limit): AxisLabel {
+  const label = { value: limit.value, at: axis.at(limit.value), limit };
+  if (limit.value > axis.hi) return { ...label, at: 1, beyond: "above" };
+  return limit.value < axis.lo ? { ...label, at: 0, beyond: "below" } : label;
+}

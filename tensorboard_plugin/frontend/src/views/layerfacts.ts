@@ -1,0 +1,144 @@
+/** What the layer is, and what was found about it in each run. */
+
+import type { Finding, Run } from "../api";
+import { findingsOf, leftOut, type Problem, problems, sourceOf } from "../model/findings";
+import type { LayerSource } from "../model/layercurves";
+import { facts } from "../model/layers";
+import { formatCount, plural } from "../model/number";
+import { layerOf, RUN, slotOf } from "../resources";
+import type { State, Store } from "../state";
+import { type Child, h, prose } from "./element";
+import { unfolding } from "./findings";
+import { glyph } from "./glyph";
+import { problem } from "./notices";
+
+export function layerFacts(
+  sources: readonly LayerSource[],
+  state: State,
+  store: Store,
+  retry: () => void,
+): HTMLElement {
+  const model = sources.find((source) => source.layer)?.layer;
+  const common = model ? facts(model) : [];
+  return h(
+    "section.section.layer-facts-row",
+    { "aria-label": "Facts and findings" },
+    h("div.side", null, list(common)),
+    sources.map((source) =>
+      h(
+        "article",
+        { "aria-label": `Findings in ${source.name}` },
+        failures(source, state, retry),
+        content(source, common, store),
+      ),
+    ),
+  );
+}
+
+const list = (pairs: [string, string][]) =>
+  h(
+    "dl",
+    null,
+    pairs.map(([title, words]) => [h("dt", null, title), h("dd", { title: words }, words)]),
+  );
+
+/** What could not be fetched of this run and layer. */
+function failures({ name, layer }: LayerSource, state: State, retry: () => void): Child {
+  const { failure } = slotOf(state, name, RUN);
+  if (failure) return problem("Not fetched", failure, retry);
+  const slot = layer && slotOf(state, name, layerOf(layer.name));
+  return slot?.failure && problem("The curves could not be fetched", slot.failure, retry);
+}
+
+function content({ run, layer }: LayerSource, common: [string, string][], store: Store): Child {
+  if (!run) return h("p.quiet", null, "Loading …");
+  if (!layer) return h("p.quiet", null, "This model has no such layer.");
+  const found = problems(run.findings);
+  const here = findingsOf(found, layer.name);
+  return [
+    differences(layer.name, facts(layer), common),
+    here.length === 0 && nothingFound(run),
+    h(
+      "ul.layer-findings",
+      null,
+      here.map((one) => item(run, one.problem, one.finding, found, store)),
+    ),
+    exempted(run, layer.name),
+  ];
+}
+
+/** Where this run's layer is another one than the gutter tells. */
+function differences(name: string, own: [string, string][], common: [string, string][]): Child {
+  const other = own.filter(([title, words], i) => title !== "Input" && words !== common[i]?.[1]);
+  if (other.length === 0) return null;
+  const words = other.map(([title, text]) => `${title.toLowerCase()} ${text}`).join(", ");
+  return h("p.differs", null, "Here ", h("code", null, name), ` has ${words}.`);
+}
+
+/** Silence is not health: what could not be judged is told too. */
+function nothingFound(run: Run): HTMLElement {
+  const silent = run.rules.filter((rule) => rule.outcome === "not-evaluated").length;
+  const judged = silent < run.rules.length;
+  const reason = run.rules[0]?.reason ?? "no rule has looked at this run";
+  return h(
+    "p.none-found",
+    null,
+    glyph(judged ? "ok" : "not-evaluated"),
+    judged ? "No finding in this layer" : h("span", null, "Not evaluated: ", prose(reason)),
+    judged && silent > 0 && h("span.quiet", null, `${plural(silent, "rule")} not evaluated`),
+  );
+}
+
+function item(
+  run: Run,
+  about: Problem,
+  finding: Finding,
+  all: Problem[],
+  store: Store,
+): HTMLElement {
+  const source = sourceOf(about, all);
+  const key = `${run.run} ${finding.rule} ${finding.step}`;
+  const more = () => {
+    const open = new Set([...store.get().open, ...unfolding(run, about)]);
+    store.set({ view: "diagnosis", open, hover: null });
+  };
+  return h(
+    "li",
+    null,
+    h(
+      "p.layer-finding",
+      null,
+      h("b.number", null, String(about.number)),
+      glyph(finding.severity),
+      h("b", null, finding.title),
+      h("span.evidence", { title: finding.evidence }, finding.evidence),
+    ),
+    h("p.told", null, prose(finding.message)),
+    h(
+      "p.told.where",
+      null,
+      h(
+        "button.link",
+        { "data-key": `step ${key}`, onclick: () => store.set({ step: finding.step, hover: null }) },
+        `since step ${formatCount(finding.step)}`,
+      ),
+      h("button.link", { "data-key": `why ${key}`, onclick: more }, "Why, and what to do"),
+      source &&
+        h("span.quiet", null, "follows from ", h("b.number.hollow", null, String(source.number)), ` ${source.title}`),
+    ),
+  );
+}
+
+function exempted(run: Run, layer: string): Child {
+  const reasons = leftOut(run.rules, layer);
+  return (
+    reasons.length > 0 &&
+    h(
+      "ul.exempted",
+      { "aria-label": "Rules that leave this layer out" },
+      reasons.map(({ reason, rules }) =>
+        h("li", null, glyph("exempt", 12), h("span", null, `Exempt, ${reason}: ${rules.join(", ")}`)),
+      ),
+    )
+  );
+}

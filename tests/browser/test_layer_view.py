@@ -1,0 +1,137 @@
+"""The Layer view: what is known of one layer, on the demo's runs and on odd ones."""
+
+import re
+
+import numpy as np
+import pytest
+from playwright.sync_api import expect
+
+from tests.recordings import record
+from tests.tensorboards import tensorboard
+from tfdiag import check, load
+
+pytestmark = [pytest.mark.browser, pytest.mark.tensorflow]
+
+RUNS = ("healthy", "dying-relu", "exploding")
+LONG = "block/" * 40 + "<b>dense</b>"
+
+
+class LayerView:
+    """The view as a user meets it."""
+
+    def __init__(self, tab):
+        self.tab = tab
+        self.frame = tab.frame
+        self.choice = self.frame.get_by_role("combobox", name="Layer")
+
+    def open(self, address):
+        self.tab.open(address)
+        self.frame.get_by_role("button", name="Layer", exact=True).click()
+        self.frame.get_by_role("heading", name="Health: Layer", level=1).wait_for()
+        return self
+
+    def findings(self, run):
+        return self.frame.get_by_role("article", name=f"Findings in {run}")
+
+    def curve(self, measure, run):
+        return self.frame.get_by_role("img", name=f"{measure} of {run}", exact=True)
+
+    def value(self, measure, run):
+        """What is read out above a curve."""
+        return self.curve(measure, run).locator("xpath=..")
+
+    def timeline(self, run):
+        return self.frame.get_by_role("img", name=re.compile(f"^Gradient histograms of {run}, "))
+
+    def region(self, name):
+        return self.frame.get_by_role("region", name=name, exact=True)
+
+
+@pytest.fixture
+def view(tab):
+    return LayerView(tab)
+
+
+def test_it_begins_with_the_layer_of_the_worst_finding(view, each_address, demo):
+    view.open(each_address)
+    expect(view.choice).to_have_value("dense")
+    trace = load(demo / "dying-relu")
+    (finding,) = [f for f in check(trace).findings if f.severity == "critical"]
+    expect(view.findings("dying-relu")).to_contain_text(finding.message)
+    expect(view.findings("healthy")).to_contain_text("No finding in this layer")
+    expect(view.findings("healthy")).to_contain_text("no tanh or sigmoid: Saturated activation")
+    dead = trace.columns["dead_fraction"][:, trace.layers.index("dense")]
+    last = dead[np.isfinite(dead)][-1]
+    expect(view.value("Dead units", "dying-relu")).to_contain_text(f"{last:.0%}".replace("%", " %"))
+    expect(view.value("Gradient RMS", "exploding")).to_contain_text("NaN")
+    expect(view.region("Measures over the steps")).to_contain_text("Saturated units")
+
+
+def test_histograms_of_each_run_and_of_all_at_one_step(view, each_address, demo):
+    view.open(each_address)
+    for run in RUNS:
+        expect(view.timeline(run)).to_be_visible()
+    together = view.region("Gradient histograms at one step")
+    expect(together).to_contain_text("dying-relu100 % exactly 0")
+    view.timeline("healthy").click(position={"x": 60, "y": 120})
+    step = int(re.search(r"p\.tfdiag\.step=(\d+)", view.tab.page.url)[1])
+    assert step in load(demo / "healthy").steps
+    expect(together.get_by_role("heading")).to_have_text(f"At step {step}")
+    expect(together).to_contain_text(f"step {step}")
+    view.tab.page.keyboard.press("ArrowRight")
+    expect(together.get_by_role("heading")).not_to_have_text(f"At step {step}")
+
+
+def test_a_layer_is_chosen_from_the_list_by_keys_and_by_link(view, address):
+    view.open(address)
+    view.choice.select_option("pool")
+    histograms = view.region("Gradient histograms")
+    expect(histograms).to_contain_text("no weights")
+    expect(view.region("Gradient histograms at one step")).to_be_hidden()
+    expect(view.findings("healthy")).to_contain_text("Exempt, no weights: ")
+    view.frame.get_by_role("heading", name="Layer", exact=True).click()  # away from the list
+    view.tab.page.keyboard.press("j")
+    expect(view.choice).to_have_value("conv_3")
+    view.tab.page.keyboard.press("k")
+    view.tab.page.keyboard.press("k")
+    expect(view.choice).to_have_value("conv_2")
+    expect(view.timeline("healthy")).to_be_visible()
+    assert "p.tfdiag.layer=conv_2" in view.tab.page.url
+    view.tab.page.reload()
+    expect(view.choice).to_have_value("conv_2")
+
+
+def test_a_layer_is_opened_from_the_heat_maps(view, address):
+    view.tab.open(address)
+    view.tab.settle()
+    names = view.frame.get_by_role("group", name="Layers, input first")
+    names.get_by_role("button", name="conv_1", exact=True).click()
+    view.frame.get_by_role("button", name="Open layer conv_1").click()
+    expect(view.choice).to_have_value("conv_1")
+    view.frame.get_by_role("button", name="Diagnosis", exact=True).click()
+    names.get_by_role("button", name="conv_3", exact=True).press("Enter")
+    expect(view.choice).to_have_value("conv_3")
+
+
+def test_a_finding_leads_to_its_explanation(view, address):
+    view.open(address)
+    found = view.findings("dying-relu")
+    found.get_by_role("button", name="Why, and what to do").first.click()
+    expect(view.tab.card("dying-relu").get_by_role("heading", name="What to do")).to_be_visible()
+
+
+def test_runs_of_other_models_and_names_of_any_kind(view, tmp_path):
+    record(tmp_path / "a", layers=(LONG, "last"), cams=True)
+    record(tmp_path / "b", layers=("dense", "last"), cams=True)
+    with tensorboard(tmp_path, runs=2) as address:
+        view.open(address)
+        expect(view.choice).to_have_value("dense")
+        expect(view.findings("a")).to_contain_text("This model has no such layer")
+        expect(view.region("Gradient histograms")).to_contain_text("not in this model")
+        expect(view.timeline("b")).to_be_visible()
+        view.choice.select_option(LONG)
+        expect(view.findings("a")).to_contain_text("No finding in this layer")
+        expect(view.findings("b")).to_contain_text("This model has no such layer")
+        expect(view.timeline("a")).to_be_visible()
+        main = view.frame.get_by_role("main")
+        assert main.evaluate("main => main.scrollWidth <= main.clientWidth")
