@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { fit, home, READABLE, reveal, within, zoom } from "./camera";
+import { anchored, fit, home, READABLE, reveal, within, zoom } from "./camera";
 
 const view = { width: 400, height: 400 };
 const small = { width: 200, height: 300 };
@@ -30,6 +30,11 @@ test("the point under the pointer stays when zooming", () => {
   const world = (c: typeof before) => [(at.x - c.x) / c.scale, (at.y - c.y) / c.scale];
   expect(world(after)).toEqual(world(before));
   expect(zoom(before, 1e-9, at).scale).toBeGreaterThan(0);
+});
+
+test("a block that unfolds stays where it is", () => {
+  const camera = anchored({ block: "b", x: 50, y: 70, scale: 0.5 }, box);
+  expect([box.x * camera.scale + camera.x, box.y * camera.scale + camera.y]).toEqual([50, 70]);
 });
 
 test("a graph cannot be dragged out of sight", () => {

@@ -14,7 +14,7 @@ interface Size {
 }
 
 /** Below this, names could not be read. */
-export const READABLE = 0.62;
+export const READABLE = 0.5;
 const SMALLEST = 0.05;
 const LARGEST = 2;
 const AIR = 12; // between a place and the edge of the view
@@ -39,6 +39,19 @@ export function home(content: Size, view: Size, around: Box | undefined): Camera
   const x = view.width / 2 - (middle.x + middle.width / 2) * scale;
   const y = view.height / 2 - (middle.y + middle.height / 2) * scale;
   return within({ x, y, scale }, content, view);
+}
+
+/** A block where it was in the view, to unfold or fold it in its place. */
+export interface Anchor {
+  block: string;
+  x: number;
+  y: number;
+  scale: number;
+}
+
+/** Puts the corner of a box where the anchor says. */
+export function anchored({ x, y, scale }: Anchor, box: Box): Camera {
+  return { scale, x: x - box.x * scale, y: y - box.y * scale };
 }
 
 /** Zooms about a point of the view, which stays where it is. */

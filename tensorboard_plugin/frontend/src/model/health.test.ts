@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Metric, Run } from "../api";
-import { exemptFrom, findingSteps, foundBy, shownAt, snapStep, worstRow, worstSeverity } from "./health";
+import { exemptFrom, findingSteps, foundBy, isJudged, shownAt, snapStep, worstRow, worstSeverity } from "./health";
 import { buildPlot } from "./plot";
 
 const metric = {
@@ -60,6 +60,13 @@ test("findings count from the step at which they begin", () => {
   expect(worstSeverity(foundBy(run, "a", 20))).toBe("critical");
   expect(worstSeverity(foundBy(run, null, 20))).toBe("warn");
   expect(worstSeverity([])).toBe(null);
+});
+
+test("a run that no rule could judge is not a healthy one", () => {
+  const judgedBy = (...outcomes: string[]) =>
+    ({ rules: outcomes.map((outcome) => ({ outcome })) }) as unknown as Run;
+  expect(isJudged(judgedBy("not-evaluated", "healthy"))).toBe(true);
+  expect(isJudged(judgedBy("not-evaluated"))).toBe(false);
 });
 
 test("a block is as bad as its worst layer: by findings, then by values", () => {

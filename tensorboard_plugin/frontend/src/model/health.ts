@@ -41,6 +41,11 @@ export function foundBy(run: Run, layer: string | null, step: number): Finding[]
   return run.findings.filter((f) => f.layer === layer && f.step <= step);
 }
 
+/** Whether any rule had enough to say something: silence of the others is not health. */
+export function isJudged(run: Run): boolean {
+  return run.rules.some(({ outcome }) => outcome !== "not-evaluated");
+}
+
 export function worstSeverity(findings: readonly Finding[]): Severity | null {
   return SEVERITIES.find((s) => findings.some(({ severity }) => severity === s)) ?? null;
 }

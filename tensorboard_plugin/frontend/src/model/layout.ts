@@ -1,5 +1,29 @@
 /** Where the places of a graph stand: input at the top, loss at the bottom. */
 
+/*!
+ * The bundle holds @dagrejs/dagre and @dagrejs/graphlib under this licence:
+ *
+ * Copyright (c) 2012-2014 Chris Pettitt
+ *
+ * Permission is hereby granted, free of charge, to any person obtaining a copy
+ * of this software and associated documentation files (the "Software"), to deal
+ * in the Software without restriction, including without limitation the rights
+ * to use, copy, modify, merge, publish, distribute, sublicense, and/or sell
+ * copies of the Software, and to permit persons to whom the Software is
+ * furnished to do so, subject to the following conditions:
+ *
+ * The above copyright notice and this permission notice shall be included in
+ * all copies or substantial portions of the Software.
+ *
+ * THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR
+ * IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY,
+ * FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE
+ * AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER
+ * LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM,
+ * OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN
+ * THE SOFTWARE.
+ */
+
 import { Graph as Dagre, layout as dagreLayout } from "@dagrejs/dagre";
 import { type Graph, LOSS } from "./graph";
 
@@ -30,6 +54,7 @@ export interface Layout {
 
 export const PLACE = { width: 236, height: 42 };
 const LOSS_HEIGHT = 28;
+const FRAME_TITLE = 12; // pixels that a frame is higher than dagre makes it
 const SEPARATION = { nodesep: 20, ranksep: 22, edgesep: 14, marginx: 16, marginy: 16 };
 /** Ranks that all edges cross together; beyond, the layout would take seconds and tell nothing. */
 const MOST_CROSSINGS = 6000;
@@ -51,7 +76,8 @@ const heightOf = (id: string) => (id === LOSS ? LOSS_HEIGHT : PLACE.height);
 
 function layered({ places, frames, edges }: Graph): Layout {
   const dagre = new Dagre({ compound: true });
-  dagre.setGraph({ rankdir: "TB", ...SEPARATION });
+  const ranksep = SEPARATION.ranksep + (frames.length ? FRAME_TITLE : 0);
+  dagre.setGraph({ rankdir: "TB", ...SEPARATION, ranksep });
   dagre.setDefaultEdgeLabel(() => ({}));
   for (const { id } of frames) dagre.setNode(id, {});
   for (const id of [...places.map(({ id }) => id), LOSS])
@@ -68,11 +94,17 @@ function layered({ places, frames, edges }: Graph): Layout {
     width: width ?? 0,
     height: height ?? 0,
     places: new Map([...places.map(({ id }) => id), LOSS].map((id) => [id, box(id)])),
-    frames: new Map(frames.map(({ id }) => [id, box(id)])),
+    frames: new Map(frames.map(({ id }) => [id, titled(box(id))])),
     paths: edges.map((edge) => ({ ...edge, points: dagre.edge(edge.from, edge.to).points })),
     crowded: false,
   };
 }
+
+const titled = (box: Box): Box => ({
+  ...box,
+  y: box.y - FRAME_TITLE,
+  height: box.height + FRAME_TITLE,
+});
 
 function column({ places }: Graph): Layout {
   const { marginx, marginy, ranksep } = SEPARATION;

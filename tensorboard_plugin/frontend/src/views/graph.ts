@@ -1,17 +1,17 @@
 /** The layer graph of one run, to be panned and zoomed; what is fed stands below what feeds it. */
 
 import type { Layer } from "../api";
-import { type Camera, fit, home, reveal, within, zoom } from "../model/camera";
+import { type Anchor, anchored, type Camera, fit, home, reveal, within, zoom } from "../model/camera";
 import type { Ramp } from "../model/colour";
 import { type Graph, LOSS, type Place } from "../model/graph";
 import { layoutOf, type Path, smooth } from "../model/layout";
 import { h, refill, svg } from "./element";
-import { dressPlace, type Look, placeElement } from "./place";
+import { dressPlace, type Look, placeElements } from "./place";
 
 export interface GraphActions {
   pin(place: Place): void;
   open(place: Place): void;
-  toggle(block: string): void;
+  toggle(anchor: Anchor): void;
 }
 
 export interface Canvas {
@@ -25,21 +25,32 @@ export interface Canvas {
 }
 
 /** What is too small to be read loses its second line. */
-const FAR = 0.6;
+const FAR = 0.62;
 const STEP = 1.25;
 const PAN = 60;
 const CLICK = 4; // pixels that the pointer may move in a click
 
-/** @param cameras what is in view, by the graph's key: kept while graphs come and go. */
+/**
+ * @param cameras what is in view, by the graph's key: kept while graphs come and go.
+ * @param anchor the block that was folded or unfolded just now.
+ */
 export function graphCanvas(
   graph: Graph,
   layers: readonly Layer[],
   run: string,
   cameras: Map<string, Camera>,
+  anchor: Anchor | null,
   actions: GraphActions,
   moved: () => void,
 ): Canvas {
   const layout = layoutOf(graph);
+  const boxOf = (name: string) => {
+    const place = graph.places.find(({ block }) => block?.name === name);
+    const frame = graph.frames.find(({ block }) => block.name === name);
+    return layout.places.get(place?.id ?? "") ?? layout.frames.get(frame?.id ?? "");
+  };
+  const anchorBox = anchor && boxOf(anchor.block);
+  if (anchorBox) cameras.set(graph.key, anchored(anchor, anchorBox));
   const frameOf = new Map(graph.frames.map(({ id, block }) => [id, block]));
   const titleOf = (place: Place) => {
     const name = place.block?.name ?? layers[place.layers[0]!]!.name;
@@ -50,7 +61,7 @@ export function graphCanvas(
     graph.places.map((place) => {
       const key = `place ${run} ${place.id}`;
       const box = layout.places.get(place.id)!;
-      return [place.id, placeElement(place, layers, box, key, titleOf(place))];
+      return [place.id, placeElements(place, layers, box, key, titleOf(place))];
     }),
   );
   const lossBox = layout.places.get(LOSS)!;
@@ -76,7 +87,7 @@ export function graphCanvas(
       ),
     ),
     edges(layout.paths, layout.width, layout.height),
-    [...elements.values()],
+    [...elements.values()].map((made) => made.element),
     loss,
   );
   const element = h(
@@ -105,17 +116,40 @@ export function graphCanvas(
     cameras.set(graph.key, within(next, layout, view()));
     moved();
   };
+  const show = (place: Place) => move(reveal(camera(), layout.places.get(place.id)!, view()));
   const placeAt = (target: EventTarget | null): Place | undefined => {
     const at = target instanceof Element ? target.closest("[data-place]") : null;
     return graph.places.find(({ id }) => id === at?.getAttribute("data-place"));
   };
+  const toggle = (block: string) => {
+    const { x, y, scale } = camera();
+    const box = boxOf(block)!;
+    actions.toggle({ block, x: x + box.x * scale, y: y + box.y * scale, scale });
+  };
+  const choose = (place: Place, pick: (place: Place) => void) =>
+    place.block ? toggle(place.block.name) : pick(place);
   const zoomTo = (how: number | "fit") => {
     const { width, height } = view();
     if (how === "fit") move(fit(layout, { width, height }));
     else move(zoom(camera(), how, { x: width / 2, y: height / 2 }));
   };
 
-  listen(element, camera, move, zoomTo, actions, placeAt);
+  element.addEventListener("focusin", (event) => {
+    const place = placeAt(event.target);
+    if (place) show(place);
+  });
+  element.addEventListener("click", (event) => {
+    const fold = (event.target as Element).closest("[data-fold]");
+    const place = placeAt(event.target);
+    if (fold) toggle(fold.getAttribute("data-fold")!);
+    else if (place) choose(place, actions.pin);
+  });
+  listenToPointer(element, camera, move);
+  listenToKeys(element, camera, move, zoomTo, (target) => {
+    const place = placeAt(target);
+    if (place) choose(place, actions.open);
+    return place !== undefined;
+  });
   return {
     element,
     graph,
@@ -129,8 +163,8 @@ export function graphCanvas(
         dressPlace(elements.get(place.id)!, place, here, ramp);
         if (here.selected && selected !== place.id) {
           selected = place.id;
-          if (mine) elements.get(place.id)!.focus({ preventScroll: true });
-          if (cameras.has(graph.key)) move(reveal(camera(), layout.places.get(place.id)!, view()));
+          if (mine) elements.get(place.id)!.element.focus({ preventScroll: true });
+          if (cameras.has(graph.key)) show(place);
         }
       }
       refill(loss, ...lossWords);
@@ -161,13 +195,11 @@ function tip(points: Path["points"]): string {
   return `M${end.x} ${end.y}l-3.5 ${up * 5.5}h7z`;
 }
 
-function listen(
+/** Dragging moves the graph, the wheel with Ctrl or Cmd zooms it. */
+function listenToPointer(
   element: HTMLElement,
   camera: () => Camera,
   move: (next: Camera) => void,
-  zoomTo: (how: number | "fit") => void,
-  actions: GraphActions,
-  placeAt: (target: EventTarget | null) => Place | undefined,
 ): void {
   let from: { x: number; y: number; camera: Camera } | null = null;
   let dragged = false;
@@ -186,13 +218,8 @@ function listen(
   });
   for (const end of ["pointerup", "pointercancel"])
     element.addEventListener(end, () => (from = null));
-  element.addEventListener("click", (event) => {
-    if (dragged) return; // the end of a drag is no choice
-    const fold = (event.target as Element).closest("[data-fold]");
-    const place = placeAt(event.target);
-    if (fold) actions.toggle(fold.getAttribute("data-fold")!);
-    else if (place) actions.pin(place);
-  });
+  // The end of a drag is no choice.
+  element.addEventListener("click", (event) => dragged && event.stopPropagation(), true);
   element.addEventListener(
     "wheel",
     (event) => {
@@ -204,6 +231,16 @@ function listen(
     },
     { passive: false },
   );
+}
+
+/** @param open what Enter does where the focus is; false if there is nothing to open. */
+function listenToKeys(
+  element: HTMLElement,
+  camera: () => Camera,
+  move: (next: Camera) => void,
+  zoomTo: (how: number | "fit") => void,
+  open: (target: EventTarget | null) => boolean,
+): void {
   const pan = (x: number, y: number) => () => {
     const now = camera();
     move({ ...now, x: now.x + x, y: now.y + y });
@@ -221,11 +258,10 @@ function listen(
   element.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const sideways = event.shiftKey && /Left|Right/.test(event.key);
-    const place = event.key === "Enter" ? placeAt(event.target) : undefined;
-    const act = place ? () => actions.open(place) : keys[sideways ? `Shift ${event.key}` : event.key];
-    if (!act) return;
+    const act = keys[sideways ? `Shift ${event.key}` : event.key];
+    act?.();
+    if (!act && !(event.key === "Enter" && open(event.target))) return;
     event.preventDefault();
     event.stopPropagation(); // arrows alone move the step
-    act();
   });
 }

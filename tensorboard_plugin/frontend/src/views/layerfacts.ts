@@ -1,7 +1,7 @@
 /** What is known of one layer at the cursor: facts, findings so far, and who leaves it out. */
 
 import type { Finding, Layer, Run } from "../api";
-import { exemptFrom, foundBy } from "../model/health";
+import { exemptFrom, foundBy, isJudged } from "../model/health";
 import { formatCount, plural } from "../model/number";
 import { layerAt, type Plot } from "../model/plot";
 import type { Point, Store } from "../state";
@@ -51,14 +51,21 @@ function facts(layer: Layer, run: Run): HTMLElement {
     ["Role", layer.role],
     ["Parameters", weights(layer)],
     ["Training", layer.parameters === 0 ? "nothing to train" : layer.trainable ? "trainable" : "frozen"],
-    ["Fed by", layer.inputs.join(", ") || "not recorded, or the input"],
-    ["Feeds", feeds.map(({ name }) => name).join(", ") || endsIn(layer)],
+    ["Fed by", listed(layer.inputs) || "not recorded, or the input"],
+    ["Feeds", listed(feeds.map(({ name }) => name)) || endsIn(layer)],
   ];
   return h(
     "dl.facts",
     null,
     rows.map(([term, words]) => [h("dt", null, term), h("dd", null, words)]),
   );
+}
+
+const FEW = 8;
+
+function listed(names: readonly string[]): string {
+  const rest = names.length - FEW;
+  return names.slice(0, FEW).join(", ") + (rest > 0 ? ` and ${formatCount(rest)} more` : "");
 }
 
 const endsIn = ({ role }: Layer) => (role === "output" ? "the loss" : "not recorded");
@@ -82,7 +89,7 @@ function health(
     layer && [
       found.length > 0
         ? h("ul", null, found.map(finding))
-        : h("p.quiet", null, `No finding up to step ${formatCount(at.step)}.`),
+        : h("p.quiet", null, silence(run, at.step)),
       later.length > 0 &&
         h(
           "button.link",
@@ -98,6 +105,9 @@ function health(
     ],
   );
 }
+
+const silence = (run: Run, step: number) =>
+  isJudged(run) ? `No finding up to step ${formatCount(step)}.` : "No rule was evaluated yet.";
 
 function finding({ severity, title, evidence, step, message }: Finding): HTMLElement {
   return h(

@@ -1,11 +1,11 @@
 /** Model: the layers as a graph, coloured by how they are at the cursor's step. */
 
 import type { Run } from "../api";
-import type { Camera } from "../model/camera";
+import type { Anchor, Camera } from "../model/camera";
 import { chosenColumns, pressed } from "../model/choice";
 import { RAMPS } from "../model/colour";
 import { graphOf, type Place } from "../model/graph";
-import { foundBy, shownAt, worstRow, worstSeverity } from "../model/health";
+import { foundBy, isJudged, shownAt, worstRow, worstSeverity } from "../model/health";
 import { alignLayers } from "../model/layers";
 import { layoutOf } from "../model/layout";
 import { metricsOf } from "../model/metrics";
@@ -16,7 +16,7 @@ import { RUN, slotOf } from "../resources";
 import type { Point, State, Store } from "../state";
 import { type Child, h, refill } from "./element";
 import { glyph } from "./glyph";
-import { type Canvas, graphCanvas } from "./graph";
+import { type Canvas, type GraphActions, graphCanvas } from "./graph";
 import { head, key } from "./heads";
 import { layerFacts } from "./layerfacts";
 import { legend } from "./legend";
@@ -32,6 +32,16 @@ const LEAST_WIDTH = 330;
 const FACTS_WIDTH = 296;
 
 export const MODEL: ViewKind = { create: model, wants: plotWants };
+
+/** What graphs have in common that come and go. */
+interface Shared {
+  store: Store;
+  plot: Plot;
+  cameras: Map<string, Camera>;
+  /** The block that was folded or unfolded just now. */
+  anchor: Anchor | null;
+  moved(): void;
+}
 
 /** A run's graph on the page. */
 interface Pane {
@@ -52,22 +62,29 @@ function model(store: Store, retry: () => void): View {
   ];
   const slider = stepSlider(store);
   const stage = h("div.full.stage", null, panes, facts);
-  const cameras = new Map<string, Camera>();
-  let plot: Plot = buildPlot([], null);
   let drawn: Pane[] = [];
   let room = 1;
 
-  const at = () => cursorIn(plot, store.get());
+  const at = () => cursorIn(shared.plot, store.get());
   const columns = () => drawn.map(({ column }) => column);
   const repaint = () => drawn.forEach(({ canvas }) => canvas?.paint());
+  const shared: Shared = {
+    store,
+    plot: buildPlot([], null),
+    cameras: new Map(),
+    anchor: null,
+    moved: repaint,
+  };
 
   const arrange = (state: State) => {
+    const { plot } = shared;
     const standings = state.shown.map(
       (name) => state.runs?.find(({ run }) => run === name)?.verdict?.severity,
     );
     const chosen = chosenColumns(state.choices.graphs ?? "", standings, room);
     refill(picker, state.shown.map((_, column) => pick(state, store, column, chosen, room)));
-    const next = chosen.map((column) => pane(state, store, plot, column, drawn, cameras, repaint));
+    const next = chosen.map((column) => pane(state, column, drawn, shared));
+    shared.anchor = null;
     const same = next.length === drawn.length && next.every((p, i) => p.element === drawn[i]!.element);
     drawn = next;
     if (!same) panes.replaceChildren(...next.map(({ element }) => element));
@@ -76,10 +93,10 @@ function model(store: Store, retry: () => void): View {
   };
 
   const point = () => {
-    const state = store.get();
+    const { plot } = shared;
     const now = at();
     for (const { column, canvas } of drawn) {
-      if (canvas) dressGraph(canvas, column, plot, now, state.dark);
+      if (canvas) dressGraph(canvas, column, plot, now, store.get().dark);
     }
     refill(facts, ...layerFacts(plot, columns(), now, store));
     slider.point(now);
@@ -117,8 +134,8 @@ function model(store: Store, retry: () => void): View {
     ),
     update(state, changed) {
       if (!changed(DRAWN)) return;
-      plot = plotOf(state);
-      refill(tools, ...toolbar(state, store, plot));
+      shared.plot = plotOf(state);
+      refill(tools, ...toolbar(state, store, shared.plot));
       arrange(state);
     },
     point,
@@ -131,9 +148,10 @@ function model(store: Store, retry: () => void): View {
         point();
       }
       repaint();
-      slider.show(plot, stepsOf(plot), columns());
+      slider.show(shared.plot, stepsOf(shared.plot), columns());
     },
     cursor() {
+      const { plot } = shared;
       const now = at();
       const rows = drawn.map((shown) => placeRows(shown, plot, now));
       const layers = alignLayers(rows.map((of) => of.map(({ name }) => name)));
@@ -195,7 +213,7 @@ function zoomButtons(zoom: (how: number | "fit") => void): HTMLElement[] {
       null,
       button("−", "Zoom out", 0.8),
       button("+", "Zoom in", 1.25),
-      button("Fit", "Show the whole graph", "fit"),
+      button("Fit", "Fit the whole graph", "fit"),
     ),
   ];
 }
@@ -203,55 +221,41 @@ function zoomButtons(zoom: (how: number | "fit") => void): HTMLElement[] {
 /** The pane of a run: as it is where nothing but values changed, else with a new graph. */
 function pane(
   state: State,
-  store: Store,
-  plot: Plot,
   column: number,
   drawn: readonly Pane[],
-  cameras: Map<string, Camera>,
-  moved: () => void,
+  shared: Shared,
 ): Pane {
-  const { run, name, rows } = plot.columns[column]!;
+  const { store, cameras, anchor, moved } = shared;
+  const { run, name } = shared.plot.columns[column]!;
   const layers = run?.model.layers ?? [];
-  const graph = layers.length ? graphOf(layers, unfolded(state)) : null;
+  const graph = layers.length ? graphOf(layers, toggled(state)) : null;
   const known = drawn.find((other) => other.element.dataset.run === name);
   const same = known && known.column === column && known.canvas?.graph.key === graph?.key;
   if (same) return known;
   const rowOf = (place: Place) => {
-    const now = cursorIn(plot, store.get());
-    return plot.layers[shownRow(plot, column, place, rows, now.step)] ?? null;
+    const { layers: names, columns } = shared.plot; // of now: runs come and go beside this one
+    return names[columns[column]!.rows.indexOf(place.layers[0]!)] ?? null;
   };
-  const toggle = (block: string) => {
-    const all = unfolded(store.get());
-    if (!all.delete(block)) all.add(block);
-    store.choose("unfolded", all.size ? JSON.stringify([...all]) : "");
+  const actions: GraphActions = {
+    pin: (place) => store.set({ layer: rowOf(place), hover: null }),
+    open: (place) => store.set({ view: "layer", layer: rowOf(place), hover: null }),
+    toggle(at) {
+      shared.anchor = at;
+      const all = toggled(store.get());
+      if (!all.delete(at.block)) all.add(at.block);
+      store.choose("blocks", all.size ? JSON.stringify([...all]) : "");
+    },
   };
-  const canvas =
-    graph &&
-    graphCanvas(
-      graph,
-      layers,
-      name,
-      cameras,
-      {
-        pin: (place) =>
-          place.block ? toggle(place.block.name) : store.set({ layer: rowOf(place), hover: null }),
-        open: (place) =>
-          place.block
-            ? toggle(place.block.name)
-            : store.set({ view: "layer", layer: rowOf(place), hover: null }),
-        toggle,
-      },
-      moved,
-    );
+  const canvas = graph && graphCanvas(graph, layers, name, cameras, anchor, actions, moved);
   const [top, words] = [h("div.pane-head"), h("div.pane-words")];
   const element = h("div.pane", { "data-run": name }, top, words, canvas?.element);
   return { column, element, head: top, words, canvas };
 }
 
 /** Names of the blocks that the user folded or unfolded; a mangled link has none. */
-function unfolded(state: State): Set<string> {
+function toggled(state: State): Set<string> {
   try {
-    const names: unknown = JSON.parse(state.choices.unfolded ?? "[]");
+    const names: unknown = JSON.parse(state.choices.blocks ?? "[]");
     return new Set(Array.isArray(names) ? names.map(String) : []);
   } catch {
     return new Set();
@@ -305,6 +309,7 @@ function dressGraph(canvas: Canvas, column: number, plot: Plot, at: Point, dark:
       shown: shownAt(of, plot, row, at.step),
       severity: worstSeverity(found),
       found: [...new Set(found.map(({ title }) => title))].join(", "),
+      judged: isJudged(run),
       member,
       metric: plot.metric?.title ?? "",
       selected: place.layers.includes(rows[chosen] ?? -1),
@@ -343,7 +348,11 @@ function lossWords(run: Run, step: number): (Node | string | null)[] {
   const loss = run.series.loss?.[last];
   return [
     h("span.place-sign", null, severity && glyph(severity, 13)),
-    h("span.place-name", { title: run.model.loss ?? "" }, `loss ${run.model.loss ?? ""}`),
-    h("b.place-value", null, typeof loss === "number" ? formatMagnitude(loss) : "no number"),
+    h(
+      "span.place-line",
+      null,
+      h("span.place-name", { title: run.model.loss ?? "" }, `loss ${run.model.loss ?? ""}`),
+      h("b.place-value", null, typeof loss === "number" ? formatMagnitude(loss) : "no number"),
+    ),
   ];
 }

@@ -18,21 +18,33 @@ export interface Look {
   severity: Severity | null;
   /** Names of the rules behind it, for the label. */
   found: string;
+  /** Whether any rule could judge the run. */
+  judged: boolean;
   /** Of a block: the layer that is shown for all. */
   member: Layer | undefined;
   metric: string;
   selected: boolean;
 }
 
-export function placeElement(
+/** A place on the page, and the parts of it that change. */
+export interface PlaceElements {
+  element: HTMLElement;
+  sign: HTMLElement;
+  value: HTMLElement;
+  more: HTMLElement;
+}
+
+export function placeElements(
   place: Place,
   layers: readonly Layer[],
   box: Box,
   key: string,
   title: string,
-): HTMLElement {
+): PlaceElements {
   const layer = layers[place.layers[0]!]!;
-  return h(
+  const [sign, value] = [h("span.place-sign"), h("b.place-value")];
+  const more = h("span.place-more", null, place.block ? "" : weights(layer));
+  const element = h(
     place.block ? "button.place.block" : "button.place",
     {
       "data-key": key,
@@ -41,12 +53,16 @@ export function placeElement(
       title: place.block?.name ?? layer.name,
       style: `left:${box.x}px;top:${box.y}px;width:${box.width}px;height:${box.height}px`,
     },
-    h("span.place-sign"),
-    h("code.place-name", null, title),
-    h("b.place-value"),
-    h("span.place-what", null, place.block ? plural(place.layers.length, "layer") : what(layer)),
-    h("span.place-more", null, place.block ? "" : weights(layer)),
+    sign,
+    h("span.place-line", null, h("code.place-name", null, title), value),
+    h(
+      "span.place-line.place-facts",
+      null,
+      h("span.place-what", null, place.block ? plural(place.layers.length, "layer") : what(layer)),
+      more,
+    ),
   );
+  return { element, sign, value, more };
 }
 
 /** "Dense 10 softmax, output" */
@@ -55,7 +71,12 @@ export function what(layer: Layer): string {
 }
 
 /** Puts colour, sign and value on a place; nothing is made anew that stays. */
-export function dressPlace(element: HTMLElement, place: Place, look: Look, ramp: Ramp | null): void {
+export function dressPlace(
+  { element, sign, value, more }: PlaceElements,
+  place: Place,
+  look: Look,
+  ramp: Ramp | null,
+): void {
   const { shown, severity, selected, member } = look;
   const filled = shown.kind === "value" && ramp !== null;
   element.classList.toggle("on", selected);
@@ -65,14 +86,12 @@ export function dressPlace(element: HTMLElement, place: Place, look: Look, ramp:
   element.classList.toggle("light-fill", filled && !isDark(ramp, shown.position));
   element.style.background = filled ? cssColour(ramp, shown.position) : "";
   element.tabIndex = selected ? 0 : -1;
-  const [sign, , value, , more] = element.children;
-  if (sign!.getAttribute("data-sign") !== severity) {
-    refill(sign!, severity && glyph(severity, 13));
-    sign!.setAttribute("data-sign", severity ?? "");
+  if (sign.dataset.sign !== (severity ?? "")) {
+    refill(sign, severity && glyph(severity, 13));
+    sign.dataset.sign = severity ?? "";
   }
-  if (value!.textContent !== shown.words) value!.textContent = shown.words;
-  if (place.block && member && more!.textContent !== shortName(member, place))
-    more!.textContent = shortName(member, place);
+  if (value.textContent !== shown.words) value.textContent = shown.words;
+  if (place.block && member) more.textContent = `worst: ${shortName(member, place)}`;
   const label = labelOf(element.title, place, look);
   if (element.getAttribute("aria-label") !== label) element.setAttribute("aria-label", label);
 }
@@ -81,10 +100,11 @@ const shortName = (member: Layer, { block }: Place) => member.name.slice(block!.
 
 /** "dense, Dense 128 relu, 8,320 weights, Critical: Dead ReLU, Dead units 97 %" */
 function labelOf(name: string, place: Place, look: Look): string {
-  const { member, severity, found, metric, shown } = look;
+  const { member, severity, found, judged, metric, shown } = look;
   const about = place.block
     ? `folded block of ${plural(place.layers.length, "layer")}, worst ${member?.name ?? ""}`
     : member && `${what(member)}, ${weights(member)}`;
-  const health = severity ? `${WORDS[severity]}: ${found}` : "no finding";
+  const silence = judged ? "no finding" : "not evaluated";
+  const health = severity ? `${WORDS[severity]}: ${found}` : silence;
   return [name, about, health, `${metric} ${shown.words}`].filter(Boolean).join(", ");
 }

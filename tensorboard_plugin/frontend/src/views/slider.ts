@@ -1,6 +1,6 @@
 /** The step as a slider, with the steps at which something begins to be found. */
 
-import { findingSteps, snapStep, worstSeverity } from "../model/health";
+import { findingSteps, isJudged, snapStep, worstSeverity } from "../model/health";
 import { formatCount, plural } from "../model/number";
 import { spread } from "../model/findings";
 import type { Plot } from "../model/plot";
@@ -88,7 +88,9 @@ function lane(plot: Plot, column: number, end: number, width: number, store: Sto
           glyph(severity, 12),
         );
       }),
-      run && found.length === 0 && h("span.quiet", null, "nothing found"),
+      run &&
+        found.length === 0 &&
+        h("span.quiet", null, isJudged(run) ? "nothing found" : "no rule was evaluated"),
     ),
   );
 }
