@@ -109,7 +109,7 @@ def test_every_layer_is_a_place_with_its_health_at_the_step(tab, each_address, d
 
 
 def test_keys_walk_through_steps_and_layers_and_open_one(tab, tmp_path):
-    record(tmp_path / "run", model=residual())
+    record(tmp_path / "run", model=residual(), cams=True)
     with tensorboard(tmp_path, runs=1) as address:
         open_model(tab, address)
         graph = Graph(tab, "run")
@@ -134,7 +134,7 @@ def test_keys_walk_through_steps_and_layers_and_open_one(tab, tmp_path):
 
 
 def test_a_large_model_folds_to_blocks_that_unfold(tab, tmp_path):
-    record(tmp_path / "run", model=deep())
+    record(tmp_path / "run", model=deep(), cams=True)
     with tensorboard(tmp_path, runs=1) as address:
         open_model(tab, address)
         graph = Graph(tab, "run")
@@ -154,7 +154,7 @@ def test_a_large_model_folds_to_blocks_that_unfold(tab, tmp_path):
 
 
 def test_the_graph_zooms_and_keeps_its_place(tab, tmp_path):
-    record(tmp_path / "run", model=residual())
+    record(tmp_path / "run", model=residual(), cams=True)
     with tensorboard(tmp_path, runs=1) as address:
         open_model(tab, address)
         place = Graph(tab, "run").place("add")
@@ -174,8 +174,8 @@ def test_odd_graphs_are_told_in_words_and_hang_nothing(tab, tmp_path):
     circle = model(
         (HOSTILE, "Dense", ("nowhere", "b")), ("b", "Dense", (HOSTILE, "b")), ("c", "Dense", ("b",))
     )
-    record(tmp_path / "subclassed", model=subclassed)
-    record(tmp_path / "circle", model=circle)
+    record(tmp_path / "subclassed", model=subclassed, cams=True)
+    record(tmp_path / "circle", model=circle, cams=True)
     with tensorboard(tmp_path, runs=2) as address:
         open_model(tab, address)
         words = tab.frame.get_by_text("No graph is known of a subclassed model")
@@ -188,7 +188,7 @@ def test_odd_graphs_are_told_in_words_and_hang_nothing(tab, tmp_path):
 
 def test_a_run_is_chosen_by_its_letter(tab, tmp_path):
     for run in ("one", "two", "three"):
-        record(tmp_path / run, model=residual())
+        record(tmp_path / run, model=residual(), cams=True)
     with tensorboard(tmp_path, runs=3) as address:
         open_model(tab, address)
         picker = tab.frame.get_by_role("group", name="Runs shown as graphs").get_by_role("button")
