@@ -50,7 +50,9 @@ def architecture(layers: tuple[str, ...] = LAYERS) -> Architecture:
     )
 
 
-def manifest(layers: tuple[str, ...] = LAYERS, **changes: Any) -> dict[str, Any]:
+def manifest(
+    layers: tuple[str, ...] = LAYERS, model: Architecture | None = None, **changes: Any
+) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "thresholds": {"dead-relu": {"critical": 0.9}},
         "versions": {"tfdiag": "0.1.0"},
@@ -60,7 +62,7 @@ def manifest(layers: tuple[str, ...] = LAYERS, **changes: Any) -> dict[str, Any]
         "monitor": {"every": 1},
         **changes,
     }
-    return schema.manifest(architecture(layers), METRIC_NAMES, **fields)
+    return schema.manifest(model or architecture(layers), METRIC_NAMES, **fields)
 
 
 def stats(step: int, layers: tuple[str, ...] = LAYERS) -> np.ndarray:
@@ -124,6 +126,7 @@ def record(
     *,
     start: float = START,
     layers: tuple[str, ...] = LAYERS,
+    model: Architecture | None = None,
     cams: bool = False,
     finished: bool | None = True,
     opener: Callable[[str], Any] = open_records,
@@ -132,10 +135,12 @@ def record(
     """Records a run of one step per second; `loss` is nan at step 2.
 
     Args:
+        model: a model with layers of other kinds, in place of `layers`.
         finished: whether the report says so; None for no report.
     """
     writer = RunWriter(log_dir, opener)
-    fields = manifest(layers, **changes)
+    layers = model.names if model else layers
+    fields = manifest(layers, model, **changes)
     for i, step in enumerate(steps):
         writer.step(
             step,

@@ -13,7 +13,12 @@ export default defineConfig({
     rollupOptions: {
       input: "src/index.ts",
       preserveEntrySignatures: "strict",
-      output: { format: "es", entryFileNames: "index.js", codeSplitting: false },
+      output: {
+        format: "es",
+        entryFileNames: "index.js",
+        codeSplitting: false,
+        comments: { legal: true }, // the licence of what the bundle holds
+      },
     },
   },
 });

@@ -105,6 +105,13 @@ export function cssColour(of: Ramp, position: number): string {
   return `rgb(${of[i]} ${of[i + 1]} ${of[i + 2]})`;
 }
 
+/** Whether white is easier to read on a colour than black. */
+export function isDark(of: Ramp, position: number): boolean {
+  const i = rampIndex(position);
+  const [r, g, b] = [of[i]!, of[i + 1]!, of[i + 2]!].map(toLinear) as Triple;
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b < 0.179; // equal contrast: WCAG 2.2, "contrast ratio"
+}
+
 export function rampIndex(position: number): number {
   return Math.round(Math.min(1, Math.max(0, position)) * 255) * 3;
 }

@@ -1,8 +1,9 @@
 /** Diagnosis: what is wrong in each run, in which layer, since when; and what the model looks at. */
 
-import { buildPlot, type Plot, restingPoint } from "../model/plot";
-import { CAMS, metricOf, RUN, valueOf } from "../resources";
-import type { Point, State, Store } from "../state";
+import { buildPlot, type Plot } from "../model/plot";
+import { cursorIn, plotOf, plotWants } from "../plotted";
+import { CAMS } from "../resources";
+import type { Point, Store } from "../state";
 import { camPanel } from "./campanel";
 import { curves } from "./curves";
 import { h, refill } from "./element";
@@ -18,13 +19,7 @@ const CAMERA: Keys = ["shown", "loaded", "sample", "target", "runs"];
 
 export const DIAGNOSIS: ViewKind = {
   create: diagnosis,
-  /** A run's description and maps, then the chosen measure with its count of NaN and Inf. */
-  wants(state, name) {
-    const run = valueOf(state, name, RUN);
-    const metric = run?.metrics.find((m) => m.name === state.metric);
-    const names = metric && !metric.not_measured ? [metric.name, metric.nonfinite] : [];
-    return [RUN, CAMS, ...[...new Set(names)].map(metricOf)];
-  },
+  wants: (state, name) => [...plotWants(state, name), CAMS],
 };
 
 function diagnosis(store: Store, retry: () => void): View {
@@ -34,13 +29,7 @@ function diagnosis(store: Store, retry: () => void): View {
   let camera: Panel | null = null;
 
   const all = () => (camera ? [...panels, camera] : panels);
-  const at = (): Point => {
-    const { hover, step, layer } = store.get();
-    const rest = restingPoint(plot);
-    const known = layer !== null && plot.layers.includes(layer) ? layer : rest.layer;
-    const resting = hover === null && step === null;
-    return { step: hover?.step ?? step ?? rest.step, layer: hover?.layer ?? known, resting };
-  };
+  const at = () => cursorIn(plot, store.get());
   const hoverStep = (point: Point | null, pin: boolean) =>
     store.set(pin && point ? { step: point.step } : { hover: point });
 
@@ -49,7 +38,7 @@ function diagnosis(store: Store, retry: () => void): View {
     update(state, changed) {
       if (changed(CARDS)) refill(cards, heads(state), verdicts(state, store, retry));
       if (changed(PLOTS)) {
-        plot = buildPlot(sources(state), state.metric);
+        plot = plotOf(state);
         panels = [heatmaps(state, store, plot, retry), curves(plot, hoverStep)];
         refill(plots, ...panels.map((panel) => panel.element));
         panels.forEach((panel) => panel.paint());
@@ -64,17 +53,4 @@ function diagnosis(store: Store, retry: () => void): View {
     paint: () => all().forEach((panel) => panel.paint()),
     cursor: () => ({ steps: plot.steps, layers: plot.layers, at: at() }),
   };
-}
-
-function sources(state: State) {
-  return state.shown.map((name) => {
-    const run = valueOf(state, name, RUN);
-    const metric = run?.metrics.find((m) => m.name === state.metric);
-    return {
-      name,
-      run,
-      measured: valueOf(state, name, metricOf(metric?.name ?? "")),
-      counts: valueOf(state, name, metricOf(metric?.nonfinite ?? "")),
-    };
-  });
 }

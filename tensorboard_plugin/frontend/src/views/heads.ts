@@ -16,7 +16,8 @@ export function heads(state: State): HTMLElement {
   );
 }
 
-function head(state: State, name: string, column: number): HTMLElement {
+/** Which run a column is of. */
+export function head(state: State, name: string, column: number): HTMLElement {
   const run = state.runs?.find((r) => r.run === name);
   const sign = run?.verdict?.severity;
   return h(

@@ -11,10 +11,11 @@ export function metricChoice(
   runs: Run[],
   chosen: string | null,
   store: Store,
+  where = "heat maps",
 ): HTMLElement {
   return h(
     "div.choice",
-    { role: "group", "aria-label": "Measure shown in the heat maps" },
+    { role: "group", "aria-label": `Measure shown in the ${where}` },
     bySource(metrics).map(([source, group]) =>
       h(
         "div.choice-group",

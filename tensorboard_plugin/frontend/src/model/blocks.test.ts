@@ -1,0 +1,50 @@
+import { expect, test } from "vitest";
+import type { Layer } from "../api";
+import { blocksOf, foldedBlocks } from "./blocks";
+
+const layers = (...names: string[]) =>
+  names.map((name, i) => ({ name, type: ["Conv2D", "ReLU"][i % 2] }) as Layer);
+const blocks = (...names: string[]) =>
+  blocksOf(layers(...names)).map(({ name, layers: of, depth }) => [name, of.length, depth]);
+
+test("nested models are blocks, in each other too", () => {
+  expect(blocks("stem", "net/a/x", "net/a/y", "net/b", "top")).toEqual([
+    ["net", 3, 0],
+    ["net/a", 2, 1],
+  ]);
+});
+
+test("a block of all layers, or of the same layers as another, says nothing", () => {
+  expect(blocks("net/a", "net/b")).toEqual([]);
+  expect(blocks("stem", "net/inner/a", "net/inner/b")).toEqual([["net", 2, 0]]);
+});
+
+test("numbered prefixes of neighbours are blocks", () => {
+  const names = ["conv", "bn", "relu", "add"].map((part) => `block_1_${part}`);
+  expect(blocks("stem", ...names, "top")).toEqual([["block_1", 4, 0]]);
+  expect(blocks("stem", ...names.slice(1), "top")).toEqual([]);
+});
+
+test("names that Keras numbers are no blocks", () => {
+  const types = (name: string) => ({ name, type: "Conv2D" }) as Layer;
+  expect(blocksOf(["in", "conv2d_1", "conv2d_2", "conv2d_3", "conv2d_4"].map(types))).toEqual([]);
+  const far = ["conv2d_1", "bn", "conv2d_2", "bn_1", "conv2d_3", "bn_2", "conv2d_4"];
+  expect(blocks("in", ...far)).toEqual([]);
+});
+
+test("a name made of separators alone is taken as it is", () => {
+  expect(blocks("/".repeat(50_000), "_".repeat(50_000), "", "a")).toEqual([]);
+});
+
+test("as few levels are folded as leave little enough to see", () => {
+  const names = Array.from({ length: 4 }, (_, outer) =>
+    Array.from({ length: 5 }, (_, inner) => ["a", "b", "c"].map((part) => `s${outer}/t${inner}/${part}`)),
+  ).flat(2);
+  const found = blocksOf(layers(...names));
+  const folded = (toggled: string[]) =>
+    found.filter((_, i) => foldedBlocks(found, names.length, new Set(toggled))[i]).length;
+  expect(found).toHaveLength(4 + 20);
+  expect(folded([])).toBe(20); // the inner ones
+  expect(folded(["s0/t0"])).toBe(19);
+  expect(folded(["s0"])).toBe(21);
+});

@@ -1,0 +1,76 @@
+/** Blocks of a large model: layers whose names begin alike, which fold into one place. */
+
+import type { Layer } from "../api";
+
+/** A model with more layers than this is folded. */
+export const MOST_PLACES = 40;
+const LEAST_OF_A_NAME = 4; // layers that only share a prefix; a nested model is one with two
+const DEEPEST = 12; // separators that are looked at: a name may hold any number
+
+export interface Block {
+  /** "backbone" or "conv2_block1" */
+  name: string;
+  /** Places of its layers in the model, ascending. */
+  layers: number[];
+  /** The block around it, as its place in the list, -1 for none. */
+  parent: number;
+  depth: number;
+}
+
+/**
+ * The blocks of a model, outer ones first: its nested models ("backbone/conv") and, for models
+ * that are written flat, numbered prefixes ("block_3_expand") of neighbouring layers.
+ */
+export function blocksOf(layers: readonly Layer[]): Block[] {
+  const members = new Map<string, number[]>();
+  layers.forEach(({ name }, i) => {
+    for (const prefix of prefixes(name)) members.set(prefix, [...(members.get(prefix) ?? []), i]);
+  });
+  const kept = [...members].filter(([prefix, of]) => isBlock(prefix, of, layers));
+  kept.sort(
+    ([a, of], [b, other]) =>
+      of[0]! - other[0]! || other.length - of.length || a.length - b.length,
+  );
+  const blocks: Block[] = [];
+  const prefixOf: string[] = [];
+  for (const [prefix, of] of kept) {
+    const parent = prefixOf.findLastIndex((outer) => prefix.startsWith(outer));
+    if (parent >= 0 && blocks[parent]!.layers.length === of.length) continue; // the same layers
+    const depth = parent < 0 ? 0 : blocks[parent]!.depth + 1;
+    prefixOf.push(prefix);
+    blocks.push({ name: prefix.slice(0, -1), layers: of, parent, depth });
+  }
+  return blocks;
+}
+
+/** "a/b_1_c" begins with "a/", "a/b_" and "a/b_1_". */
+function prefixes(name: string): string[] {
+  const ends = [...name.matchAll(/[/_]/g)].slice(0, DEEPEST).map(({ index }) => index + 1);
+  return ends.filter((end) => end > 1).map((end) => name.slice(0, end));
+}
+
+function isBlock(prefix: string, of: number[], layers: readonly Layer[]): boolean {
+  if (of.length === layers.length) return false; // says nothing
+  if (prefix.endsWith("/")) return of.length > 1;
+  const neighbours = of.at(-1)! - of[0]! + 1 === of.length;
+  const types = new Set(of.map((i) => layers[i]!.type)); // "conv2d_3" is the third of its type
+  return of.length >= LEAST_OF_A_NAME && neighbours && types.size > 1 && /\d\w?_$/.test(prefix);
+}
+
+/** Which blocks are folded: as few levels as leave little enough to see, but for the toggled ones. */
+export function foldedBlocks(
+  blocks: readonly Block[],
+  total: number,
+  toggled: ReadonlySet<string>,
+): boolean[] {
+  const deepest = Math.max(-1, ...blocks.map(({ depth }) => depth));
+  let level = deepest + 1;
+  while (level > 0 && placesAt(blocks, total, level) > MOST_PLACES) level--;
+  return blocks.map(({ name, depth }) => depth >= level !== toggled.has(name));
+}
+
+/** How many places there are when all blocks of a level are folded. */
+function placesAt(blocks: readonly Block[], total: number, level: number): number {
+  const at = blocks.filter(({ depth }) => depth === level);
+  return at.reduce((sum, { layers }) => sum - layers.length + 1, total);
+}

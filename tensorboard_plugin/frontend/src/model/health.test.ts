@@ -1,0 +1,99 @@
+import { expect, test } from "vitest";
+import type { Metric, Run } from "../api";
+import { exemptFrom, findingSteps, foundBy, isJudged, shownAt, snapStep, worstRow, worstSeverity } from "./health";
+import { buildPlot } from "./plot";
+
+const metric = {
+  name: "m",
+  scale: "share",
+  source: "training step",
+  limits: [{ rule: "r", severity: "warn", value: 0.5, above: true }],
+  not_measured: null,
+} as unknown as Metric;
+
+const layer = (name: string, parameters = 1) => ({ name, type: "Dense", shape: [8], parameters, trainable: true });
+const finding = (name: string | null, step: number, severity: string) => ({ layer: name, step, severity, metric: "m" });
+
+const run = {
+  run: "a",
+  steps: [10, 20],
+  last_step: 20,
+  finished: true,
+  metrics: [metric],
+  findings: [finding("a", 20, "critical"), finding("a", 10, "watch"), finding(null, 20, "warn")],
+  rules: [{ id: "r", exempt: { c: "no ReLU" } }],
+  verdict: { severity: "ok" },
+  model: { layers: [layer("a"), layer("b"), layer("c"), layer("d", 0)] },
+} as unknown as Run;
+
+const measured = {
+  steps: Float64Array.of(10, 20),
+  layers: 4,
+  values: Float32Array.of(0.1, 0.8, NaN, NaN, 0.2, NaN, NaN, NaN),
+};
+const counts = { ...measured, values: Float32Array.of(0, 0, 0, 0, 0, 3, 0, 0) };
+const plot = buildPlot([{ name: "a", run, measured, counts }], "m");
+const shown = (row: number, step: number) => shownAt(plot.columns[0]!, plot, row, step);
+
+test("a layer shows its value at the step, after the end its last one", () => {
+  expect(shown(0, 10)).toEqual({ kind: "value", position: expect.closeTo(0.1), words: "10 %" });
+  expect(shown(0, 19).words).toBe("10 %");
+  expect(shown(0, 20).words).toBe("20 %");
+  expect(shown(0, 999).words).toBe("20 %");
+});
+
+test("what is not finite is broken, what was not measured says why", () => {
+  expect(shown(1, 20)).toMatchObject({ kind: "broken", words: "NaN" });
+  expect(shown(2, 20)).toMatchObject({ kind: "none", words: "no ReLU" });
+  expect(shown(3, 20)).toMatchObject({ kind: "none", words: "no weights" });
+  expect(shown(0, 5)).toMatchObject({ kind: "none", words: "not measured" });
+});
+
+test("before the values are there nothing is claimed", () => {
+  const empty = buildPlot([{ name: "a", run, measured: undefined, counts: undefined }], "m");
+  expect(shownAt(empty.columns[0]!, empty, 0, 10)).toMatchObject({ kind: "none", words: "loading" });
+});
+
+test("findings count from the step at which they begin", () => {
+  expect(foundBy(run, "a", 9)).toEqual([]);
+  expect(worstSeverity(foundBy(run, "a", 10))).toBe("watch");
+  expect(worstSeverity(foundBy(run, "a", 20))).toBe("critical");
+  expect(worstSeverity(foundBy(run, null, 20))).toBe("warn");
+  expect(worstSeverity([])).toBe(null);
+});
+
+test("a run that no rule could judge is not a healthy one", () => {
+  const judgedBy = (...outcomes: string[]) =>
+    ({ rules: outcomes.map((outcome) => ({ outcome })) }) as unknown as Run;
+  expect(isJudged(judgedBy("not-evaluated", "healthy"))).toBe(true);
+  expect(isJudged(judgedBy("not-evaluated"))).toBe(false);
+});
+
+test("a block is as bad as its worst layer: by findings, then by values", () => {
+  const worst = (rows: number[], step: number) => worstRow(plot.columns[0]!, plot, rows, step);
+  expect(worst([0, 1, 2], 20)).toBe(0);
+  expect(worst([0, 1, 2], 5)).toBe(0);
+  expect(worst([2, 1], 10)).toBe(1);
+  expect(worst([3, 1, 2], 20)).toBe(1);
+});
+
+test("exemptions name the rule; a name of JavaScript's own is not among them", () => {
+  expect(exemptFrom(run, "c")).toEqual([{ rule: "r", reason: "no ReLU" }]);
+  expect(exemptFrom(run, "constructor")).toEqual([]);
+});
+
+test("findings by step, ascending", () => {
+  expect(findingSteps(run).map(({ step, findings }) => [step, findings.length])).toEqual([
+    [10, 1],
+    [20, 2],
+  ]);
+});
+
+test("a slider snaps to what was recorded, in its direction", () => {
+  const steps = [1, 20, 40];
+  expect(snapStep(steps, 2, 1)).toBe(20);
+  expect(snapStep(steps, 19, 20)).toBe(1);
+  expect(snapStep(steps, 99, 20)).toBe(40);
+  expect(snapStep(steps, 0, 20)).toBe(1);
+  expect(snapStep([], 7, 0)).toBe(7);
+});

@@ -1,0 +1,99 @@
+/** How the layers of a run were at a step: what was measured, what was found until then. */
+
+import type { Finding, Run, Severity } from "../api";
+import { cellAt } from "./cells";
+import { SEVERITIES } from "./findings";
+import { absence } from "./layers";
+import { formatValue } from "./number";
+import { layerAt, type Plot, type PlotColumn } from "./plot";
+
+/** What a layer shows of the chosen measure. */
+export interface Shown {
+  kind: "value" | "broken" | "none";
+  /** On the colour ramp, from 0 to 1; 0 without a value. */
+  position: number;
+  /** The value, or why there is none. */
+  words: string;
+}
+
+/** @param row the layer's row in the plot. */
+export function shownAt(column: PlotColumn, plot: Plot, row: number, step: number): Shown {
+  const { run, metric, cells } = column;
+  const none = (words: string): Shown => ({ kind: "none", position: 0, words });
+  if (metric?.not_measured) return none("not measured");
+  if (!run || !metric || !cells || !plot.scale) return none(metric ? "loading" : "");
+  const layer = column.rows[row] ?? -1;
+  const why = absence(run, metric, layerAt(column, row));
+  const cell = step > cells.end ? cells.steps.length - 1 : cellAt(cells, step);
+  if (layer < 0 || cell < 0) return none(why ?? (run.finished ? "not measured" : "not measured yet"));
+  const value = cells.value(cell, layer);
+  if (column.filled[row] && cells.broken(cell, layer)) {
+    const words = Number.isNaN(value) ? "NaN" : formatValue(value, metric.scale);
+    return { kind: "broken", position: 0, words };
+  }
+  if (Number.isNaN(value)) return none(why ?? "not measured");
+  const words = formatValue(value, metric.scale);
+  return { kind: "value", position: plot.scale.position(value), words };
+}
+
+/** What was found in a layer up to a step, the worst first; null for the whole model. */
+export function foundBy(run: Run, layer: string | null, step: number): Finding[] {
+  return run.findings.filter((f) => f.layer === layer && f.step <= step);
+}
+
+/** Whether any rule had enough to say something: silence of the others is not health. */
+export function isJudged(run: Run): boolean {
+  return run.rules.some(({ outcome }) => outcome !== "not-evaluated");
+}
+
+export function worstSeverity(findings: readonly Finding[]): Severity | null {
+  return SEVERITIES.find((s) => findings.some(({ severity }) => severity === s)) ?? null;
+}
+
+/** The rules that leave a layer out: "no ReLU" and whose reason that is. */
+export function exemptFrom(run: Run, layer: string): { rule: string; reason: string }[] {
+  return run.rules.flatMap(({ id, exempt }) => {
+    const reason = Object.hasOwn(exempt, layer) ? exempt[layer] : undefined;
+    return reason === undefined ? [] : [{ rule: id, reason }];
+  });
+}
+
+/** Of some layers the row of the worst: by what was found, then by what is measured. */
+export function worstRow(
+  column: PlotColumn,
+  plot: Plot,
+  rows: readonly number[],
+  step: number,
+): number {
+  const neutral = plot.scale?.ramp === "diverging" ? 0.5 : 0;
+  const badness = (row: number): [number, number] => {
+    const found = foundBy(column.run!, layerAt(column, row)?.name ?? "", step);
+    const severity = worstSeverity(found);
+    const { kind, position } = shownAt(column, plot, row, step);
+    const far = { broken: 2, value: Math.abs(position - neutral), none: -1 }[kind];
+    return [severity ? SEVERITIES.length - SEVERITIES.indexOf(severity) : 0, far];
+  };
+  let [worst, most] = [rows[0]!, badness(rows[0]!)];
+  for (const row of rows.slice(1)) {
+    const here = badness(row);
+    if (here[0] > most[0] || (here[0] === most[0] && here[1] > most[1])) [worst, most] = [row, here];
+  }
+  return worst;
+}
+
+/** Steps at which something begins to be found, each with its worst severity first. */
+export function findingSteps(run: Run): { step: number; findings: Finding[] }[] {
+  const byStep = new Map<number, Finding[]>();
+  for (const finding of run.findings)
+    byStep.set(finding.step, [...(byStep.get(finding.step) ?? []), finding]);
+  return [...byStep]
+    .map(([step, findings]) => ({ step, findings }))
+    .sort((a, b) => a.step - b.step);
+}
+
+/** The recorded step in the direction in which a slider was moved. */
+export function snapStep(steps: readonly number[], wanted: number, from: number): number {
+  const next = wanted >= from ? steps.find((s) => s >= wanted) : undefined;
+  const before = steps.findLast((s) => s <= wanted);
+  return next ?? before ?? steps[0] ?? wanted;
+}

@@ -1,0 +1,37 @@
+/** The plot of the chosen measure as the state has it, and where its cursor is. */
+
+import type { Wants } from "./feed";
+import { buildPlot, type Plot, restingPoint } from "./model/plot";
+import { metricOf, RUN, valueOf } from "./resources";
+import type { Point, State } from "./state";
+
+/** A run's description, then the chosen measure with its count of NaN and Inf. */
+export const plotWants: Wants = (state, name) => {
+  const run = valueOf(state, name, RUN);
+  const metric = run?.metrics.find((m) => m.name === state.metric);
+  const names = metric && !metric.not_measured ? [metric.name, metric.nonfinite] : [];
+  return [RUN, ...[...new Set(names)].map(metricOf)];
+};
+
+/** What there is yet of the runs that are shown. */
+export function plotOf(state: State): Plot {
+  const sources = state.shown.map((name) => {
+    const run = valueOf(state, name, RUN);
+    const metric = run?.metrics.find((m) => m.name === state.metric);
+    return {
+      name,
+      run,
+      measured: valueOf(state, name, metricOf(metric?.name ?? "")),
+      counts: valueOf(state, name, metricOf(metric?.nonfinite ?? "")),
+    };
+  });
+  return buildPlot(sources, state.metric);
+}
+
+/** The step and layer that are pointed at, else the pinned ones, else those to begin with. */
+export function cursorIn(plot: Plot, { hover, step, layer }: State): Point {
+  const rest = restingPoint(plot);
+  const known = layer !== null && plot.layers.includes(layer) ? layer : rest.layer;
+  const resting = hover === null && step === null;
+  return { step: hover?.step ?? step ?? rest.step, layer: hover?.layer ?? known, resting };
+}
