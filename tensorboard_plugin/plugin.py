@@ -11,7 +11,7 @@ from tensorboard.backend import http_util
 from tensorboard.plugins import base_plugin
 from werkzeug.wrappers import Request, Response
 
-from tensorboard_plugin import answers
+from tensorboard_plugin import answers, matrix
 from tensorboard_plugin.experiment import Experiment
 from tfdiag.errors import TfdiagError
 from tfdiag.metrics import METRIC_NAMES
@@ -66,6 +66,7 @@ class HealthPlugin(base_plugin.TBPlugin):
             "/static/index.js": _route(lambda request: (self._bundle, _SCRIPT)),
             "/api/runs": _route(self._runs),
             "/api/run": _route(self._run),
+            "/api/rules": _route(self._rules),
             "/api/metric": _route(self._metric),
             "/api/histograms": _route(self._histograms),
             "/api/cams": _route(self._cams),
@@ -98,6 +99,12 @@ class HealthPlugin(base_plugin.TBPlugin):
         run, experiment = _parameter(request, "run"), self._experiment(request)
         recording = _recording(experiment, run, experiment.last_reports(run).get(run))
         return _json(answers.run(run, experiment.runs().get(run), recording))
+
+    def _rules(self, request: Request) -> tuple[str, str]:
+        experiment = self._experiment(request)
+        tags = experiment.listed()
+        recorded = {run: tags[run] for run in experiment.runs() if run in tags}
+        return _json(matrix.rules(recorded, experiment.last_reports() if recorded else {}))
 
     def _metric(self, request: Request) -> tuple[bytes, str]:
         run, name = _parameter(request, "run"), _parameter(request, "metric")

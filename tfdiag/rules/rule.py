@@ -121,6 +121,16 @@ class Rule:
         parameters = inspect.signature(self.judge).parameters.values()
         return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
 
+    @property
+    def finds(self) -> str:
+        """What it finds: the first line of its own documentation."""
+        return (inspect.getdoc(self.judge) or self.why).partition("\n")[0]
+
+    @property
+    def family(self) -> str:
+        """The name of the file that it stands in."""
+        return self.judge.__module__.rpartition(".")[2]
+
     def case(self, finding: Finding, facts: Mapping[str, Any]) -> Case:
         """Returns verdict, advice and code for one of this rule's findings.
 
