@@ -13,10 +13,11 @@ from tfdiag.rules import ALL_RULES, Outcome, Report
 from tfdiag.rules.outcome import NOT_EVALUATED
 from tfdiag.storage import schema
 from tfdiag.storage.decoder import Tag, decode_report
-from tfdiag.trace import SEVERITIES, Finding
 
 #: Findings of a cell, and layers of a reason, that are named; the others are only counted.
 NAMED = 3
+#: What is told of a finding.
+_TOLD = ("severity", "layer", "step", "evidence", "metric")
 
 
 def rules(
@@ -65,22 +66,19 @@ def _run(name: str, tags: Mapping[str, Listed], report: Tag | None) -> dict[str,
 
 
 def _cell(outcome: Outcome, report: Report) -> dict[str, Any]:
-    worst_first = sorted(outcome.findings, key=lambda f: -SEVERITIES.index(f.severity))
+    worst_first = [finding for finding in report.findings if finding.rule == outcome.rule]
     return {
         "outcome": outcome.outcome,
         "severity": worst_first[0].severity if worst_first else None,
         "count": len(worst_first),
-        "findings": [_finding(finding) for finding in worst_first[:NAMED]],
+        "findings": [
+            {name: getattr(finding, name) for name in _TOLD} for finding in worst_first[:NAMED]
+        ],
         "reason": outcome.reason,
         "exempt": len(outcome.exempt),
         "all_exempt": outcome.outcome == NOT_EVALUATED and report.exempts_all(outcome),
         "exemptions": _exemptions(outcome.exempt),
     }
-
-
-def _finding(finding: Finding) -> dict[str, Any]:
-    fields = ("severity", "layer", "step", "evidence", "metric")
-    return {name: getattr(finding, name) for name in fields}
 
 
 def _exemptions(exempt: Mapping[str, str]) -> list[dict[str, Any]]:
