@@ -61,19 +61,23 @@ def _run(name: str, tags: Mapping[str, Listed], report: Tag | None) -> dict[str,
         judged = Report.from_json(stored.json) if stored else unjudged()
     except TfdiagError as error:
         return {**answer, "error": str(error)}
-    cells = {outcome.rule: _cell(outcome, judged) for outcome in judged.outcomes}
+    worst_first: dict[str, list[dict[str, Any]]] = {}
+    for finding in judged.findings:
+        told = {name: getattr(finding, name) for name in _TOLD}
+        worst_first.setdefault(finding.rule, []).append(told)
+    cells = {
+        outcome.rule: _cell(outcome, worst_first.get(outcome.rule, []), judged)
+        for outcome in judged.outcomes
+    }
     return {**answer, "step": judged.step if stored else None, "rules": cells}
 
 
-def _cell(outcome: Outcome, report: Report) -> dict[str, Any]:
-    worst_first = [finding for finding in report.findings if finding.rule == outcome.rule]
+def _cell(outcome: Outcome, found: list[dict[str, Any]], report: Report) -> dict[str, Any]:
     return {
         "outcome": outcome.outcome,
-        "severity": worst_first[0].severity if worst_first else None,
-        "count": len(worst_first),
-        "findings": [
-            {name: getattr(finding, name) for name in _TOLD} for finding in worst_first[:NAMED]
-        ],
+        "severity": found[0]["severity"] if found else None,
+        "count": len(found),
+        "findings": found[:NAMED],
         "reason": outcome.reason,
         "exempt": len(outcome.exempt),
         "all_exempt": outcome.outcome == NOT_EVALUATED and report.exempts_all(outcome),
