@@ -1,9 +1,18 @@
 /** What can be asked of a run, and how to read what has come of it. */
 
-import { type Cams, fetchCams, fetchMetric, fetchRun, type Measurements, type Run } from "./api";
+import {
+  type Cams,
+  fetchCams,
+  fetchMetric,
+  fetchRules,
+  fetchRun,
+  type Measurements,
+  type RuleTable,
+  type Run,
+} from "./api";
 import type { Slot, State } from "./state";
 
-/** One thing to fetch of a run. It is fetched again when the run has grown. */
+/** One thing to fetch of a run, or of `FOLDER`. It is fetched again when that has grown. */
 export interface Resource<T> {
   /** Unlike that of any other resource: it is kept under this name. */
   name: string;
@@ -12,16 +21,25 @@ export interface Resource<T> {
   beside?: string;
 }
 
+/**
+ * Stands where a run's name does, for what is asked once of the whole log folder. No run has this
+ * name: TensorBoard calls a run in the folder itself ".".
+ */
+export const FOLDER = "";
+
 export const RUN: Resource<Run> = { name: "run", fetch: fetchRun };
 
 export const CAMS: Resource<Cams> = { name: "cams", fetch: fetchCams };
+
+/** Of the whole folder. */
+export const RULE_TABLE: Resource<RuleTable> = { name: "rules", fetch: fetchRules };
 
 export const metricOf = (metric: string): Resource<Measurements> => ({
   name: `metric ${metric}`,
   fetch: (run) => fetchMetric(run, metric),
 });
 
-/** Returns what is there of a run; an empty slot if it was never asked for. */
+/** Returns what is there of a run, or of `FOLDER`; an empty slot if it was never asked for. */
 export function slotOf<T>(state: State, run: string, resource: Resource<T>): Slot<T> {
   return (state.loaded.get(run)?.get(resource.name) ?? {}) as Slot<T>;
 }

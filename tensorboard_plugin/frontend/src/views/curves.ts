@@ -212,7 +212,7 @@ function endDot(series: Series, steps: number[], end: number, axis: CurveAxis): 
 
 const share = (part: number, whole: number) => `${((part / whole) * 100).toFixed(3)}%`;
 
-function stepAxis(end: number): HTMLElement {
+export function stepAxis(end: number): HTMLElement {
   const ticks = stepTicks(end, 4);
   return h(
     "div.plot.axis",
