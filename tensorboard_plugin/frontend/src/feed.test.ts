@@ -1,9 +1,10 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { RunSummary } from "./api";
 import { Feed } from "./feed";
+import { FOLDER, RULE_TABLE, valueOf } from "./resources";
 import { initialState, Store } from "./state";
 
-const served = vi.hoisted(() => ({ runs: [] as RunSummary[], asked: 0 }));
+const served = vi.hoisted(() => ({ runs: [] as RunSummary[], asked: 0, tables: 0 }));
 
 vi.mock("./api", async (original) => ({
   ...(await original<typeof import("./api")>()),
@@ -14,6 +15,10 @@ vi.mock("./api", async (original) => ({
   },
   fetchRun: () => new Promise(() => {}),
   fetchCams: () => new Promise(() => {}),
+  fetchRules: () => {
+    served.tables++;
+    return Promise.resolve({ rules: [], runs: [] });
+  },
 }));
 
 function finished(run: string, start: number): RunSummary {
@@ -32,7 +37,7 @@ function finished(run: string, start: number): RunSummary {
 
 beforeEach(() => {
   vi.useFakeTimers();
-  Object.assign(served, { runs: [finished("a", 1000)], asked: 0 });
+  Object.assign(served, { runs: [finished("a", 1000)], asked: 0, tables: 0 });
 });
 afterEach(() => vi.useRealTimers());
 
@@ -65,4 +70,17 @@ test("nothing is asked while hidden, and at once when the tab comes to the front
   visible = true;
   feed.wake();
   expect(served.asked).toBe(1);
+});
+
+test("what is of the whole folder is asked once for all runs, again when any of them changed", async () => {
+  served.runs = [finished("a", 1000), finished("b", 2000)];
+  const store = new Store(initialState({}));
+  const feed = new Feed(store, () => true, (_, run) => (run === FOLDER ? [RULE_TABLE] : []));
+  await feed.refresh();
+  await feed.refresh();
+  expect(served.tables).toBe(1);
+  expect(valueOf(store.get(), FOLDER, RULE_TABLE)).toEqual({ rules: [], runs: [] });
+  served.runs = [finished("a", 1000), finished("b", 3000)];
+  await feed.refresh();
+  expect(served.tables).toBe(2);
 });
