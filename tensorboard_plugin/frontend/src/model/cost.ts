@@ -12,8 +12,7 @@ export function often(every: number): string {
 /** How often one kind of measurement was asked for, and how often it is taken by now. */
 export interface Cadence {
   asked: string;
-  /** Null where nothing was asked for. */
-  inForce: string | null;
+  inForce: string;
   /** Whether it is taken more rarely than it was asked for. */
   stretched: boolean;
 }
@@ -23,7 +22,7 @@ export interface Cadence {
  * @param inForce from what it cost: 0 is "at the beginning and the end".
  */
 export function cadence(asked: number | undefined, inForce: number | undefined): Cadence {
-  if (asked === 0) return { asked: "not asked for", inForce: null, stretched: false };
+  if (asked === 0) return { asked: "never", inForce: "never", stretched: false };
   const known = asked !== undefined && inForce !== undefined;
   return {
     asked: asked === undefined ? "not known" : often(asked),
@@ -73,6 +72,7 @@ export function stairs(
 
 export interface Change {
   what: string;
+  /** Arguments of `HealthMonitor`. */
   code: string;
 }
 
@@ -86,13 +86,7 @@ export interface Meaning {
 export function meaning(run: Recorded): Meaning {
   const { monitor, cost } = run;
   const { budget } = monitor;
-  if (!budget) {
-    const text =
-      "The steps are fixed, whatever they cost. With a budget the monitor measures its own time " +
-      "and records as often as that allows.";
-    const half = { what: "Record half as often", code: code(run, steps(monitor, 2)) };
-    return { text, changes: [{ what: "Take at most 2 % of the time", code: code(run, "budget=0.02") }, half] };
-  }
+  if (!budget) return { text: budget === null ? FIXED : "", changes: bounded(run) };
   if (!cost) return { text: "", changes: denser(run, budget) };
   const rarer = inWords(cadences(run));
   if (cost.share > budget) {
@@ -109,26 +103,30 @@ export function meaning(run: Recorded): Meaning {
   return { text: "It stays within its budget, and records as often as it was asked to.", changes: [] };
 }
 
+const FIXED =
+  "The steps are fixed, whatever they cost. With a budget the monitor measures its own time and " +
+  "records as often as that allows.";
+
+const bounded = ({ monitor }: Recorded): Change[] => [
+  { what: "Take at most 2 % of the time", code: "budget=0.02" },
+  { what: "Record half as often", code: steps(monitor, 2) },
+];
+
 const inWords = ({ gradients, probe }: Cadences) =>
   [gradients.stretched && "gradients", probe.stretched && "the probe set"].filter(Boolean).join(" and ");
 
-const denser = (run: Recorded, budget: number): Change[] => [
+const denser = ({ monitor }: Recorded, budget: number): Change[] => [
   {
     what: "Allow twice the time",
-    code: code(run, `budget=${Number(Math.min(1, 2 * budget).toPrecision(3))}`),
+    code: `budget=${Number(Math.min(1, 2 * budget).toPrecision(3))}`,
   },
-  { what: "Fix the steps, whatever they cost", code: code(run, steps(run.monitor, 1)) },
+  { what: "Fix the steps, whatever they cost", code: steps(monitor, 1) },
 ];
 
-function fewer(run: Recorded): Change[] {
-  if (run.probe_samples < 4) return [];
-  const samples = Math.ceil(run.probe_samples / 4);
-  return [{ what: "Look at fewer samples", code: code(run, `probe_samples=${samples}`) }];
-}
-
-/** The line to copy, with the probe set where there is one. */
-const code = ({ probe_samples }: Recorded, settings: string) =>
-  `HealthMonitor(log_dir${probe_samples > 0 ? ", probe=(x_val, y_val)" : ""}, ${settings})`;
+const fewer = ({ probe_samples }: Recorded): Change[] =>
+  probe_samples < 4
+    ? []
+    : [{ what: "Look at fewer samples", code: `probe_samples=${Math.ceil(probe_samples / 4)}` }];
 
 function steps({ every, probe_every }: Run["monitor"], times: number): string {
   const known = { every: every || 20, probe_every };

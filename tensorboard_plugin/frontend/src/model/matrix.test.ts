@@ -120,7 +120,10 @@ test("keys move inside the grid", () => {
   expect(moved([1, 4], "ArrowRight", size, false)).toEqual([1, 4]);
   expect(moved([1, 4], "Home", size, false)).toEqual([1, 0]);
   expect(moved([1, 1], "End", size, true)).toEqual([2, 4]);
-  expect(moved([0, 0], "PageDown", size, false)).toEqual([2, 0]);
+  expect(moved([0, 3], "PageDown", size, false)).toEqual([2, 3]);
+  expect(moved([2, 3], "Home", size, true)).toEqual([0, 1]);
+  expect(moved([1, 0], "ArrowUp", size, false)).toEqual([1, 0]);
+  expect(moved([0, 1], "ArrowLeft", size, false)).toEqual([0, 1]);
   expect(moved([0, 0], "j", size, false)).toBeNull();
   expect(moved([0, 0], "constructor", size, false)).toBeNull();
 });

@@ -148,8 +148,12 @@ export function shorten(name: string, most: number): string {
 
 export type Place = readonly [row: number, column: number];
 
-/** Where a key leads in a grid of so many rows and columns; null if it leads nowhere. */
-export function moved([row, column]: Place, key: string, size: Place, far: boolean): Place | null {
+/**
+ * Where a key leads in a grid of so many rows and columns, whose corner holds nothing; null if the
+ * key moves nothing.
+ */
+export function moved(from: Place, key: string, size: Place, far: boolean): Place | null {
+  const [row, column] = from;
   const [rows, columns] = size;
   const within = (r: number, c: number): Place => [
     Math.min(rows - 1, Math.max(0, r)),
@@ -162,8 +166,10 @@ export function moved([row, column]: Place, key: string, size: Place, far: boole
     ArrowRight: () => within(row, column + 1),
     PageUp: () => within(row - 10, column),
     PageDown: () => within(row + 10, column),
-    Home: () => within(far ? 0 : row, 0),
+    Home: () => (far || row === 0 ? [0, 1] : [row, 0]),
     End: () => within(far ? rows - 1 : row, columns - 1),
   };
-  return Object.hasOwn(moves, key) ? moves[key]!() : null;
+  if (!Object.hasOwn(moves, key)) return null;
+  const to = moves[key]!();
+  return to[0] === 0 && to[1] === 0 ? from : to;
 }

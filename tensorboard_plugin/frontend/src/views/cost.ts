@@ -39,13 +39,13 @@ function sections(state: State, retry: () => void): HTMLElement[] {
   const each = (draw: (run: Run) => Child[]) =>
     state.shown.map((name) => {
       const run = valueOf(state, name, RUN);
-      return h("div.cost-cell", null, run && draw(run));
+      return cell(name, run && draw(run));
     });
   return [
     section("Time", "What the monitor took of the training's time.", [
       state.shown.map((name) => time(state, name, end, retry)),
     ]),
-    section("What that means", "", [each(means)]),
+    section("What that means", "How to change it: arguments of HealthMonitor.", [each(means)]),
     section("Steps between records", "Asked for, and in force by now.", [
       each((run) => [
         fact("Gradients, updates", ...rhythm(cadences(run).gradients)),
@@ -65,31 +65,39 @@ const section = (title: string, about: string, parts: Child[]) =>
     parts,
   );
 
+const cell = (run: string, ...children: Child[]) =>
+  h("div.cost-cell", { role: "group", "aria-label": run }, children);
+
 function time(state: State, name: string, end: number, retry: () => void): HTMLElement {
   const { value: run, failure } = slotOf(state, name, RUN);
   const error = state.runs?.find((one) => one.run === name)?.error;
-  const cell = (...children: Child[]) => h("div.cost-cell", null, children);
-  if (error) return cell(problem("This recording cannot be read", error));
-  if (!run && failure) return cell(problem("This run could not be fetched", failure, retry));
-  if (!run) return cell(h("p.quiet", { role: "status" }, "Loading …"));
+  if (error) return cell(name, problem("This recording cannot be read", error));
+  if (!run && failure) return cell(name, problem("This run could not be fetched", failure, retry));
+  if (!run) return cell(name, h("p.quiet", { role: "status" }, "Loading …"));
   const { budget } = run.monitor;
-  if (!run.cost) return cell(h("p.cost-share", null, "Not known"), h("p.quiet", null, unknown(run)));
+  if (!run.cost) return cell(name, h("p.cost-share", null, "Not known"), h("p.quiet", null, unknown(run)));
   const { share, seconds } = run.cost;
-  const over = budget && share > budget;
   return cell(
+    name,
     h(
       "p.cost-share",
       null,
       formatShare(share),
-      h("span", null, ` ${formatMagnitude(seconds)} s`),
+      h("span", null, ` of the time, ${formatMagnitude(seconds)} s`),
     ),
     bar(share, budget ?? null, end),
     h(
       "p.quiet",
       null,
-      budget ? `${over ? "above" : "within"} the budget of ${formatShare(budget)}` : "no budget: fixed steps",
+      prose(budgetWords(share, budget)),
     ),
   );
+}
+
+function budgetWords(share: number, budget: number | null | undefined): string {
+  if (budget === undefined) return "not known whether there was a budget";
+  if (budget === null) return "no budget: the steps are fixed";
+  return `${share > budget ? "above" : "within"} the budget of ${formatShare(budget)}`;
 }
 
 /** Why nothing is known of the cost. */
@@ -119,11 +127,11 @@ function means(run: Run): Child[] {
     text && h("p.cost-words", null, prose(text)),
     changes.map(({ what, code }) =>
       h(
-        "div.try",
+        "p.change",
         null,
-        h("p", null, prose(what)),
-        copyButton(code, `${run.run} ${what}`),
+        h("span", null, prose(what)),
         h("code", null, code),
+        copyButton(code, `${run.run} ${what}`),
       ),
     ),
   ];
@@ -132,10 +140,11 @@ function means(run: Run): Child[] {
 const fact = (name: string, ...told: Child[]) =>
   h("p.fact", null, h("span.quiet", null, name), h("span", null, told));
 
-const rhythm = ({ asked, inForce, stretched }: Cadence): Child[] => [
-  asked,
-  inForce !== null && [", in force ", h(stretched ? "b" : "span", null, inForce)],
-];
+/** "every 200 steps, asked for every 20 steps" */
+function rhythm({ asked, inForce, stretched }: Cadence): Child[] {
+  if (stretched) return [h("b", null, inForce), h("span.quiet", null, `, asked for ${asked}`)];
+  return [asked, asked !== inForce && h("span.quiet", null, `, in force: ${inForce}`)];
+}
 
 /** How far each record is from the one before: where the line rises, the cadence was stretched. */
 function timeline(
@@ -150,7 +159,7 @@ function timeline(
   const cells = each((run) => [
     h(
       "div.curve",
-      { style: `height:${HEIGHT}px`, role: "img", "aria-label": spacing(run) },
+      { style: `height:${HEIGHT}px`, role: "img", "aria-label": `Steps between records: ${spacing(run)}` },
       svg(
         "svg",
         { viewBox: "0 0 1000 100", preserveAspectRatio: "none", "aria-hidden": "true" },
@@ -163,19 +172,20 @@ function timeline(
   return [h("div.side.cost-ticks", { "aria-hidden": "true" }, ticks), ...cells];
 }
 
-const spacing = (run: Run) => {
-  const found = distances(run.steps).filter((distance) => distance !== null);
-  return found.length
-    ? `Steps between records: from ${formatCount(Math.min(...found))} to ${formatCount(Math.max(...found))}`
-    : "Only one record";
-};
+/** "1 to 200" */
+function spacing({ steps }: Run): string {
+  const found = distances(steps).filter((distance) => distance !== null);
+  if (found.length === 0) return "only one record";
+  const [least, most] = [Math.min(...found), Math.max(...found)];
+  return least === most ? formatCount(least) : `${formatCount(least)} to ${formatCount(most)}`;
+}
 
 function recorded(run: Run): Child[] {
   const [first, last] = [run.steps[0] ?? 0, run.last_step];
   const versions = Object.entries(run.versions).map(([name, version]) => `${name} ${version}`);
   return [
     fact("Records", `${formatCount(run.steps.length)}, step ${formatCount(first)} to ${formatCount(last)}`),
-    fact("Distance", spacing(run).replace(/^.*: /, "")),
+    fact("Steps between", spacing(run)),
     fact("Probe set", run.probe_samples > 0 ? plural(run.probe_samples, "sample") : "none"),
     fact("Layers", formatCount(run.model.layers.length)),
     fact("Versions", versions.join(" · ") || "not known"),

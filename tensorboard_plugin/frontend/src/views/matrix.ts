@@ -32,7 +32,8 @@ import type { View, ViewKind } from "./panel";
 
 /** Up to so many runs have their names written straight. */
 const FEW = 6;
-const NAME = 22; // letters of a slanted name
+/** Letters of a name, slanted and straight. */
+const [SLANTED, STRAIGHT] = [22, 16];
 const ORDER = "rules order";
 
 export const RULES: ViewKind = { create: matrix, wants: () => [], ofFolder: [RULE_TABLE] };
@@ -254,6 +255,7 @@ function table(blocks: Block[], drawn: Drawn): HTMLElement {
 }
 
 function names(drawn: Drawn): HTMLElement {
+  const letters = drawn.columns.length > FEW ? SLANTED : STRAIGHT;
   const cells = drawn.columns.map((column) =>
     h(
       column.key < 0 ? "th.run-name" : "th.run-name.chosen",
@@ -263,8 +265,8 @@ function names(drawn: Drawn): HTMLElement {
         "data-key": `run ${column.run.run}`,
         "aria-label": `${column.run.run}, ${plural(column.found, "rule")} found something`,
       },
-      h("span.slant", null, h("span", null, shorten(column.run.run, NAME))),
       column.key >= 0 && key(column.key),
+      h("span.slant", null, h("span", null, shorten(column.run.run, letters))),
     ),
   );
   note(drawn, null, cells);
