@@ -43,7 +43,8 @@ def readout(tab):
 
 def test_every_cell_says_what_the_rule_found(tab, each_address, demo):
     grid = open_rules(tab, each_address)
-    cells = grid.get_by_role("gridcell").evaluate_all("all => all.map(one => one.ariaLabel)")
+    labels = "all => all.map(one => one.ariaLabel).filter(label => label !== null)"
+    cells = grid.get_by_role("gridcell").evaluate_all(labels)  # totals have none
     assert len(cells) == len(ALL_RULES) * len(RUNS)
     for run in RUNS:
         for outcome in check(load(demo / run)).outcomes:
@@ -88,7 +89,6 @@ def test_the_keyboard_walks_from_cell_to_cell(tab, address):
     tab.page.keyboard.press("Home")
     expect(grid.get_by_role("rowheader", name="Dead ReLU")).to_be_focused()
     tab.page.keyboard.press("Control+Home")
-    tab.page.keyboard.press("ArrowRight")
     expect(grid.get_by_role("columnheader").first).to_be_focused()
     expect(grid.locator("[tabindex='0']")).to_have_count(1)
     tab.page.keyboard.press("Enter")

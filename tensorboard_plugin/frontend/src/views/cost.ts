@@ -86,11 +86,7 @@ function time(state: State, name: string, end: number, retry: () => void): HTMLE
       h("span", null, ` of the time, ${formatMagnitude(seconds)} s`),
     ),
     bar(share, budget ?? null, end),
-    h(
-      "p.quiet",
-      null,
-      prose(budgetWords(share, budget)),
-    ),
+    h("p.quiet", null, prose(budgetWords(share, budget))),
   );
 }
 
@@ -176,7 +172,8 @@ function timeline(
 function spacing({ steps }: Run): string {
   const found = distances(steps).filter((distance) => distance !== null);
   if (found.length === 0) return "only one record";
-  const [least, most] = [Math.min(...found), Math.max(...found)];
+  const least = found.reduce((a, b) => Math.min(a, b));
+  const most = found.reduce((a, b) => Math.max(a, b));
   return least === most ? formatCount(least) : `${formatCount(least)} to ${formatCount(most)}`;
 }
 
