@@ -189,6 +189,13 @@ def cam_images(found: Cams) -> bytes:
     return np.array(found.images.shape, "<u4").tobytes() + found.images.tobytes()
 
 
+def unjudged() -> Report:
+    """Returns the report of a run whose rules have not said anything yet."""
+    reason = "the rules have not judged this run yet"
+    outcomes = tuple(Outcome(rule.id, NOT_EVALUATED, reason) for rule in ALL_RULES)
+    return Report(step=0, outcomes=outcomes)
+
+
 def _model(architecture: Architecture) -> dict[str, Any]:
     """Returns what the tab shows of a model: all but the options, which only rules read."""
     model = asdict(architecture)
@@ -201,9 +208,7 @@ def _model(architecture: Architecture) -> dict[str, Any]:
 def _judged(report_json: Mapping[str, Any] | None) -> dict[str, Any]:
     """Returns verdict, counts, findings and rules."""
     if report_json is None:
-        reason = "the rules have not judged this run yet"
-        outcomes = tuple(Outcome(rule.id, NOT_EVALUATED, reason) for rule in ALL_RULES)
-        return reports.as_json(Report(step=0, outcomes=outcomes))
+        return reports.as_json(unjudged())
     report = Report.from_json(report_json)
     try:
         return reports.as_json(report)

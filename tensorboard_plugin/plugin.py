@@ -11,7 +11,7 @@ from tensorboard.backend import http_util
 from tensorboard.plugins import base_plugin
 from werkzeug.wrappers import Request, Response
 
-from tensorboard_plugin import answers
+from tensorboard_plugin import answers, matrix
 from tensorboard_plugin.decoded import Decoded
 from tensorboard_plugin.experiment import Experiment
 from tensorboard_plugin.trial import choice_of
@@ -70,6 +70,7 @@ class HealthPlugin(base_plugin.TBPlugin):
             "/api/runs": _route(self._runs),
             "/api/run": _route(self._run),
             "/api/judge": _route(self._judge),
+            "/api/rules": _route(self._rules),
             "/api/metric": _route(self._metric),
             "/api/layer": _route(self._layer),
             "/api/histograms": _route(self._histograms),
@@ -114,6 +115,12 @@ class HealthPlugin(base_plugin.TBPlugin):
         )
         report = experiment.last_reports(run).get(run)
         return _json(answers.judged(run, recording, report, choice))
+
+    def _rules(self, request: Request) -> tuple[str, str]:
+        experiment = self._experiment(request)
+        tags = experiment.listed()
+        recorded = {run: tags[run] for run in experiment.runs() if run in tags}
+        return _json(matrix.rules(recorded, experiment.last_reports() if recorded else {}))
 
     def _metric(self, request: Request) -> tuple[bytes, str]:
         run, name = _parameter(request, "run"), _parameter(request, "metric")

@@ -26,6 +26,8 @@ from tests import recordings
 from tests.recordings import START, halves, record, snapshot, stats
 from tfdiag import config, export, report
 from tfdiag.metrics import METRIC_NAMES
+from tfdiag.rules import ALL_RULES
+from tfdiag.rules.activations import dead_relu
 from tfdiag.storage import event, histograms, schema
 from tfdiag.storage.reader import open_recording
 from tfdiag.storage.writer import RunWriter
@@ -166,7 +168,16 @@ def loaded(get: Get) -> bool:
 
 def same_keys(ours: Any, theirs: Any, path: str = "") -> None:
     """Checks that two answers have the same keys, wherever both say more than null."""
-    free = ("series", "settings", "versions", "monitor", "cost", "exempt")
+    free = (
+        "series",
+        "settings",
+        "versions",
+        "monitor",
+        "cost",
+        "exempt",
+        "thresholds",
+        "runs[].rules",
+    )
     if isinstance(ours, dict) and isinstance(theirs, dict) and not path.endswith(free):
         if ours and theirs:
             assert set(ours) == set(theirs), path
@@ -206,6 +217,43 @@ def test_runs_have_their_verdicts(get):
     assert set(runs["other"].values()) == {"other", False, None}
     for contract in contracts("api/runs"):
         same_keys({"runs": list(runs.values())}, contract)
+
+
+def test_rules_say_in_short_what_they_found_in_every_run(get):
+    answer = get("api/rules").json
+    catalogue = {rule["id"]: rule for rule in answer["rules"]}
+    assert list(catalogue) == [rule.id for rule in ALL_RULES]
+    assert catalogue["dead-relu"]["group"] == "Activations"
+    assert catalogue["dead-relu"]["thresholds"] == dead_relu.thresholds
+    runs = {run["run"]: run for run in answer["runs"]}
+    assert set(runs) == {run["run"] for run in get("api/runs").json["runs"] if run["recorded"]}
+    assert runs["plain"]["step"] == 5
+    assert runs["plain"]["rules"]["nonfinite-loss"]["reason"] == "loss_nonfinite was not measured"
+    assert runs["plain"]["rules"]["dead-relu"] == {
+        "outcome": "found",
+        "severity": "critical",
+        "count": 1,
+        "findings": [
+            {
+                "severity": "critical",
+                "layer": "dense",
+                "step": 3,
+                "evidence": "97 % ≥ 95 %",
+                "metric": "dead_fraction",
+            }
+        ],
+        "reason": None,
+        "exempt": 1,
+        "all_exempt": False,
+        "exemptions": [{"reason": "no ReLU", "count": 1, "layers": ["conv"]}],
+    }
+    assert runs["young"]["step"] is None
+    assert set(runs["young"]["rules"]) == set(catalogue)
+    assert "not judged" in runs["young"]["rules"]["dead-relu"]["reason"]
+    assert "schema version 3" in runs["newer"]["error"]
+    assert runs["newer"]["rules"] == {}
+    for contract in contracts("api/rules"):
+        same_keys(answer, contract)
 
 
 def test_run_has_what_was_recorded(get):
@@ -511,13 +559,14 @@ class Provider:
         return {}
 
 
-def test_list_of_runs_reads_one_report_of_each_and_nothing_else():
+@pytest.mark.parametrize("path", ["/api/runs", "/api/rules"])
+def test_what_speaks_of_all_runs_reads_one_report_of_each_and_nothing_else(path):
     provider = Provider(200)
     context = base_plugin.TBContext(data_provider=provider)
     tab = plugin.HealthPlugin(context)
     assert tab.is_active() is False
     assert tab.data_plugin_names() == ("tfdiag", "tfdiag_events")
-    application = tab.get_plugin_apps()["/api/runs"]
+    application = tab.get_plugin_apps()[path]
     environ = {"REQUEST_METHOD": "GET", "wsgi.url_scheme": "http", "HTTP_HOST": "x"}
     body = b"".join(application(environ, lambda status, headers: None))
     assert len(json.loads(body)["runs"]) == 200

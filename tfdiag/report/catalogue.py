@@ -8,6 +8,28 @@ from typing import Any
 from tfdiag.rules import Rule
 from tfdiag.rules.thresholds import smallest
 
+#: What the rules of a family look at, in the words and the order of a list of rules.
+_GROUPS = {
+    "static": "Model",
+    "data": "Data and predictions",
+    "numerics": "NaN and Inf",
+    "gradients": "Gradients",
+    "flow": "Gradients",
+    "activations": "Activations",
+    "outputs": "Activations",
+    "weights": "Weights and updates",
+    "updates": "Weights and updates",
+    "loss": "Loss and metrics",
+    "generalization": "Loss and metrics",
+}
+#: The group of rules that none of these families has.
+OTHERS = "Others"
+
+
+def group(rule: Rule) -> str:
+    """Returns what a rule looks at, in a word or two."""
+    return _GROUPS.get(rule.family, OTHERS)
+
 
 def as_json(
     rules: Iterable[Rule], thresholds: Mapping[str, Mapping[str, Any]]

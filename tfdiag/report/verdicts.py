@@ -121,8 +121,7 @@ def _without_trouble(report: Report, catalogue: Mapping[str, Rule]) -> Verdict:
 
 def _inapplicable(outcome: Outcome, report: Report) -> bool:
     """Returns True if the rule has nothing to judge here, or must not: no gap in what we know."""
-    layers = report.facts.get("layers")
-    return unwanted(outcome) or bool(outcome.exempt) and len(outcome.exempt) == layers
+    return unwanted(outcome) or report.exempts_all(outcome)
 
 
 def _loss(report: Report) -> str:

@@ -71,6 +71,10 @@ class Report:
         found = [finding for outcome in self.outcomes for finding in outcome.findings]
         return tuple(sorted(found, key=lambda f: -SEVERITIES.index(f.severity)))
 
+    def exempts_all(self, outcome: Outcome) -> bool:
+        """Returns True if the rule of `outcome` leaves every layer out."""
+        return bool(outcome.exempt) and len(outcome.exempt) == self.facts.get("layers")
+
     def to_json(self) -> dict[str, Any]:
         """Returns the facts alone, no advice, as JSON without NaN: that becomes null."""
         return {

@@ -143,6 +143,16 @@ class Rule:
             return limits.get(name, False)
         return None if isinstance(self.thresholds[name], int) else True
 
+    @property
+    def finds(self) -> str:
+        """What it finds: the first line of its own documentation."""
+        return (inspect.getdoc(self.judge) or self.why).partition("\n")[0]
+
+    @property
+    def family(self) -> str:
+        """The name of the file that it stands in."""
+        return self.judge.__module__.rpartition(".")[2]
+
     def case(self, finding: Finding, facts: Mapping[str, Any]) -> Case:
         """Returns verdict, advice and code for one of this rule's findings.
 

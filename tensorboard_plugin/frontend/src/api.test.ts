@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import judgeAnswer from "../../../tests/data/judge.json";
 import runAnswer from "../../../tests/data/run.json";
 import runsAnswer from "../../../tests/data/runs.json";
-import { readCamIndex, readJudged, readRun, readRuns } from "./api";
+import { readCamIndex, readJudged, readRules, readRun, readRuns } from "./api";
 import { problems } from "./model/findings";
 import { defaultMetric } from "./model/metrics";
 import { defaultShown, worstFirst } from "./model/runs";
@@ -60,5 +60,6 @@ test("an answer that lacks a key is refused with what to do", () => {
   expect(() => readRuns({ runs: [{ ...first, finished: undefined }] })).not.toThrow();
   expect(() => readRuns({})).toThrow(/the runs lacks runs/);
   expect(() => readRuns({ runs: [{ run: "a" }] })).toThrow(/lacks recorded, start_time/);
+  expect(() => readRules({ rules: [], runs: [{ run: "a" }] })).toThrow(/lacks step, error, rules/);
   expect(() => readCamIndex(null)).toThrow(/Grad-CAM/);
 });

@@ -161,6 +161,42 @@ export interface Diagnosis {
   reason: string;
 }
 
+/** A rule as the catalogue has it: `thresholds` are the defaults. */
+export interface RuleFacts {
+  id: string;
+  title: string;
+  group: string;
+  finds: string;
+  thresholds: Record<string, number>;
+  source: string;
+}
+
+/** What one rule says of one run, in short: its worst findings, its first exempt layers. */
+export interface RuleCell {
+  outcome: Rule["outcome"];
+  severity: Severity | null;
+  count: number;
+  findings: Pick<Finding, "severity" | "layer" | "step" | "evidence" | "metric">[];
+  reason: string | null;
+  exempt: number;
+  all_exempt: boolean;
+  exemptions: { reason: string; count: number; layers: string[] }[];
+}
+
+export interface JudgedRun {
+  run: string;
+  /** That of the report; null if there is none. */
+  step: number | null;
+  error: string | null;
+  rules: Record<string, RuleCell>;
+}
+
+/** What every rule says of every run. */
+export interface RuleTable {
+  rules: RuleFacts[];
+  runs: JudgedRun[];
+}
+
 /** One number per recorded step and layer; NaN where it was not measured. */
 export interface Measurements {
   steps: Float64Array;
@@ -252,6 +288,10 @@ export async function fetchJudged(
   return readJudged(await (await ask(at("api/judge", { run, ...choice }))).json());
 }
 
+export async function fetchRules(): Promise<RuleTable> {
+  return readRules(await (await ask("api/rules")).json());
+}
+
 export async function fetchMetric(run: string, metric: string): Promise<Measurements> {
   return readMeasurements(await (await ask(at("api/metric", { run, metric }))).arrayBuffer());
 }
@@ -285,6 +325,8 @@ const METRIC = "name title scale source nonfinite about not_measured limits";
 const FINDING =
   "rule title severity layer step evidence message value limit metric why advice source follows";
 const RULE = "id title outcome reason step exempt";
+const RULE_FACTS = "id title group finds thresholds source";
+const RULE_CELL = "outcome severity count findings reason exempt all_exempt exemptions";
 const RUN =
   "run recording start_time last_time last_step finished verdict counts model metrics steps " +
   "wall_times series probe_samples findings rules versions monitor cost diagnosis suppressed";
@@ -346,6 +388,17 @@ export function readHistograms(answer: unknown): Histograms {
   demand(answer, "steps buckets", "the histograms");
   const { steps, buckets } = answer as { steps: number[]; buckets: number[][][] };
   return { steps, buckets: buckets.map(flatBuckets) };
+}
+
+export function readRules(answer: unknown): RuleTable {
+  demand(answer, "rules runs", "the rules");
+  const table = answer as RuleTable;
+  for (const rule of table.rules) demand(rule, RULE_FACTS, "a rule");
+  for (const run of table.runs) {
+    demand(run, "run step error rules", "a run's rules");
+    for (const cell of Object.values(run.rules)) demand(cell, RULE_CELL, "a rule in a run");
+  }
+  return table;
 }
 
 export function readCamIndex(answer: unknown): CamIndex {

@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { RunSummary } from "./api";
 import { Feed } from "./feed";
-import type { Resource } from "./resources";
+import { FOLDER, type Resource, RULE_TABLE, valueOf } from "./resources";
 import { initialState, Store } from "./state";
 
-const served = vi.hoisted(() => ({ runs: [] as RunSummary[], asked: 0 }));
+const served = vi.hoisted(() => ({ runs: [] as RunSummary[], asked: 0, tables: 0 }));
 
 vi.mock("./api", async (original) => ({
   ...(await original<typeof import("./api")>()),
@@ -15,6 +15,10 @@ vi.mock("./api", async (original) => ({
   },
   fetchRun: () => new Promise(() => {}),
   fetchCams: () => new Promise(() => {}),
+  fetchRules: () => {
+    served.tables++;
+    return Promise.resolve({ rules: [], runs: [] });
+  },
 }));
 
 function finished(run: string, start: number): RunSummary {
@@ -33,7 +37,7 @@ function finished(run: string, start: number): RunSummary {
 
 beforeEach(() => {
   vi.useFakeTimers();
-  Object.assign(served, { runs: [finished("a", 1000)], asked: 0 });
+  Object.assign(served, { runs: [finished("a", 1000)], asked: 0, tables: 0 });
 });
 afterEach(() => vi.useRealTimers());
 
@@ -89,4 +93,17 @@ test("of what is large only the newest is kept, and asked for again when it is w
   await vi.advanceTimersByTimeAsync(0);
   expect(fetched).toEqual(["a", "b", "a"]);
   expect([...store.get().loaded.get("a")!.keys()].sort()).toEqual(["large a", "small"]);
+});
+
+test("what is of the whole folder is asked once for all runs, again when any of them changed", async () => {
+  served.runs = [finished("a", 1000), finished("b", 2000)];
+  const store = new Store(initialState({}));
+  const feed = new Feed(store, () => true, (_, run) => (run === FOLDER ? [RULE_TABLE] : []));
+  await feed.refresh();
+  await feed.refresh();
+  expect(served.tables).toBe(1);
+  expect(valueOf(store.get(), FOLDER, RULE_TABLE)).toEqual({ rules: [], runs: [] });
+  served.runs = [finished("a", 1000), finished("b", 3000)];
+  await feed.refresh();
+  expect(served.tables).toBe(2);
 });

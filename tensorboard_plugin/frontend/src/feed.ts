@@ -3,13 +3,13 @@
 import { fetchRuns, RequestError, serverNow } from "./api";
 import { defaultMetric } from "./model/metrics";
 import { growShown, keepShown, pollAfter, version } from "./model/runs";
-import { type Resource, RUN, slotOf } from "./resources";
+import { FOLDER, type Resource, RUN, slotOf } from "./resources";
 import type { Loaded, Slot, State, Store } from "./state";
 
 /** What changes without anything new to ask for: pointing, and what this file itself puts there. */
 const OURS: readonly (keyof State)[] = ["loaded", "runs", "failure", "hover", "dark", "names"];
 
-/** Says what of a run the page needs now; what is not there yet is asked for. */
+/** Says what of a run, or of `FOLDER`, the page needs now; what is not there yet is asked for. */
 export type Wants = (state: State, run: string) => readonly Resource<unknown>[];
 
 export class Feed {
@@ -80,7 +80,7 @@ export class Feed {
   /** Asks for whatever is shown and not there in its newest version. */
   private complete(): void {
     const state = this.store.get();
-    for (const name of state.shown) {
+    for (const name of [FOLDER, ...state.shown]) {
       if (!isReadable(state, name)) continue;
       for (const resource of this.wants(state, name)) {
         if (resource.beside === undefined || isReadable(state, resource.beside))
@@ -127,12 +127,14 @@ function isReplaced(name: string, { insteadOf }: Resource<unknown>): boolean {
 }
 
 function isReadable(state: State, name: string): boolean {
+  if (name === FOLDER) return state.runs?.some((run) => run.recorded) ?? false;
   const summary = state.runs?.find((run) => run.run === name);
   return summary !== undefined && summary.recorded && summary.error === null;
 }
 
 /** The state of a run, and of the one beside it, at which a resource is asked for. */
 function versionOf(state: State, name: string, { beside, edition }: Resource<unknown>): string {
+  if (name === FOLDER) return (state.runs ?? []).map(version).join(" ");
   const names = beside === undefined ? [name] : [name, beside];
   const versions = names
     .flatMap((one) => state.runs?.find((run) => run.run === one) ?? [])

@@ -13,6 +13,7 @@ import {
   writeAddress,
   writeSetting,
 } from "./host";
+import { FOLDER } from "./resources";
 import { fromAddress, initialState, Store, toAddress } from "./state";
 import { page } from "./views/page";
 import { KINDS } from "./views/views";
@@ -26,7 +27,10 @@ export function render(): void {
   const railOpen =
     (readSetting("rail") ?? (window.innerWidth < NARROW ? "folded" : "open")) === "open";
   const store = new Store({ ...initialState(readAddress()), filter: runFilter(), railOpen });
-  const wants: Wants = (state, run) => KINDS[state.view].wants(state, run);
+  const wants: Wants = (state, run) => {
+    const kind = KINDS[state.view];
+    return run === FOLDER ? (kind.ofFolder ?? []) : kind.wants(state, run);
+  };
   const feed = new Feed(store, isVisible, wants);
   const channel = openChannel();
 

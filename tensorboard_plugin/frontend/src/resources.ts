@@ -7,16 +7,18 @@ import {
   fetchJudged,
   fetchLayer,
   fetchMetric,
+  fetchRules,
   fetchRun,
   type Histograms,
   type Judged,
   type LayerMeasurements,
   type Measurements,
+  type RuleTable,
   type Run,
 } from "./api";
 import type { Slot, State } from "./state";
 
-/** One thing to fetch of a run. It is fetched again when the run has grown. */
+/** One thing to fetch of a run, or of `FOLDER`. It is fetched again when that has grown. */
 export interface Resource<T> {
   /** Unlike that of any other resource: it is kept under this name. */
   name: string;
@@ -28,6 +30,12 @@ export interface Resource<T> {
   /** How the names of those begin that it takes the place of: large, and one of them is enough. */
   insteadOf?: string;
 }
+
+/**
+ * Stands where a run's name does, for what is asked once of the whole log folder. No run has this
+ * name: TensorBoard calls a run in the folder itself ".".
+ */
+export const FOLDER = "";
 
 export const RUN: Resource<Run> = { name: "run", fetch: fetchRun };
 
@@ -53,6 +61,9 @@ export interface Trial extends Judged {
   edition: string;
 }
 
+/** Of the whole folder. */
+export const RULE_TABLE: Resource<RuleTable> = { name: "rules", fetch: fetchRules };
+
 export const metricOf = (metric: string): Resource<Measurements> => ({
   name: `metric ${metric}`,
   fetch: (run) => fetchMetric(run, metric),
@@ -70,6 +81,7 @@ export const histogramsOf = (layer: string): Resource<Histograms> => ({
 });
 
 /** Returns what is there of a run; an empty slot if it was never asked for. */
+/** Returns what is there of a run, or of `FOLDER`; an empty slot if it was never asked for. */
 export function slotOf<T>(state: State, run: string, resource: Resource<T>): Slot<T> {
   return (state.loaded.get(run)?.get(resource.name) ?? {}) as Slot<T>;
 }

@@ -66,7 +66,7 @@ export function sourceOf(problem: Problem, all: readonly Problem[]): Problem | u
 const STAND_INS: Readonly<Record<string, string>> = { gradient_norm: "gradient_rms" };
 
 /** The measure of the heat maps in which a finding is seen. */
-export function measureOf({ metric }: Finding): string | null {
+export function measureOf({ metric }: Pick<Finding, "metric">): string | null {
   return metric === null ? null : (STAND_INS[metric] ?? metric);
 }
 

@@ -49,7 +49,10 @@ export function growShown(shown: readonly string[], runs: readonly RunSummary[])
 }
 
 /** Runs whose name matches; `null` when the pattern is not a regular expression. */
-export function filterRuns(runs: readonly RunSummary[], pattern: string): RunSummary[] | null {
+export function filterRuns<R extends { run: string }>(
+  runs: readonly R[],
+  pattern: string,
+): R[] | null {
   try {
     const expression = new RegExp(pattern, "i");
     return runs.filter((run) => expression.test(run.run));

@@ -1,10 +1,190 @@
-/** TO BE REPLACED. */
+/** Cost: what the monitor itself took of each run's time, how often it recorded, how to change that. */
 
-import { h } from "./element";
-import { RUN } from "../resources";
-import type { ViewKind } from "./panel";
+import type { Run } from "../api";
+import { runEnd } from "../model/cells";
+import { type Cadence, cadences, distances, meaning, shareAxis, stairs } from "../model/cost";
+import { curveAxis, type CurveAxis } from "../model/curve";
+import { formatCount, formatMagnitude, formatShare, formatTick, plural } from "../model/number";
+import { RUN, slotOf, valueOf } from "../resources";
+import type { State, Store } from "../state";
+import { copyButton } from "./copy";
+import { stepAxis } from "./curves";
+import { type Child, h, prose, refill, svg } from "./element";
+import { heads } from "./heads";
+import { problem } from "./notices";
+import type { Keys, View, ViewKind } from "./panel";
 
-export const COST: ViewKind = {
-  create: () => ({ element: h("div", null, "cost"), update() {} }),
-  wants: () => [RUN],
-};
+/** What it is drawn from. */
+const KEYS: Keys = ["runs", "shown", "loaded", "names", "dark"];
+const HEIGHT = 64; // pixels of the distances between records
+
+export const COST: ViewKind = { create: cost, wants: () => [RUN] };
+
+function cost(_: Store, retry: () => void): View {
+  const body = h("div");
+  return {
+    element: body,
+    update(state, changed) {
+      if (!changed(KEYS)) return;
+      refill(body, heads(state), h("div.cost", null, sections(state, retry)));
+    },
+  };
+}
+
+function sections(state: State, retry: () => void): HTMLElement[] {
+  const runs = state.shown.flatMap((name) => valueOf(state, name, RUN) ?? []);
+  const end = shareAxis(runs);
+  const lastStep = Math.max(1, ...runs.map((run) => runEnd(run.steps)));
+  const axis = curveAxis(runs.map((run) => distances(run.steps)));
+  const each = (draw: (run: Run) => Child[]) =>
+    state.shown.map((name) => {
+      const run = valueOf(state, name, RUN);
+      return cell(name, run && draw(run));
+    });
+  return [
+    section("Time", "What the monitor took of the training's time.", [
+      state.shown.map((name) => time(state, name, end, retry)),
+    ]),
+    section("What that means", "How to change it: arguments of HealthMonitor.", [each(means)]),
+    section("Steps between records", "Asked for, and in force by now.", [
+      each((run) => [
+        fact("Gradients, updates", ...rhythm(cadences(run).gradients)),
+        fact("Probe set", ...rhythm(cadences(run).probe)),
+      ]),
+      timeline(axis, lastStep, each),
+    ]),
+    section("Recording", "", [each(recorded)]),
+  ];
+}
+
+const section = (title: string, about: string, parts: Child[]) =>
+  h(
+    "section.section",
+    { "aria-label": title },
+    h("div.side", null, h("h2", null, title), about && h("p", null, about)),
+    parts,
+  );
+
+const cell = (run: string, ...children: Child[]) =>
+  h("div.cost-cell", { role: "group", "aria-label": run }, children);
+
+function time(state: State, name: string, end: number, retry: () => void): HTMLElement {
+  const { value: run, failure } = slotOf(state, name, RUN);
+  const error = state.runs?.find((one) => one.run === name)?.error;
+  if (error) return cell(name, problem("This recording cannot be read", error));
+  if (!run && failure) return cell(name, problem("This run could not be fetched", failure, retry));
+  if (!run) return cell(name, h("p.quiet", { role: "status" }, "Loading …"));
+  const { budget } = run.monitor;
+  if (!run.cost) return cell(name, h("p.cost-share", null, "Not known"), h("p.quiet", null, unknown(run)));
+  const { share, seconds } = run.cost;
+  return cell(
+    name,
+    h(
+      "p.cost-share",
+      null,
+      formatShare(share),
+      h("span", null, ` of the time, ${formatMagnitude(seconds)} s`),
+    ),
+    bar(share, budget ?? null, end),
+    h("p.quiet", null, prose(budgetWords(share, budget))),
+  );
+}
+
+function budgetWords(share: number, budget: number | null | undefined): string {
+  if (budget === undefined) return "not known whether there was a budget";
+  if (budget === null) return "no budget: the steps are fixed";
+  return `${share > budget ? "above" : "within"} the budget of ${formatShare(budget)}`;
+}
+
+/** Why nothing is known of the cost. */
+const unknown = ({ finished }: Run) =>
+  finished
+    ? "Recorded by a tfdiag that did not measure its own time."
+    : "No report says so yet; the next one of this training will.";
+
+/** The share on one axis for all runs, with the budget as a tick. */
+function bar(share: number, budget: number | null, end: number): HTMLElement {
+  const words = `${formatShare(share)} of the time${budget ? `, budget ${formatShare(budget)}` : ""}`;
+  return h(
+    "div.cost-bar",
+    { role: "img", "aria-label": words },
+    h("i.taken", { style: `width:${percent(share / end)}` }),
+    budget !== null && h("i.budget", { style: `left:${percent(budget / end)}` }),
+    h("span.first", null, "0"),
+    h("span.last", null, formatShare(end)),
+  );
+}
+
+const percent = (part: number) => `${(Math.min(1, part) * 100).toFixed(2)}%`;
+
+function means(run: Run): Child[] {
+  const { text, changes } = meaning(run);
+  return [
+    text && h("p.cost-words", null, prose(text)),
+    changes.map(({ what, code }) =>
+      h(
+        "p.change",
+        null,
+        h("span", null, prose(what)),
+        h("code", null, code),
+        copyButton(code, `${run.run} ${what}`),
+      ),
+    ),
+  ];
+}
+
+const fact = (name: string, ...told: Child[]) =>
+  h("p.fact", null, h("span.quiet", null, name), h("span", null, told));
+
+/** "every 200 steps, asked for every 20 steps" */
+function rhythm({ asked, inForce, stretched }: Cadence): Child[] {
+  if (stretched) return [h("b", null, inForce), h("span.quiet", null, `, asked for ${asked}`)];
+  return [asked, asked !== inForce && h("span.quiet", null, `, in force: ${inForce}`)];
+}
+
+/** How far each record is from the one before: where the line rises, the cadence was stretched. */
+function timeline(
+  axis: CurveAxis,
+  end: number,
+  each: (draw: (run: Run) => Child[]) => HTMLElement[],
+): HTMLElement[] {
+  const y = (distance: number) => (1 - axis.at(distance)) * 100;
+  const ticks = axis.ticks.map((tick) =>
+    h("span.y-tick", { style: `bottom:${axis.at(tick) * HEIGHT + 20}px` }, formatTick(tick, "linear")),
+  );
+  const cells = each((run) => [
+    h(
+      "div.curve",
+      { style: `height:${HEIGHT}px`, role: "img", "aria-label": `Steps between records: ${spacing(run)}` },
+      svg(
+        "svg",
+        { viewBox: "0 0 1000 100", preserveAspectRatio: "none", "aria-hidden": "true" },
+        axis.ticks.map((tick) => svg("path", { class: "grid", d: `M0 ${y(tick)}H1000` })),
+        svg("path", { class: "line", d: stairs(run.steps, (step) => (step / end) * 1000, y) }),
+      ),
+    ),
+    stepAxis(end),
+  ]);
+  return [h("div.side.cost-ticks", { "aria-hidden": "true" }, ticks), ...cells];
+}
+
+/** "1 to 200" */
+function spacing({ steps }: Run): string {
+  const found = distances(steps).filter((distance) => distance !== null);
+  if (found.length === 0) return "only one record";
+  const least = found.reduce((a, b) => Math.min(a, b));
+  const most = found.reduce((a, b) => Math.max(a, b));
+  return least === most ? formatCount(least) : `${formatCount(least)} to ${formatCount(most)}`;
+}
+
+function recorded(run: Run): Child[] {
+  const [first, last] = [run.steps[0] ?? 0, run.last_step];
+  const versions = Object.entries(run.versions).map(([name, version]) => `${name} ${version}`);
+  return [
+    fact("Records", `${formatCount(run.steps.length)}, step ${formatCount(first)} to ${formatCount(last)}`),
+    fact("Steps between", spacing(run)),
+    fact("Probe set", run.probe_samples > 0 ? plural(run.probe_samples, "sample") : "none"),
+    fact("Layers", formatCount(run.model.layers.length)),
+    fact("Versions", versions.join(" · ") || "not known"),
+  ];
+}

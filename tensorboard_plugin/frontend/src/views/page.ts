@@ -16,7 +16,7 @@ const TOGETHER_MS = 60;
 
 const RAIL: Keys = ["runs", "names", "filter", "shown", "dark", "railOpen"];
 const BAR: Keys = ["runs", "failure", "railOpen", "view"];
-const FRAME: Keys = ["runs", "failure", "shown"];
+const FRAME: Keys = ["runs", "failure", "shown", "view"];
 /** What moves the cursor only. */
 const CURSOR: Keys = ["step", "layer", "hover"];
 
@@ -85,13 +85,14 @@ function dress(state: State, element: HTMLElement, body: HTMLElement): void {
 /** Shows the page, or what stands in its place; a failure hides nothing that is there. */
 function frame(state: State, message: HTMLElement, body: HTMLElement, retry: () => void): void {
   const { runs, failure } = state;
+  const isChosen = state.shown.length > 0 || KINDS[state.view].ofFolder !== undefined;
   const ready = runs?.some((run) => run.recorded || run.error !== null) ?? false;
-  body.hidden = !ready || state.shown.length === 0;
+  body.hidden = !ready || !isChosen;
   if (failure !== null)
     refill(message, ready ? banner(failure, retry) : unreachable(failure, retry));
   else if (runs === null) refill(message, loading());
   else if (!ready) refill(message, empty(state));
-  else refill(message, state.shown.length === 0 ? noneShown() : null);
+  else refill(message, isChosen ? null : noneShown());
 }
 
 /** Ages grow by themselves; nothing else is touched. */

@@ -1,6 +1,7 @@
 /** What the parts of the page that follow the cursor have in common. */
 
 import type { Wants } from "../feed";
+import type { Resource } from "../resources";
 import type { Point, State, Store } from "../state";
 
 /** A part of the page that is drawn once it has a size, and that follows the cursor. */
@@ -33,6 +34,8 @@ export interface View {
 export interface ViewKind {
   create(store: Store, retry: () => void): View;
   wants: Wants;
+  /** What it needs of the whole log folder. Such a view shows all runs; none has to be chosen. */
+  ofFolder?: readonly Resource<unknown>[];
 }
 
 /** Puts a vertical line at a step; it is what moves with the pointer, nothing is painted. */

@@ -1,6 +1,7 @@
 /** One card per run: the verdict, what to try first, what was found. */
 
 import type { Diagnosis, Run, Verdict } from "../api";
+import { often } from "../model/cost";
 import { formatShare, plural } from "../model/number";
 import { RUN, slotOf } from "../resources";
 import type { State, Store } from "../state";
@@ -112,8 +113,4 @@ function recorded(run: Run): HTMLElement {
     h("p", null, made),
     h("p", null, prose(watched.filter(Boolean).join(" · "))),
   );
-}
-
-function often(every: number): string {
-  return every > 0 ? `every ${plural(every, "step")}` : "at the beginning and the end";
 }

@@ -1,0 +1,70 @@
+import { expect, test } from "vitest";
+import { cadence, distances, meaning, often, type Recorded, shareAxis, stairs } from "./cost";
+
+const run = (monitor: Partial<Recorded["monitor"]>, cost: Recorded["cost"]): Recorded => ({
+  monitor: { every: 20, probe_every: 100, budget: 0.02, ...monitor },
+  cost,
+  probe_samples: 256,
+});
+const kept = { seconds: 1, share: 0.01, every: 20, probe_every: 100 };
+
+test("a cadence is told as it was asked for and as it is in force", () => {
+  expect(often(1)).toBe("every 1 step");
+  expect(cadence(20, 20)).toEqual({
+    asked: "every 20 steps",
+    inForce: "every 20 steps",
+    stretched: false,
+  });
+  expect(cadence(20, 200).stretched).toBe(true);
+  expect(cadence(20, 0)).toMatchObject({
+    inForce: "at the beginning and the end",
+    stretched: true,
+  });
+  expect(cadence(0, 0)).toEqual({ asked: "never", inForce: "never", stretched: false });
+  expect(cadence(undefined, undefined)).toEqual({
+    asked: "not known",
+    inForce: "not known",
+    stretched: false,
+  });
+});
+
+test("one axis holds all shares and budgets", () => {
+  expect(shareAxis([run({}, kept), run({ budget: null }, { ...kept, share: 0.48 })])).toBe(1);
+  expect(shareAxis([run({}, kept)])).toBe(0.05);
+  expect(shareAxis([run({}, null)])).toBe(0.05);
+  expect(shareAxis([])).toBeGreaterThan(0);
+});
+
+test("the meaning follows from share, budget and cadence", () => {
+  expect(meaning(run({}, kept))).toMatchObject({ changes: [] });
+  expect(meaning(run({}, kept)).text).toContain("within its budget");
+  const stretched = meaning(run({}, { ...kept, every: 200, probe_every: 0 }));
+  expect(stretched.text).toContain("gradients and the probe set more rarely");
+  expect(stretched.changes.map(({ code }) => code)).toEqual([
+    "budget=0.04",
+    "every=20, probe_every=100",
+  ]);
+  const over = meaning(run({}, { ...kept, share: 0.03 }));
+  expect(over.text).toMatch(/^It took more than its budget\. /);
+  expect(over.changes[0]!.code).toBe("probe_samples=64");
+});
+
+test("fixed steps have no budget to keep", () => {
+  const { text, changes } = meaning(run({ every: 5, probe_every: 0, budget: null }, kept));
+  expect(text).toContain("fixed");
+  expect(changes.map(({ code }) => code)).toEqual([
+    "budget=0.02",
+    "every=10",
+  ]);
+});
+
+test("what is not known is not made up", () => {
+  expect(meaning(run({}, null)).text).toBe("");
+  expect(meaning(run({ budget: undefined }, kept)).text).toBe("");
+});
+
+test("distances between records are a line of stairs", () => {
+  expect(distances([0, 10, 30])).toEqual([null, 10, 20]);
+  expect(stairs([0, 10, 30], (x) => x, (y) => y)).toBe("M0.0 10.0H10.0V20.0H30.0");
+  expect(stairs([5], (x) => x, (y) => y)).toBe("");
+});

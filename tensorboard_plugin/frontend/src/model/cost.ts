@@ -1,0 +1,136 @@
+/** What the monitor itself took, and what that means. */
+
+import type { Run } from "../api";
+import { plural } from "./number";
+import { roundUp } from "./scale";
+
+/** "every 20 steps"; no more often than at the beginning and the end is written as 0. */
+export function often(every: number): string {
+  return every > 0 ? `every ${plural(every, "step")}` : "at the beginning and the end";
+}
+
+/** How often one kind of measurement was asked for, and how often it is taken by now. */
+export interface Cadence {
+  asked: string;
+  inForce: string;
+  /** Whether it is taken more rarely than it was asked for. */
+  stretched: boolean;
+}
+
+/**
+ * @param asked from the settings of the monitor: 0 is "never".
+ * @param inForce from what it cost: 0 is "at the beginning and the end".
+ */
+export function cadence(asked: number | undefined, inForce: number | undefined): Cadence {
+  if (asked === 0) return { asked: "never", inForce: "never", stretched: false };
+  const known = asked !== undefined && inForce !== undefined;
+  return {
+    asked: asked === undefined ? "not known" : often(asked),
+    inForce: inForce === undefined ? "not known" : often(inForce),
+    stretched: known && (inForce === 0 || inForce > asked),
+  };
+}
+
+export interface Cadences {
+  gradients: Cadence;
+  probe: Cadence;
+}
+
+/** What of a run this file reads. */
+export type Recorded = Pick<Run, "monitor" | "cost" | "probe_samples">;
+
+export const cadences = ({ monitor, cost }: Recorded): Cadences => ({
+  gradients: cadence(monitor.every, cost?.every),
+  probe: cadence(monitor.probe_every, cost?.probe_every),
+});
+
+/** One axis for all runs: from 0 to a round share above all that is drawn on it. */
+export function shareAxis(runs: readonly Recorded[]): number {
+  const shares = runs.flatMap(({ cost, monitor }) => [cost?.share ?? 0, monitor.budget ?? 0]);
+  return Math.min(1, roundUp(Math.max(...shares, 0.001) * 1.1));
+}
+
+/** Steps from each record to the one before it; null for the first. */
+export function distances(steps: readonly number[]): (number | null)[] {
+  return steps.map((step, i) => (i > 0 ? step - steps[i - 1]! : null));
+}
+
+/** A line of stairs: each distance holds from the record before to its own. */
+export function stairs(
+  steps: readonly number[],
+  x: (step: number) => number,
+  y: (distance: number) => number,
+): string {
+  return distances(steps)
+    .map((distance, i) => {
+      if (distance === null) return "";
+      const [from, to] = [x(steps[i - 1]!).toFixed(1), x(steps[i]!).toFixed(1)];
+      return `${i === 1 ? `M${from} ` : "V"}${y(distance).toFixed(1)}H${to}`;
+    })
+    .join("");
+}
+
+export interface Change {
+  what: string;
+  /** Arguments of `HealthMonitor`. */
+  code: string;
+}
+
+export interface Meaning {
+  text: string;
+  /** How to change it, if there is a reason to. */
+  changes: Change[];
+}
+
+/** In plain words: whether the budget was kept, what that did to the records, how to change it. */
+export function meaning(run: Recorded): Meaning {
+  const { monitor, cost } = run;
+  const { budget } = monitor;
+  if (!budget) return { text: budget === null ? FIXED : "", changes: bounded(run) };
+  if (!cost) return { text: "", changes: denser(run, budget) };
+  const rarer = inWords(cadences(run));
+  if (cost.share > budget) {
+    const text =
+      `It took more than its budget${rarer && `, although it records ${rarer} more rarely than asked for`}. ` +
+      "What is paid once, at the beginning and the end, weighs much in a short training; a longer " +
+      "one brings the share down.";
+    return { text, changes: [...fewer(run), ...denser(run, budget)] };
+  }
+  if (rarer) {
+    const text = `To stay within its budget it records ${rarer} more rarely than asked for. Finer curves take more time.`;
+    return { text, changes: denser(run, budget) };
+  }
+  return { text: "It stays within its budget, and records as often as it was asked to.", changes: [] };
+}
+
+const FIXED =
+  "The steps are fixed, whatever they cost. With a budget the monitor measures its own time and " +
+  "records as often as that allows.";
+
+const bounded = ({ monitor }: Recorded): Change[] => [
+  { what: "Take at most 2 % of the time", code: "budget=0.02" },
+  { what: "Record half as often", code: steps(monitor, 2) },
+];
+
+const inWords = ({ gradients, probe }: Cadences) =>
+  [gradients.stretched && "gradients", probe.stretched && "the probe set"].filter(Boolean).join(" and ");
+
+const denser = ({ monitor }: Recorded, budget: number): Change[] => [
+  {
+    what: "Allow twice the time",
+    code: `budget=${Number(Math.min(1, 2 * budget).toPrecision(3))}`,
+  },
+  { what: "Fix the steps, whatever they cost", code: steps(monitor, 1) },
+];
+
+const fewer = ({ probe_samples }: Recorded): Change[] =>
+  probe_samples < 4
+    ? []
+    : [{ what: "Look at fewer samples", code: `probe_samples=${Math.ceil(probe_samples / 4)}` }];
+
+function steps({ every, probe_every }: Run["monitor"], times: number): string {
+  const known = { every: every || 20, probe_every };
+  return Object.entries(known)
+    .flatMap(([name, value]) => (value ? `${name}=${value * times}` : []))
+    .join(", ");
+}

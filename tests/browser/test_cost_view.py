@@ -1,0 +1,71 @@
+"""Cost: what the monitor itself took, in Chromium."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests import recordings
+from tests.tensorboards import tensorboard
+from tfdiag.storage.reader import open_recording
+
+pytestmark = [pytest.mark.browser, pytest.mark.tensorflow]
+
+RUNS = ("healthy", "dying-relu", "exploding")
+
+
+def open_cost(tab, address):
+    tab.open(address)
+    tab.frame.get_by_role("button", name="Cost", exact=True).click()
+    tab.frame.get_by_role("region", name="Time", exact=True).wait_for()
+
+
+def of(tab, section, run):
+    region = tab.frame.get_by_role("region", name=section, exact=True)
+    return region.get_by_role("group", name=run, exact=True)
+
+
+def test_what_was_recorded_is_told_of_every_run(tab, each_address, demo):
+    open_cost(tab, each_address)
+    for run in RUNS:
+        recording = open_recording(demo / run)
+        time = of(tab, "Time", run)
+        expect(time).to_contain_text(f"{100 * recording.cost['share']:.0f} % of the time")
+        bar = time.get_by_role("img")
+        expect(bar).to_have_accessible_name(re.compile("of the time"))
+        expect(of(tab, "Recording", run)).to_contain_text(f"{len(recording.trace.steps)}, step 0")
+        expect(of(tab, "Recording", run)).to_contain_text("256 samples")
+        for package, version in recording.versions.items():
+            expect(of(tab, "Recording", run)).to_contain_text(f"{package} {version}")
+        steps = of(tab, "Steps between records", run).first
+        expect(steps).to_contain_text(f"every {recording.monitor['every']} steps")
+
+
+def test_budget_and_cadence_are_put_in_words(tab, tmp_path):
+    asked = {"every": 20, "probe_every": 100, "budget": 0.02}
+    recordings.record(tmp_path / "budgeted", monitor=asked, cams=True)
+    recordings.record(tmp_path / "young", monitor=asked, finished=None, cams=True)
+    with tensorboard(tmp_path, runs=2) as address:
+        open_cost(tab, address)
+        expect(of(tab, "Time", "budgeted")).to_contain_text("within the budget of 2 %")
+        expect(of(tab, "Time", "budgeted").get_by_role("img")).to_have_accessible_name(
+            "2 % of the time, budget 2 %"
+        )
+        steps = of(tab, "Steps between records", "budgeted").first
+        expect(steps).to_contain_text("every 40 steps, asked for every 20 steps")
+        expect(steps).to_contain_text("at the beginning and the end, asked for every 100 steps")
+        means = of(tab, "What that means", "budgeted")
+        expect(means).to_contain_text("gradients and the probe set more rarely")
+        expect(means.get_by_role("code")).to_have_text(["budget=0.04", "every=20, probe_every=100"])
+        expect(means.get_by_role("button", name="Copy")).to_have_count(2)
+        expect(of(tab, "Time", "young")).to_contain_text("Not known")
+        expect(of(tab, "Steps between records", "young").first).to_contain_text("not known")
+
+
+def test_distances_between_records_are_drawn(tab, tmp_path):
+    recordings.record(tmp_path / "a", range(1, 100, 7), cams=True)
+    with tensorboard(tmp_path, runs=1) as address:
+        open_cost(tab, address)
+        drawn = of(tab, "Steps between records", "a").get_by_role("img")
+        expect(drawn).to_have_accessible_name("Steps between records: 7")
+        assert drawn.locator("path.line").get_attribute("d").startswith("M")

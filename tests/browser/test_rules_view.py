@@ -1,0 +1,138 @@
+"""Rules x runs: what each rule found in each run, in Chromium."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.recordings import record
+from tests.tensorboards import tensorboard
+from tfdiag import check, load
+from tfdiag.rules import ALL_RULES
+
+pytestmark = [pytest.mark.browser, pytest.mark.tensorflow]
+
+RUNS = ("healthy", "dying-relu", "exploding")
+HOSTILE = "<img src=x onerror=alert(1)>"
+TITLES = {rule.id: rule.title for rule in ALL_RULES}
+
+
+def open_rules(tab, address):
+    """Opens the view and returns its table."""
+    tab.open(address)
+    tab.frame.get_by_role("button", name="Rules × runs").click()
+    grid = tab.frame.get_by_role("grid")
+    grid.wait_for()
+    return grid
+
+
+def cell(grid, rule, run):
+    name = re.compile(f"^{re.escape(f'{TITLES[rule]}, {run}: ')}")
+    return grid.get_by_role("gridcell", name=name)
+
+
+def names(grid):
+    """The runs, from left to right."""
+    heads = grid.get_by_role("columnheader").evaluate_all("all => all.map(one => one.ariaLabel)")
+    return [head.rpartition(", ")[0] for head in heads]
+
+
+def readout(tab):
+    return tab.frame.locator(".matrix-readout")
+
+
+def test_every_cell_says_what_the_rule_found(tab, each_address, demo):
+    grid = open_rules(tab, each_address)
+    labels = "all => all.map(one => one.ariaLabel).filter(label => label !== null)"
+    cells = grid.get_by_role("gridcell").evaluate_all(labels)  # totals have none
+    assert len(cells) == len(ALL_RULES) * len(RUNS)
+    for run in RUNS:
+        for outcome in check(load(demo / run)).outcomes:
+            said = [s for s in cells if s.startswith(f"{TITLES[outcome.rule]}, {run}: ")]
+            assert len(said) == 1
+            if outcome.outcome == "found":
+                assert f"{len(outcome.findings)} finding" in said[0]
+            elif outcome.outcome == "healthy":
+                assert said[0].endswith(": healthy")
+            else:
+                assert outcome.reason in said[0]
+                assert "healthy" not in said[0].removeprefix(f"{TITLES[outcome.rule]}, {run}")
+    expect(tab.frame.get_by_role("heading", name="2 of 3 runs need action")).to_be_visible()
+
+
+def test_a_cell_is_read_out_and_leads_to_its_layer(tab, address, demo):
+    tab.open(address)
+    tab.frame.get_by_role("checkbox", name="Show dying-relu,").uncheck()
+    grid = open_rules(tab, address)
+    dead = cell(grid, "dead-relu", "dying-relu")
+    dead.hover()
+    (finding, *_) = check(load(demo / "dying-relu")).findings
+    expect(readout(tab)).to_contain_text("dense")
+    expect(readout(tab)).to_contain_text(finding.evidence.replace(" %", "\N{NO-BREAK SPACE}%"))
+    expect(readout(tab)).to_contain_text("exempt")
+    grid.get_by_role("rowheader", name="Dead ReLU").hover()
+    expect(readout(tab)).to_contain_text("By default: ")
+    dead.click()
+    expect(tab.frame.get_by_role("heading", name="Diagnosis", level=1)).to_be_attached()
+    expect(tab.card("dying-relu")).to_be_visible()
+    assert "p.tfdiag.layer=dense" in tab.page.url
+
+
+def test_the_keyboard_walks_from_cell_to_cell(tab, address):
+    grid = open_rules(tab, address)
+    first, second, third = names(grid)
+    expect(grid.locator("[tabindex='0']")).to_have_count(1)
+    cell(grid, "dead-relu", second).focus()
+    tab.page.keyboard.press("ArrowRight")
+    expect(cell(grid, "dead-relu", third)).to_be_focused()
+    expect(readout(tab)).to_contain_text(third)
+    tab.page.keyboard.press("Home")
+    expect(grid.get_by_role("rowheader", name="Dead ReLU")).to_be_focused()
+    tab.page.keyboard.press("Control+Home")
+    expect(grid.get_by_role("columnheader").first).to_be_focused()
+    expect(grid.locator("[tabindex='0']")).to_have_count(1)
+    tab.page.keyboard.press("Enter")
+    expect(tab.card(first)).to_be_visible()
+
+
+def test_order_and_filter(tab, address):
+    grid = open_rules(tab, address)
+    titles = grid.get_by_role("rowheader").all_inner_texts()
+    tab.frame.get_by_role("button", name="By group").click()
+    expect(grid.get_by_text("Weights and updates", exact=True)).to_be_visible()
+    grouped = grid.get_by_role("rowheader").all_inner_texts()
+    assert set(titles) <= set(grouped) and grouped != titles
+    assert "rules%20order" in tab.page.url
+    tab.page.reload()
+    expect(grid.get_by_text("Weights and updates", exact=True)).to_be_visible()
+    for run in RUNS:
+        tab.frame.get_by_role("checkbox", name=f"Show {run},").uncheck()
+    expect(grid).to_be_visible()  # the table is of all runs, chosen or not
+    tab.frame.get_by_role("textbox", name="Filter runs").fill("^healthy$|explod")
+    expect(grid.get_by_role("columnheader")).to_have_count(2)
+    assert names(grid) == ["exploding", "healthy"]
+    tab.frame.get_by_role("textbox", name="Filter runs").fill("nothing like it")
+    expect(tab.frame.get_by_text("No run with a recording matches this filter.")).to_be_visible()
+
+
+def test_many_runs_with_odd_names_and_one_without_a_report(tab, tmp_path):
+    for i in range(30):
+        record(tmp_path / f"sweep-of-learning-rates/adam/seed-{i}", range(1, 3), cams=True)
+    record(tmp_path / HOSTILE, range(1, 3), layers=(HOSTILE, "dense", "logits"), cams=True)
+    record(tmp_path / "young", range(1, 3), finished=None, cams=True)
+    dialogs = []
+    tab.page.on("dialog", lambda dialog: dialogs.append(dialog.message) or dialog.dismiss())
+    with tensorboard(tmp_path, runs=32) as address:
+        grid = open_rules(tab, address)
+        expect(grid.get_by_role("columnheader")).to_have_count(32)
+        box = grid.locator("..")
+        assert box.evaluate("box => box.scrollWidth > box.clientWidth")
+        name = grid.get_by_role("rowheader", name="Dead ReLU")
+        before = name.bounding_box()
+        cell(grid, "dead-relu", "young").focus()  # the last column: it found nothing
+        assert box.evaluate("box => box.scrollLeft") > 0
+        assert name.bounding_box()["x"] == before["x"]  # what a row is about stays in sight
+        expect(readout(tab)).to_contain_text("the rules have not judged this run yet")
+        cell(grid, "dead-relu", HOSTILE).focus()
+        expect(readout(tab)).to_contain_text(HOSTILE)
+    assert dialogs == []
