@@ -66,6 +66,7 @@ class HealthPlugin(base_plugin.TBPlugin):
             "/static/index.js": _route(lambda request: (self._bundle, _SCRIPT)),
             "/api/runs": _route(self._runs),
             "/api/run": _route(self._run),
+            "/api/compare": _route(self._compare),
             "/api/metric": _route(self._metric),
             "/api/histograms": _route(self._histograms),
             "/api/cams": _route(self._cams),
@@ -98,6 +99,19 @@ class HealthPlugin(base_plugin.TBPlugin):
         run, experiment = _parameter(request, "run"), self._experiment(request)
         recording = _recording(experiment, run, experiment.last_reports(run).get(run))
         return _json(answers.run(run, experiment.runs().get(run), recording))
+
+    def _compare(self, request: Request) -> tuple[str, str]:
+        run, baseline = _parameter(request, "run"), _parameter(request, "baseline")
+        if run == baseline:
+            raise errors.InvalidArgumentError(
+                f"`run` and `baseline` are both {_shown(run)}. Choose two different runs."
+            )
+        experiment = self._experiment(request)
+        ours, theirs = (
+            _recording(experiment, name, experiment.last_reports(name).get(name))
+            for name in (run, baseline)
+        )
+        return _json(answers.compare(run, ours, baseline, theirs))
 
     def _metric(self, request: Request) -> tuple[bytes, str]:
         run, name = _parameter(request, "run"), _parameter(request, "metric")
