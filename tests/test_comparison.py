@@ -8,7 +8,7 @@ import pytest
 from tests import traces
 from tfdiag import comparison
 from tfdiag.architecture import Architecture, counterparts
-from tfdiag.comparison import LEAST_RECORDS, PATIENCE, partings
+from tfdiag.comparison import LEAST_RECORDS, RULES, partings
 from tfdiag.metrics import METRICS
 from tfdiag.trace import Trace
 
@@ -74,17 +74,31 @@ def test_the_loss_parts_when_it_stops_to_fall():
 
 def test_a_few_records_are_chance():
     column = traces.trace().columns["gradient_rms"].copy()
-    column[10 : 10 + PATIENCE - 1, 0] *= 1000
+    column[10 : 10 + RULES[0][1] - 1, 0] *= 1000
     column[20:30:2, 0] *= 1000  # up,
     column[21:30:2, 0] /= 1000  # and down
     run = replace(traces.trace(), columns={**traces.trace().columns, "gradient_rms": column})
     assert told(run, traces.trace())["gradient_rms"].outcome == "together"
 
 
+def test_a_small_difference_must_last_longer():
+    noise = np.random.default_rng(0).normal(0, 0.5, (31, 4))
+    values = np.exp2(noise).astype(np.float32)
+    good = replace(traces.trace(), columns={**traces.trace().columns, "weight_rms": values})
+    for records, outcome in ((RULES[1][1] - 1, "together"), (RULES[1][1], "parted")):
+        shifted = values.copy()
+        shifted[10 : 10 + records, 2] *= 3
+        run = replace(good, columns={**good.columns, "weight_rms": shifted})
+        found = told(run, good)["weight_rms"]
+        assert found.outcome == outcome
+    assert (found.step, found.layer) == (200, "dense_2")
+    assert found.apart == pytest.approx(3) and found.limit < 3
+
+
 def test_nan_parts_at_once():
     lost = traces.not_finite(since=220)
     found = told(lost, traces.trace(seed=3))
-    for name in ("gradient_rms", "weight_rms", "loss"):
+    for name in ("gradient_rms", "weight_rms", "loss", "probe_loss"):
         assert (found[name].outcome, found[name].step) == ("parted", 220)
     assert found["gradient_rms"].layer == "dense_1"
     assert np.isnan(found["gradient_rms"].run) and np.isfinite(found["gradient_rms"].baseline)
@@ -151,9 +165,9 @@ def test_a_loss_below_zero_is_compared_by_its_difference():
 
 def test_noise_is_that_of_the_textbook():
     noise = np.random.default_rng(0).normal(0, 0.3, 5000)
-    limits = comparison._limits(noise + np.linspace(0, 50, 5000), "share")
+    estimated = comparison._noise(noise + np.linspace(0, 50, 5000))
     pairs = noise[:-1] - np.random.default_rng(1).normal(0, 0.3, 4999)
-    assert np.median(limits) == pytest.approx(comparison.TIMES_NOISE * pairs.std(), rel=0.1)
+    assert np.median(estimated) == pytest.approx(pairs.std(), rel=0.1)
 
 
 def test_layers_correspond_by_name_or_by_place():

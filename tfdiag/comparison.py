@@ -13,10 +13,11 @@ from tfdiag.architecture import counterparts
 from tfdiag.metrics import METRICS
 from tfdiag.trace import Trace
 
-#: Times the noise that a difference must exceed. Source: heuristic, no source.
-TIMES_NOISE = 3.0
-#: Records in a row that must exceed it, all to the same side. Source: heuristic, no source.
-PATIENCE = 5
+#: Times the noise that a difference must exceed, to one side, and for how many records in a row:
+#: either a few that are far apart, or many that are a little. Source: the idea of run rules is
+#: that of Nelson (1984), "The Shewhart Control Chart: Tests for Special Causes",
+#: https://doi.org/10.1080/00224065.1984.11978921; these numbers are heuristic, no source.
+RULES = ((3.0, 5), (1.0, 10))
 #: What is no difference, however quiet the baseline is: a factor where a measure is drawn on a log
 #: scale, a part of 1 for a share, otherwise a part of the baseline's usual size. Source: heuristic,
 #: no source; equal programs with other random weights stay below them.
@@ -68,9 +69,9 @@ def partings(run: Trace, baseline: Trace) -> list[Parting]:
 
     Runs are compared at the records of the one that has fewer of them, between the first and the
     last step that both have; the other one is taken at its last record until then. They are apart
-    from the first step at which, for `PATIENCE` records and to one side,
+    from the first step at which, for as many records in a row as one of `RULES` wants,
 
-        |x_run - x_baseline| > max(least, TIMES_NOISE * noise)
+        |x_run - x_baseline| > max(least, times * noise), to one side,
 
     where x is log2 of the value if the measure is drawn on a log scale, and otherwise the value.
 
@@ -86,8 +87,7 @@ def partings(run: Trace, baseline: Trace) -> list[Parting]:
     Source: von Neumann et al. (1941), "The Mean Square Successive Difference",
     https://doi.org/10.1214/aoms/1177731677, for a measure of noise that a trend does not disturb;
     Donoho & Johnstone (1994), "Ideal spatial adaptation by wavelet shrinkage",
-    https://doi.org/10.1093/biomet/81.3.425, for the median over 0.6745. Limits and patience are
-    heuristic, no source.
+    https://doi.org/10.1093/biomet/81.3.425, for the median over 0.6745.
     """
     found = [*_losses(run, baseline), *_measures(run, baseline)]
     order = ("parted", "together", "not-comparable")
@@ -181,8 +181,13 @@ def _curve(steps: np.ndarray, values: np.ndarray, nonfinite: np.ndarray) -> _Cur
 
 def _series(trace: Trace, name: str) -> _Curve:
     nothing = np.full(len(trace.steps), np.nan)
+    values = trace.series.get(name, nothing)
     nonfinite = trace.series.get(f"{name}_nonfinite", nothing)
-    return _curve(trace.steps, trace.series.get(name, nothing), nonfinite)
+    if name.startswith("probe_") and np.isfinite(values).any():
+        # Nothing counts its NaN, but where outputs were looked at it was there to be measured.
+        looked = np.isfinite(trace.columns.get("output_nonfinite", nothing[:, np.newaxis]))
+        nonfinite = np.isnan(values) & looked.any(axis=1)
+    return _curve(trace.steps, values, nonfinite)
 
 
 def _columns(trace: Trace, name: str, nonfinite: str) -> dict[str, _Curve]:
@@ -211,14 +216,13 @@ def _compare(told: Parting, run: _Curve, baseline: _Curve) -> Parting:
             reason=f"only {records} in common where both are finite, of {LEAST_RECORDS} needed",
         )
     x, y = (_scaled(curve.values[whole], told.scale) for curve in (ours, theirs))
-    limits = _limits(y, told.scale)
-    start = _streak(_apart(x, y), limits)
+    start, limit = _start(_apart(x, y), _noise(y), _least(y, told.scale))
     row = len(steps) if start is None else int(np.flatnonzero(whole)[start])
     row = min([row, *lost[:1]])
     if row == len(steps):
         return replace(told, outcome="together", step=int(steps[-1]))
     a, b = (math.nan if curve.broken[row] else float(curve.values[row]) for curve in (ours, theirs))
-    limit = math.nan if math.isnan(a + b) else float(limits[start])
+    limit = math.nan if math.isnan(a + b) else limit
     return replace(
         told,
         outcome="parted",
@@ -251,27 +255,31 @@ def _apart(x: np.ndarray, y: np.ndarray) -> np.ndarray:
         return np.where(x == y, 0.0, x - y)
 
 
-def _limits(baseline: np.ndarray, scale: str) -> np.ndarray:
-    """Returns `float64[N]`, how far the other curve may be from `baseline` by chance."""
-    least = LEAST[scale]
+def _least(baseline: np.ndarray, scale: str) -> float:
     if scale == "log":
-        least = math.log2(least)
-    elif scale == "linear":
-        least = least * float(np.median(np.abs(baseline))) if len(baseline) else 0.0
+        return math.log2(LEAST[scale])
+    if scale == "linear":
+        return LEAST[scale] * float(np.median(np.abs(baseline))) if len(baseline) else 0.0
+    return LEAST[scale]
+
+
+def _noise(baseline: np.ndarray) -> np.ndarray:
+    """Returns `float64[N]`, by how much two runs that are equal but for noise would differ."""
     jumps = np.abs(_apart(baseline[1:], baseline[:-1]))
     if not len(jumps):
-        return np.full(len(baseline), least)
+        return np.zeros(len(baseline))
     medians = np.median(sliding_window_view(jumps, min(_WINDOW, len(jumps))), axis=1)
     first = np.arange(len(baseline)) - _WINDOW // 2
-    noise = medians[np.clip(first, 0, len(medians) - 1)] / _MEDIAN
-    return np.maximum(least, TIMES_NOISE * noise)
+    return medians[np.clip(first, 0, len(medians) - 1)] / _MEDIAN
 
 
-def _streak(apart: np.ndarray, limits: np.ndarray) -> int | None:
-    """Returns where the first `PATIENCE` rows begin that exceed their limits to one side."""
-    side = np.sign(apart) * (np.abs(apart) > limits)
-    if len(side) < PATIENCE:
-        return None
-    rows = sliding_window_view(side, PATIENCE)
-    (found,) = np.nonzero((rows[:, 0] != 0) & (rows == rows[:, :1]).all(axis=1))
-    return int(found[0]) if len(found) else None
+def _start(apart: np.ndarray, noise: np.ndarray, least: float) -> tuple[int | None, float]:
+    """Returns the first row of a streak that one of `RULES` wants, and the limit exceeded there."""
+    found: list[tuple[int, float]] = []
+    for times, patience in RULES:
+        limits = np.maximum(least, times * noise)
+        side = np.sign(apart) * (np.abs(apart) > limits)
+        rows = sliding_window_view(np.append(side, np.zeros(patience)), patience)
+        (starts,) = np.nonzero((rows[:, 0] != 0) & (rows == rows[:, :1]).all(axis=1))
+        found += [(int(row), float(limits[row])) for row in starts[:1]]
+    return min(found, default=(None, math.nan))

@@ -1,6 +1,15 @@
 /** What can be asked of a run, and how to read what has come of it. */
 
-import { type Cams, fetchCams, fetchMetric, fetchRun, type Measurements, type Run } from "./api";
+import {
+  type Cams,
+  type Comparison,
+  fetchCams,
+  fetchComparison,
+  fetchMetric,
+  fetchRun,
+  type Measurements,
+  type Run,
+} from "./api";
 import type { Slot, State } from "./state";
 
 /** One thing to fetch of a run. It is fetched again when the run has grown. */
@@ -19,6 +28,13 @@ export const CAMS: Resource<Cams> = { name: "cams", fetch: fetchCams };
 export const metricOf = (metric: string): Resource<Measurements> => ({
   name: `metric ${metric}`,
   fetch: (run) => fetchMetric(run, metric),
+});
+
+/** The run beside that baseline. */
+export const comparisonWith = (baseline: string): Resource<Comparison> => ({
+  name: `comparison with ${baseline}`,
+  fetch: (run) => fetchComparison(run, baseline),
+  beside: baseline,
 });
 
 /** Returns what is there of a run; an empty slot if it was never asked for. */

@@ -166,24 +166,27 @@ function values(row: Row, run: Run | undefined, drawn: Drawn[], step: number): N
   });
 }
 
-function brokenSeries(run: Run, row: Row): Series | undefined {
+/** What the curves of a row are made of. */
+type Drawable = Pick<Row, "series">;
+
+function brokenSeries(run: Run, row: Drawable): Series | undefined {
   return run.series[`${row.series[0]!.name}_nonfinite`];
 }
 
-function brokenAt(run: Run, row: Row, step: number): boolean {
+export function brokenAt(run: Run, row: Drawable, step: number): boolean {
   const index = run.steps.findLastIndex((s) => s <= step);
   return stretches(brokenSeries(run, row)?.slice(0, index + 1) ?? []).at(-1)?.[1] === -1;
 }
 
 /** Where the loss was NaN or infinite: a hatch, as in the heat maps. */
-function brokenSpans(run: Run, row: Row, end: number): HTMLElement[] {
+export function brokenSpans(run: Run, row: Drawable, end: number, word = "NaN"): HTMLElement[] {
   return stretches(brokenSeries(run, row) ?? []).map(([first, next]) => {
     const from = run.steps[first]!;
     const to = next < 0 ? Math.max(run.last_step, from + end / 100) : run.steps[next]!;
     return h(
       "div.hatch",
       { style: `left:${share(from, end)};width:${share(to - from, end)}` },
-      h("span", null, "NaN"),
+      h("span", null, word),
     );
   });
 }
@@ -202,7 +205,7 @@ function numbers(run: Run, end: number): HTMLElement[] {
   );
 }
 
-function endDot(series: Series, steps: number[], end: number, axis: CurveAxis): HTMLElement | null {
+export function endDot(series: Series, steps: number[], end: number, axis: CurveAxis): HTMLElement | null {
   const i = series.findLastIndex((value) => value !== null);
   if (i < 0) return null;
   return h("i.end-dot", {
@@ -212,7 +215,7 @@ function endDot(series: Series, steps: number[], end: number, axis: CurveAxis): 
 
 const share = (part: number, whole: number) => `${((part / whole) * 100).toFixed(3)}%`;
 
-function stepAxis(end: number): HTMLElement {
+export function stepAxis(end: number): HTMLElement {
   const ticks = stepTicks(end, 4);
   return h(
     "div.plot.axis",
