@@ -163,9 +163,22 @@ def test_a_loss_below_zero_is_compared_by_its_difference():
     assert found.apart == pytest.approx(found.run - found.baseline)
 
 
+def test_a_baseline_of_nothing_but_zeros():
+    cut = traces.cut_off(traces.trace())
+    for name in ("output_mean", "weight_rms", "dead_fraction"):
+        cut = traces.changed(cut, name, 0.0, cut.layers)
+    found = told(traces.trace(), cut)
+    assert found["output_mean"].outcome == found["weight_rms"].outcome == "parted"
+    assert found["dead_fraction"].outcome == "together"
+    assert "parted" not in {one.outcome for one in partings(cut, cut)}
+    spike = replace(cut, columns={name: values.copy() for name, values in cut.columns.items()})
+    spike.columns["output_mean"][3:9] = 1.0  # most of both is 0
+    assert told(spike, cut)["output_mean"].step == 60
+
+
 def test_noise_is_that_of_the_textbook():
     noise = np.random.default_rng(0).normal(0, 0.3, 5000)
-    estimated = comparison._noise(noise + np.linspace(0, 50, 5000))
+    estimated = comparison.noise(noise + np.linspace(0, 50, 5000))
     pairs = noise[:-1] - np.random.default_rng(1).normal(0, 0.3, 4999)
     assert np.median(estimated) == pytest.approx(pairs.std(), rel=0.1)
 

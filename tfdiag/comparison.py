@@ -14,12 +14,12 @@ from tfdiag.metrics import METRICS
 from tfdiag.trace import Trace
 
 #: Times the noise that a difference must exceed, to one side, and for how many records in a row:
-#: either a few that are far apart, or many that are a little. Source: the idea of run rules is
-#: that of Nelson (1984), "The Shewhart Control Chart: Tests for Special Causes",
-#: https://doi.org/10.1080/00224065.1984.11978921; these numbers are heuristic, no source.
+#: either a few that are far apart, or many that are a little. Source: the idea is that of Nelson
+#: (1984), "The Shewhart Control Chart - Tests for Special Causes", J. Quality Technology 16(4);
+#: these numbers are heuristic, no source.
 RULES = ((3.0, 5), (1.0, 10))
 #: What is no difference, however quiet the baseline is: a factor where a measure is drawn on a log
-#: scale, a part of 1 for a share, otherwise a part of the baseline's usual size. Source: heuristic,
+#: scale, a part of 1 for a share, otherwise a part of the larger usual size. Source: heuristic,
 #: no source; equal programs with other random weights stay below them.
 LEAST = {"log": 1.5, "share": 0.2, "linear": 0.5}
 #: Records in common that are needed to tell noise from a trend.
@@ -84,10 +84,10 @@ def partings(run: Trace, baseline: Trace) -> list[Parting]:
 
     A value that is NaN or infinite in one of the runs alone is no noise: they part at once.
 
-    Source: von Neumann et al. (1941), "The Mean Square Successive Difference",
-    https://doi.org/10.1214/aoms/1177731677, for a measure of noise that a trend does not disturb;
-    Donoho & Johnstone (1994), "Ideal spatial adaptation by wavelet shrinkage",
-    https://doi.org/10.1093/biomet/81.3.425, for the median over 0.6745.
+    Source: von Neumann et al. (1941), "The Mean Square Successive Difference", Annals of
+    Mathematical Statistics 12(2), for a measure of noise that a trend does not disturb; Donoho &
+    Johnstone (1994), "Ideal Spatial Adaptation by Wavelet Shrinkage", Biometrika 81(3), for the
+    median over 0.6745.
     """
     found = [*_losses(run, baseline), *_measures(run, baseline)]
     order = ("parted", "together", "not-comparable")
@@ -146,7 +146,7 @@ def _first_of(layers: Iterator[Parting]) -> Parting:
 
 def _excess(told: Parting) -> float:
     """Returns how far beyond its limit a difference is; inf if one value is not finite."""
-    if math.isnan(told.apart):
+    if math.isnan(told.apart) or not told.limit:
         return math.inf
     if told.scale != "log":
         return abs(told.apart) / told.limit
@@ -216,7 +216,7 @@ def _compare(told: Parting, run: _Curve, baseline: _Curve) -> Parting:
             reason=f"only {records} in common where both are finite, of {LEAST_RECORDS} needed",
         )
     x, y = (_scaled(curve.values[whole], told.scale) for curve in (ours, theirs))
-    start, limit = _start(_apart(x, y), _noise(y), _least(y, told.scale))
+    start, limit = _start(_apart(x, y), noise(y), _least(x, y, told.scale))
     row = len(steps) if start is None else int(np.flatnonzero(whole)[start])
     row = min([row, *lost[:1]])
     if row == len(steps):
@@ -246,7 +246,7 @@ def _common(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
 def _scaled(values: np.ndarray, scale: str) -> np.ndarray:
     if scale != "log":
         return values
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):
         return np.log2(values)  # of 0 it is -inf: infinitely far from all but 0
 
 
@@ -255,15 +255,16 @@ def _apart(x: np.ndarray, y: np.ndarray) -> np.ndarray:
         return np.where(x == y, 0.0, x - y)
 
 
-def _least(baseline: np.ndarray, scale: str) -> float:
+def _least(x: np.ndarray, y: np.ndarray, scale: str) -> float:
     if scale == "log":
         return math.log2(LEAST[scale])
     if scale == "linear":
-        return LEAST[scale] * float(np.median(np.abs(baseline))) if len(baseline) else 0.0
+        sizes = [float(np.median(np.abs(values))) for values in (x, y) if len(values)]
+        return LEAST[scale] * max(sizes, default=0.0)
     return LEAST[scale]
 
 
-def _noise(baseline: np.ndarray) -> np.ndarray:
+def noise(baseline: np.ndarray) -> np.ndarray:
     """Returns `float64[N]`, by how much two runs that are equal but for noise would differ."""
     jumps = np.abs(_apart(baseline[1:], baseline[:-1]))
     if not len(jumps):

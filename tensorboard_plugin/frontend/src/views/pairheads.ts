@@ -8,10 +8,8 @@ import { glyph } from "./glyph";
 import { age, key } from "./heads";
 
 export function pairHeads(state: State, pair: Pair, store: Store): HTMLElement {
-  const choose = (next: Pair) => {
-    store.choose("baseline", next.baseline);
-    store.choose("compared", next.run);
-  };
+  const choose = (next: Pair) =>
+    store.set({ choices: { ...state.choices, baseline: next.baseline, compared: next.run } });
   /** Who takes the run of the other column changes places with it. */
   const withBaseline = (name: string): Pair =>
     name === pair.run ? { baseline: name, run: pair.baseline } : { ...pair, baseline: name };
