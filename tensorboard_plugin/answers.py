@@ -13,11 +13,13 @@ import numpy as np
 from tensorboard_plugin.experiment import Listed, newest_stats
 from tfdiag import export
 from tfdiag import report as reports
-from tfdiag.architecture import Architecture
+from tfdiag.architecture import Architecture, counterparts
+from tfdiag.comparison import partings
 from tfdiag.config import Config
 from tfdiag.errors import TfdiagError
 from tfdiag.metrics import METRICS
 from tfdiag.report import catalogue
+from tfdiag.report.baseline import beside, numbers
 from tfdiag.rules import (
     ALL_RULES,
     Outcome,
@@ -26,6 +28,7 @@ from tfdiag.rules import (
     resolve_thresholds,
 )
 from tfdiag.rules.outcome import NOT_EVALUATED
+from tfdiag.settings import Settings, compared, settings
 from tfdiag.storage import schema
 from tfdiag.storage.decoder import Recording, Tag, damaged, decode_report, ended
 from tfdiag.storage.snapshots import Cams
@@ -196,6 +199,59 @@ def unjudged() -> Report:
     return Report(step=0, outcomes=outcomes)
 
 
+def compare(run: str, ours: Recording, baseline: str, theirs: Recording) -> dict[str, Any]:
+    """Returns the answer of `api/compare`.
+
+    Raises:
+        TfdiagError: if a report is damaged.
+    """
+    layers = counterparts(theirs.trace.architecture, ours.trace.architecture)
+    told = compared(_settings(ours, {}), _settings(theirs, layers))
+    return {
+        "run": run,
+        "baseline": baseline,
+        "partings": [asdict(one) for one in partings(ours.trace, theirs.trace)],
+        "settings": [asdict(one) for one in told],
+        "findings": _findings_beside(ours, theirs),
+        "numbers": [
+            {"title": title, "run": a, "baseline": b}
+            for title, (a, b) in numbers(ours.trace, theirs.trace).items()
+        ],
+    }
+
+
+def _settings(recording: Recording, names: Mapping[str, str]) -> Settings:
+    return settings(
+        recording.trace,
+        thresholds=recording.thresholds,
+        versions=recording.versions,
+        monitor=recording.monitor,
+        names=names,
+    )
+
+
+def _findings_beside(ours: Recording, theirs: Recording) -> dict[str, Any] | None:
+    """Returns the findings of two runs beside each other; None before both were judged."""
+    if ours.report_json is None or theirs.report_json is None:
+        return None
+    reports_of = [Report.from_json(one) for one in (ours.report_json, theirs.report_json)]
+    found = beside(reports_of[0], ours.trace, reports_of[1], theirs.trace)
+    run, baseline = (_findings_in_words(report) for report in reports_of)
+    return {
+        "both": [{"run": run[id(a)], "baseline": baseline[id(b)]} for a, b in found.both],
+        "run": [run[id(one)] for one in found.run],
+        "baseline": [baseline[id(one)] for one in found.baseline],
+    }
+
+
+def _findings_in_words(report: Report) -> dict[int, dict[str, Any]]:
+    """Returns each finding of a report, suppressed or not, by its identity."""
+    words = _in_words(report)
+    found = (*report.findings, *(one.finding for one in report.suppressed))
+    told = (*words["findings"], *words["suppressed"])
+    return {id(one): json for one, json in zip(found, told, strict=True)}
+
+
 def _model(architecture: Architecture) -> dict[str, Any]:
     """Returns what the tab shows of a model: all but the options, which only rules read."""
     model = asdict(architecture)
@@ -209,7 +265,10 @@ def _judged(report_json: Mapping[str, Any] | None) -> dict[str, Any]:
     """Returns verdict, counts, findings and rules."""
     if report_json is None:
         return reports.as_json(unjudged())
-    report = Report.from_json(report_json)
+    return _in_words(Report.from_json(report_json))
+
+
+def _in_words(report: Report) -> dict[str, Any]:
     try:
         return reports.as_json(report)
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:

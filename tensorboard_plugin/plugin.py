@@ -71,6 +71,7 @@ class HealthPlugin(base_plugin.TBPlugin):
             "/api/run": _route(self._run),
             "/api/judge": _route(self._judge),
             "/api/rules": _route(self._rules),
+            "/api/compare": _route(self._compare),
             "/api/metric": _route(self._metric),
             "/api/layer": _route(self._layer),
             "/api/histograms": _route(self._histograms),
@@ -121,6 +122,19 @@ class HealthPlugin(base_plugin.TBPlugin):
         tags = experiment.listed()
         recorded = {run: tags[run] for run in experiment.runs() if run in tags}
         return _json(matrix.rules(recorded, experiment.last_reports() if recorded else {}))
+
+    def _compare(self, request: Request) -> tuple[str, str]:
+        run, baseline = _parameter(request, "run"), _parameter(request, "baseline")
+        if run == baseline:
+            raise errors.InvalidArgumentError(
+                f"`run` and `baseline` are both {_shown(run)}. Choose two different runs."
+            )
+        experiment = self._experiment(request)
+        ours, theirs = (
+            _recording(experiment, name, experiment.last_reports(name).get(name))
+            for name in (run, baseline)
+        )
+        return _json(answers.compare(run, ours, baseline, theirs))
 
     def _metric(self, request: Request) -> tuple[bytes, str]:
         run, name = _parameter(request, "run"), _parameter(request, "metric")

@@ -23,7 +23,9 @@ PICTURE = {
     "tfdiag.trace": "architecture data",
     "tfdiag.rules": "architecture data errors metrics trace",
     "tfdiag.storage": "architecture data errors statistics trace",
-    "tfdiag.report": "rules trace",
+    "tfdiag.comparison": "architecture metrics trace",
+    "tfdiag.settings": "data trace",
+    "tfdiag.report": "architecture rules trace",
     "tfdiag.config": "errors rules trace",
     "tfdiag.export": "config rules",
     "tfdiag.alerts": "",
@@ -57,7 +59,8 @@ PICTURE = {
     "tfdiag.lint": "data errors forward layers probe rules trace trainer",
     "tfdiag.demo": "callbacks errors report rules storage.reader tfdiag",
     "tfdiag.cli": "config demo errors lint report rules storage.reader tfdiag trace",
-    "tensorboard_plugin": "architecture config errors export metrics report rules storage "
+    "tensorboard_plugin": "architecture comparison config errors export metrics report rules "
+    "settings storage "
     "tensorboard_plugin",
 }
 

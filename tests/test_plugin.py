@@ -316,6 +316,32 @@ def test_metrics_have_the_limits_of_the_run(get):
     assert metrics["dead_fraction"]["not_measured"] is None
 
 
+def test_a_run_beside_a_baseline(get):
+    found = get("api/compare", run="plain", baseline="changed").json
+    for contract in contracts("api/compare"):
+        same_keys(found, contract)
+    assert (found["run"], found["baseline"]) == ("plain", "changed")
+    partings = {one["name"]: one for one in found["partings"]}
+    assert "only 1 record in common" in partings["loss"]["reason"]
+    assert partings["gradient_rms"]["reason"] == "the models have no layer in common"
+    different = {one["name"]: one for one in found["settings"] if not one["same"]}
+    assert {name: one["only"] for name, one in different.items()} == {
+        **dict.fromkeys(recordings.LAYERS, "run"),
+        **dict.fromkeys("ab", "baseline"),
+    }
+    assert different["conv"]["run"] == "Dense ? × 8 relu"
+    assert {"title": "last step", "run": 5, "baseline": 2} in found["numbers"]
+    young = get("api/compare", run="plain", baseline="young").json
+    assert young["findings"] is None  # not judged yet
+
+
+def test_findings_of_both_runs_are_paired(get):
+    found = get("api/compare", run="plain", baseline="live").json["findings"]
+    ((pair,), ours, theirs) = found["both"], found["run"], found["baseline"]
+    assert (ours, theirs) == ([], [])
+    assert pair["run"] == pair["baseline"] == get("api/run", run="plain").json["findings"][0]
+
+
 @pytest.mark.parametrize("row", [0, 5, len(METRIC_NAMES) - 1])
 def test_metric_comes_back_bit_for_bit(get, row):
     answer = get("api/metric", run="plain", metric=METRIC_NAMES[row])
@@ -438,6 +464,11 @@ def test_hostile_names_are_only_names(get, name):
     ("status", "path", "parameters", "words"),
     [
         (400, "api/run", {}, "`run` is missing"),
+        (400, "api/compare", {"run": "plain"}, "`baseline` is missing"),
+        (400, "api/compare", {"run": "plain", "baseline": "plain"}, "two different runs"),
+        (404, "api/compare", {"run": "plain", "baseline": "missing"}, "'missing'"),
+        (404, "api/compare", {"run": "other", "baseline": "plain"}, "HealthMonitor"),
+        (422, "api/compare", {"run": "plain", "baseline": "newer"}, "schema version 3"),
         (400, "api/metric", {"run": "plain"}, "`metric` is missing"),
         (400, "api/metric", {"run": "plain", "metric": "speed"}, "gradient_rms"),
         (400, "api/layer", {"run": "plain"}, "`layer` is missing"),

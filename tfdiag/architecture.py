@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 #: What something is set to, as numbers and words.
@@ -72,3 +73,24 @@ class Architecture:
     def names(self) -> tuple[str, ...]:
         """Names of the `L` layers."""
         return tuple(layer.name for layer in self.layers)
+
+
+def counterparts(one: Architecture, other: Architecture) -> dict[str, str]:
+    """Returns the layers that two models have in common: the name in `one` to that in `other`.
+
+    Layers correspond by name. Keras numbers the names that it gives through a whole process
+    ("dense_4"), so in models made of the same types and shapes those correspond by their place.
+    The tab's heat maps put layers into one row by the same rule.
+    """
+    if [(a.type, a.shape) for a in one.layers] == [(b.type, b.shape) for b in other.layers]:
+        pairs = list(zip(one.layers, other.layers, strict=True))
+        if all(a.name == b.name or _is_keras_name(a) and _is_keras_name(b) for a, b in pairs):
+            return {a.name: b.name for a, b in pairs}
+    return {name: name for name in one.names if name in other.names}
+
+
+def _is_keras_name(layer: Layer) -> bool:
+    """Returns whether a layer is called by its type in snake case, perhaps with a number."""
+    words = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", layer.type))
+    words = re.sub(r"([a-z])([A-Z])", r"\1_\2", words).lower()
+    return re.sub(r"_\d+$", "", layer.name) == words

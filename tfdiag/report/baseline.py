@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tfdiag.architecture import counterparts
 from tfdiag.rules import Report
 from tfdiag.rules.patience import last_measured
 from tfdiag.trace import SEVERITIES, Finding, Trace
@@ -31,6 +32,21 @@ class Comparison:
     numbers: dict[str, tuple[float, float]]
 
 
+@dataclass(frozen=True)
+class Beside:
+    """The findings of a run and of its baseline, paired by rule and layer; worst first.
+
+    Attributes:
+        both: the run's and the baseline's, of which one may be suppressed.
+        run: what only the run has.
+        baseline: what only the baseline has.
+    """
+
+    both: tuple[tuple[Finding, Finding], ...]
+    run: tuple[Finding, ...]
+    baseline: tuple[Finding, ...]
+
+
 def compare(report: Report, trace: Trace, baseline: Report, other: Trace, name: str) -> Comparison:
     """Compares a run with a good one.
 
@@ -41,30 +57,61 @@ def compare(report: Report, trace: Trace, baseline: Report, other: Trace, name: 
         other: the good run.
         name: its name.
     """
-    ours, theirs = key_numbers(trace), key_numbers(other)
+    pairs = _pairs(report, trace, baseline, other)
+    back = _pairs(baseline, other, report, trace)
     return Comparison(
         name=name,
-        new=_without(report, baseline),
-        gone=_without(baseline, report),
-        numbers={
-            title: (ours.get(title, math.nan), theirs.get(title, math.nan))
-            for title in {**ours, **theirs}
-            if not math.isnan(ours.get(title, math.nan) * theirs.get(title, math.nan))
-        },
+        new=tuple(ours for ours, theirs in pairs if _is_worse(ours, theirs)),
+        gone=tuple(theirs for theirs, ours in back if _is_worse(theirs, ours)),
+        numbers=numbers(trace, other),
     )
 
 
-def _without(report: Report, other: Report) -> tuple[Finding, ...]:
-    """Returns the findings of `report` that `other` does not have, or has milder."""
-    known: dict[tuple[str, str | None], int] = {}
-    for finding in (*other.findings, *(one.finding for one in other.suppressed)):
+def beside(report: Report, trace: Trace, baseline: Report, other: Trace) -> Beside:
+    """Returns which findings a run and its baseline share; arguments as those of `compare`."""
+    pairs = _pairs(report, trace, baseline, other)
+    back = _pairs(baseline, other, report, trace)
+    suppressed = [one.finding for one in report.suppressed]
+    return Beside(
+        both=(
+            *((ours, theirs) for ours, theirs in pairs if theirs),
+            *((ours, theirs) for theirs, ours in back if ours in suppressed),
+        ),
+        run=tuple(ours for ours, theirs in pairs if theirs is None),
+        baseline=tuple(theirs for theirs, ours in back if ours is None),
+    )
+
+
+def _pairs(
+    report: Report, trace: Trace, other_report: Report, other: Trace
+) -> list[tuple[Finding, Finding | None]]:
+    """Returns each finding with the other run's worst of the same rule and layer, or None."""
+    layers = counterparts(trace.architecture, other.architecture)
+    worst: dict[tuple[str, str | None], Finding] = {}
+    for finding in (*other_report.findings, *(one.finding for one in other_report.suppressed)):
         place = finding.rule, finding.layer
-        known[place] = max(known.get(place, -1), SEVERITIES.index(finding.severity))
-    return tuple(
-        finding
-        for finding in report.findings
-        if known.get((finding.rule, finding.layer), -1) < SEVERITIES.index(finding.severity)
-    )
+        if _is_worse(finding, worst.get(place)):
+            worst[place] = finding
+    return [
+        (one, worst.get((one.rule, one.layer and layers.get(one.layer, one.layer))))
+        for one in report.findings
+    ]
+
+
+def _is_worse(finding: Finding, other: Finding | None) -> bool:
+    if other is None:
+        return True
+    return SEVERITIES.index(finding.severity) > SEVERITIES.index(other.severity)
+
+
+def numbers(trace: Trace, other: Trace) -> dict[str, tuple[float, float]]:
+    """Returns the key numbers that both runs have: title to that of each."""
+    ours, theirs = key_numbers(trace), key_numbers(other)
+    return {
+        title: (ours[title], theirs[title])
+        for title in ours
+        if not math.isnan(ours[title] + theirs.get(title, math.nan))
+    }
 
 
 def key_numbers(trace: Trace) -> dict[str, float]:

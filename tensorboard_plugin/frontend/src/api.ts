@@ -197,6 +197,49 @@ export interface RuleTable {
   runs: JudgedRun[];
 }
 
+/** When a measure of two runs stops being alike. */
+export interface Parting {
+  name: string;
+  title: string;
+  scale: Metric["scale"];
+  outcome: "parted" | "together" | "not-comparable";
+  reason: string | null;
+  step: number | null;
+  layer: string | null;
+  /** The values at that step, null where one is not finite. */
+  run: number | null;
+  baseline: number | null;
+  /** Run over baseline for the scale "log", otherwise run minus baseline. */
+  apart: number | null;
+  /** What that had to exceed. */
+  limit: number | null;
+}
+
+export interface Setting {
+  group: string;
+  name: string;
+  run: string | number | boolean | null;
+  baseline: string | number | boolean | null;
+  /** Which of the two alone has it. */
+  only: "run" | "baseline" | null;
+  same: boolean;
+}
+
+/** A run beside a baseline. */
+export interface Comparison {
+  run: string;
+  baseline: string;
+  partings: Parting[];
+  settings: Setting[];
+  /** Null before both were judged. */
+  findings: {
+    both: { run: Finding; baseline: Finding }[];
+    run: Finding[];
+    baseline: Finding[];
+  } | null;
+  numbers: { title: string; run: number; baseline: number }[];
+}
+
 /** One number per recorded step and layer; NaN where it was not measured. */
 export interface Measurements {
   steps: Float64Array;
@@ -292,6 +335,10 @@ export async function fetchRules(): Promise<RuleTable> {
   return readRules(await (await ask("api/rules")).json());
 }
 
+export async function fetchComparison(run: string, baseline: string): Promise<Comparison> {
+  return readComparison(await (await ask(at("api/compare", { run, baseline }))).json());
+}
+
 export async function fetchMetric(run: string, metric: string): Promise<Measurements> {
   return readMeasurements(await (await ask(at("api/metric", { run, metric }))).arrayBuffer());
 }
@@ -335,6 +382,10 @@ const JUDGED =
 const THRESHOLD = "name about source value default above whole least most";
 const SUMMARY = "run recorded start_time last_time last_step finished verdict counts error";
 const CAMS = "steps layer method samples predicted confidence true_confidence map_size image_size";
+
+const COMPARISON = "run baseline partings settings findings numbers";
+const PARTING = "name title scale outcome reason step layer run baseline apart limit";
+const SETTING = "group name run baseline only same";
 
 /** Refuses an answer without the keys that the tab reads. */
 function demand(value: unknown, keys: string, what: string): void {
@@ -399,6 +450,15 @@ export function readRules(answer: unknown): RuleTable {
     for (const cell of Object.values(run.rules)) demand(cell, RULE_CELL, "a rule in a run");
   }
   return table;
+}
+
+export function readComparison(answer: unknown): Comparison {
+  demand(answer, COMPARISON, "a comparison");
+  const comparison = answer as Comparison;
+  for (const parting of comparison.partings) demand(parting, PARTING, "where runs part");
+  for (const setting of comparison.settings) demand(setting, SETTING, "a setting");
+  if (comparison.findings) demand(comparison.findings, "both run baseline", "compared findings");
+  return comparison;
 }
 
 export function readCamIndex(answer: unknown): CamIndex {

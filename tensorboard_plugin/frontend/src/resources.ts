@@ -2,7 +2,9 @@
 
 import {
   type Cams,
+  type Comparison,
   fetchCams,
+  fetchComparison,
   fetchHistograms,
   fetchJudged,
   fetchLayer,
@@ -80,7 +82,13 @@ export const histogramsOf = (layer: string): Resource<Histograms> => ({
   insteadOf: "histograms ",
 });
 
-/** Returns what is there of a run; an empty slot if it was never asked for. */
+/** The run beside that baseline. */
+export const comparisonWith = (baseline: string): Resource<Comparison> => ({
+  name: `comparison with ${baseline}`,
+  fetch: (run) => fetchComparison(run, baseline),
+  beside: baseline,
+});
+
 /** Returns what is there of a run, or of `FOLDER`; an empty slot if it was never asked for. */
 export function slotOf<T>(state: State, run: string, resource: Resource<T>): Slot<T> {
   return (state.loaded.get(run)?.get(resource.name) ?? {}) as Slot<T>;

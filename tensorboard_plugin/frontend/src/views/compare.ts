@@ -1,10 +1,133 @@
-/** TO BE REPLACED. */
+/** Compare: a run beside a baseline. When they part, in which layer, and what they were set to. */
 
-import { h } from "./element";
-import { RUN } from "../resources";
-import type { ViewKind } from "./panel";
+import { choosePair, comparable, differencePlot, type Pair } from "../model/compare";
+import { buildPlot, type Plot, restingPoint } from "../model/plot";
+import { comparisonWith, metricOf, RUN, slotOf, valueOf } from "../resources";
+import type { Point, State, Store } from "../state";
+import { apart } from "./apart";
+import { comparedFindings, keyNumbers } from "./beside";
+import { difference } from "./difference";
+import { h, refill } from "./element";
+import { problem } from "./notices";
+import { pairHeads } from "./pairheads";
+import type { Keys, Panel, View, ViewKind } from "./panel";
+
+/** What each part is drawn from. The cursor is not among it: it only moves lines. */
+const HEADS: Keys = ["runs", "shown", "choices", "names", "dark"];
+const TABLES: Keys = ["runs", "shown", "choices", "loaded", "open"];
+const PLOTS: Keys = ["runs", "shown", "choices", "loaded", "metric", "dark"];
 
 export const COMPARE: ViewKind = {
-  create: () => ({ element: h("div", null, "compare"), update() {} }),
-  wants: () => [RUN],
+  create: compare,
+  /** Of the two runs their description and the chosen measure; of one of them the comparison. */
+  wants(state, name) {
+    const pair = pairOf(state);
+    if (!pair || (name !== pair.run && name !== pair.baseline)) return [RUN];
+    const metric = valueOf(state, name, RUN)?.metrics.find((m) => m.name === state.metric);
+    const names = metric && !metric.not_measured ? [metric.name, metric.nonfinite] : [];
+    const measures = [...new Set(names)].map(metricOf);
+    return [RUN, ...(name === pair.run ? [comparisonWith(pair.baseline)] : []), ...measures];
+  },
 };
+
+/** The two runs that are compared; null if fewer are shown. */
+function pairOf(state: State): Pair | null {
+  const candidates = comparable(state.shown, state.runs ?? []);
+  return choosePair(candidates, state.choices["baseline"], state.choices["compared"]);
+}
+
+function compare(store: Store, retry: () => void): View {
+  const [heads, tables, plots, findings] = [h("div"), h("div"), h("div"), h("div")];
+  let pair: Pair | null = null;
+  let plot: Plot = buildPlot([], null);
+  let panel: Panel | null = null;
+
+  const at = (): Point => {
+    const { hover, step, layer } = store.get();
+    const rest = restingPoint(plot);
+    const known = layer !== null && plot.layers.includes(layer) ? layer : null;
+    const parted = pair && partingOf(store.get(), pair)?.layer;
+    return {
+      step: hover?.step ?? step ?? plot.steps.at(-1) ?? rest.step,
+      layer: hover?.layer ?? known ?? parted ?? rest.layer,
+      resting: hover === null && step === null,
+    };
+  };
+
+  return {
+    element: h("div.compare", { style: "--n:2" }, heads, tables, plots, findings),
+    update(state, changed) {
+      pair = pairOf(state);
+      if (!pair) {
+        panel = null;
+        refill(heads, tooFew(state));
+        for (const place of [tables, plots, findings]) refill(place);
+        return;
+      }
+      const slot = slotOf(state, pair.run, comparisonWith(pair.baseline));
+      if (changed(HEADS)) refill(heads, pairHeads(state, pair, store));
+      if (changed(TABLES)) {
+        const failed = slot.failure !== undefined && !slot.value ? slot.failure : null;
+        refill(
+          tables,
+          failed === null
+            ? apart(slot.value, state, store)
+            : h("section.section", null, h("div.side"), trouble(failed, retry)),
+        );
+        refill(
+          findings,
+          slot.value && [comparedFindings(slot.value), keyNumbers(slot.value)],
+        );
+      }
+      if (changed(PLOTS)) {
+        const both = buildPlot(sources(state, pair), state.metric);
+        plot = differencePlot(both);
+        panel = difference(both, plot, pair, partingOf(state, pair), state, store, retry);
+        refill(plots, panel.element);
+        panel.paint();
+      }
+    },
+    point: () => panel?.point(at()),
+    paint: () => panel?.paint(),
+    cursor: () => ({ steps: plot.steps, layers: plot.layers, at: at() }),
+  };
+}
+
+const trouble = (failure: string, retry: () => void) =>
+  h("div.full", null, problem("The runs could not be compared", failure, retry));
+
+function tooFew(state: State): HTMLElement {
+  const there = comparable((state.runs ?? []).map((run) => run.run), state.runs ?? []).length;
+  const unread = state.shown.length > comparable(state.shown, state.runs ?? []).length;
+  return h(
+    "div.empty",
+    null,
+    h("h2", null, "Two runs are needed"),
+    h(
+      "p",
+      null,
+      there < 2
+        ? `This log folder has ${there === 1 ? "1 run" : "no run"} that can be compared. Train another one into it; this page fills by itself.`
+        : "Tick two or more runs in the list of runs. Here you then choose which of them is the baseline, a run that went well, and which one is compared with it.",
+    ),
+    unread && h("p", null, "A run without a readable recording cannot be compared."),
+  );
+}
+
+function partingOf(state: State, pair: Pair) {
+  const found = valueOf(state, pair.run, comparisonWith(pair.baseline))?.partings;
+  return found?.find((one) => one.name === state.metric && one.outcome === "parted");
+}
+
+function sources(state: State, pair: Pair) {
+  return [pair.run, pair.baseline].map((name) => {
+    const run = valueOf(state, name, RUN);
+    const metric = run?.metrics.find((m) => m.name === state.metric);
+    return {
+      name,
+      run,
+      measured: valueOf(state, name, metricOf(metric?.name ?? "")),
+      counts: valueOf(state, name, metricOf(metric?.nonfinite ?? "")),
+    };
+  });
+}

@@ -166,29 +166,37 @@ function values(row: Row, run: Run | undefined, drawn: Drawn[], step: number): N
   });
 }
 
-function brokenSeries(run: Run, row: Row): Series | undefined {
+/** What the curves of a row are made of. */
+type Drawable = Pick<Row, "series">;
+
+function brokenSeries(run: Run, row: Drawable): Series | undefined {
   return run.series[`${row.series[0]!.name}_nonfinite`];
 }
 
-function brokenAt(run: Run, row: Row, step: number): boolean {
+export function brokenAt(run: Run, row: Drawable, step: number): boolean {
   const index = run.steps.findLastIndex((s) => s <= step);
   return stretches(brokenSeries(run, row)?.slice(0, index + 1) ?? []).at(-1)?.[1] === -1;
 }
 
 /** Where the loss was NaN or infinite: a hatch, as in the heat maps. */
-function brokenSpans(run: Run, row: Row, end: number): HTMLElement[] {
-  return hatches(brokenSeries(run, row) ?? [], run.steps, end);
+export function brokenSpans(run: Run, row: Drawable, end: number, word = "NaN"): HTMLElement[] {
+  return hatches(brokenSeries(run, row) ?? [], run.steps, end, word);
 }
 
 /** A hatch over the steps at which a tensor held NaN or Inf. */
-export function hatches(count: Series, steps: readonly number[], end: number): HTMLElement[] {
+export function hatches(
+  count: Series,
+  steps: readonly number[],
+  end: number,
+  word = "NaN",
+): HTMLElement[] {
   return stretches(count).map(([first, next]) => {
     const from = steps[first]!;
     const to = next < 0 ? Math.max(steps.at(-1)!, from + end / 100) : steps[next]!;
     return h(
       "div.hatch",
       { style: `left:${share(from, end)};width:${share(to - from, end)}` },
-      h("span", null, "NaN"),
+      h("span", null, word),
     );
   });
 }

@@ -21,10 +21,6 @@ export function legend(scale: ColourScale, dark: boolean): HTMLElement {
 }
 
 function bar(scale: ColourScale, dark: boolean): HTMLElement {
-  const colours = RAMPS[dark ? "dark" : "light"][scale.ramp];
-  const stops = Array.from({ length: STOPS + 1 }, (_, i) =>
-    cssColour(colours, scale.position(valueAt(scale, i / STOPS))),
-  );
   return h(
     "div.scale",
     null,
@@ -37,11 +33,20 @@ function bar(scale: ColourScale, dark: boolean): HTMLElement {
         h("span", null, formatTick(limit.value, scale.kind)),
       );
     }),
-    h("div.ramp", { style: `background:linear-gradient(90deg,${stops.join()})` }),
+    ramp(scale, dark),
     scale.ticks.map((tick) =>
       h("span.tick", { style: `left:${percent(scale.along(tick))}` }, formatTick(tick, scale.kind)),
     ),
   );
+}
+
+/** The colours of a scale, from its low end to its high end. */
+export function ramp(scale: ColourScale, dark: boolean): HTMLElement {
+  const colours = RAMPS[dark ? "dark" : "light"][scale.ramp];
+  const stops = Array.from({ length: STOPS + 1 }, (_, i) =>
+    cssColour(colours, scale.position(valueAt(scale, i / STOPS))),
+  );
+  return h("div.ramp", { style: `background:linear-gradient(90deg,${stops.join()})` });
 }
 
 function valueAt(scale: ColourScale, along: number): number {

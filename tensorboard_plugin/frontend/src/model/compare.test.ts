@@ -1,0 +1,256 @@
+import { expect, test } from "vitest";
+import type { Measurements, Metric, Parting, Run, RunSummary, Setting } from "../api";
+import {
+  byGroup,
+  choosePair,
+  comparable,
+  difference,
+  differencePlot,
+  emptyReason,
+  formatDistance,
+  headline,
+  noise,
+  settingValue,
+  told,
+} from "./compare";
+import { buildPlot, type PlotSource } from "./plot";
+
+function summary(run: string, severity: string | null, error: string | null = null): RunSummary {
+  return {
+    run,
+    recorded: error === null,
+    error,
+    verdict: severity && { severity },
+  } as unknown as RunSummary;
+}
+
+const runs = [
+  summary("dying", "critical"),
+  summary("good", "ok"),
+  summary("young", null),
+  summary("slow", "warn"),
+  summary("broken", null, "damaged"),
+];
+
+test("the healthiest shown run is the baseline, the worst stands beside it", () => {
+  const shown = comparable(["young", "broken", "dying", "gone", "good"], runs);
+  expect(shown.map((one) => one.run)).toEqual(["young", "dying", "good"]);
+  expect(choosePair(shown, undefined, undefined)).toEqual({ baseline: "good", run: "dying" });
+  expect(choosePair(shown.slice(0, 1), undefined, undefined)).toBeNull();
+  expect(choosePair(shown.slice(0, 2), undefined, undefined)).toEqual({
+    baseline: "young",
+    run: "dying",
+  });
+});
+
+test("a choice counts as long as it is shown", () => {
+  const choose = (baseline?: string, run?: string) => choosePair(runs.slice(0, 4), baseline, run);
+  expect(choose("slow")).toEqual({ baseline: "slow", run: "dying" });
+  expect(choose("dying")).toEqual({ baseline: "dying", run: "slow" });
+  expect(choose(undefined, "good")).toEqual({ baseline: "young", run: "good" });
+  expect(choose("slow", "young")).toEqual({ baseline: "slow", run: "young" });
+  expect(choose("slow", "slow")).toEqual({ baseline: "slow", run: "dying" });
+  expect(choose("hidden", "hidden")).toEqual({ baseline: "good", run: "dying" });
+});
+
+const metric = (scale: Metric["scale"], not_measured: string | null = null) =>
+  ({ name: "m", scale, source: "training step", limits: [], not_measured }) as unknown as Metric;
+
+function source(
+  name: string,
+  scale: Metric["scale"],
+  layers: string[],
+  steps: number[],
+  rows: number[][],
+  counts?: number[][],
+): PlotSource {
+  const measured = (values: number[][]): Measurements => ({
+    steps: Float64Array.from(steps),
+    layers: layers.length,
+    values: Float32Array.from(values.flat()),
+  });
+  const run = {
+    run: name,
+    steps,
+    last_step: steps.at(-1),
+    metrics: [metric(scale)],
+    findings: [],
+    rules: [],
+    verdict: { severity: "ok" },
+    model: {
+      layers: layers.map((layer) => ({
+        name: layer,
+        type: layer,
+        shape: [8],
+        parameters: layer === "pool" ? 0 : 8,
+        trainable: true,
+      })),
+    },
+  } as unknown as Run;
+  return { name, run, measured: measured(rows), counts: counts && measured(counts) };
+}
+
+const run = source(
+  "run",
+  "log",
+  ["conv", "pool", "extra", "out"],
+  [0, 10, 20, 30],
+  [
+    [1, NaN, 1, 1],
+    [4, NaN, 1, 0],
+    [NaN, NaN, 1, 1],
+    [8, NaN, 1, 0],
+  ],
+  [
+    [0, 0, 0, 0],
+    [0, 0, 0, 0],
+    [3, 0, 0, 0],
+    [0, 0, 0, 0],
+  ],
+);
+const baseline = source(
+  "baseline",
+  "log",
+  ["conv", "pool", "out", "last"],
+  [5, 15],
+  [
+    [1, NaN, 1, 1],
+    [2, NaN, 0, 1],
+  ],
+);
+
+test("each difference is of what both measured last", () => {
+  const both = buildPlot([run, baseline], "m");
+  const plot = differencePlot(both);
+  const cells = plot.columns[0]!.cells!;
+  expect(plot.layers).toEqual(["conv", "pool", "extra", "out", "last"]);
+  expect(cells.steps).toEqual([5, 10, 15, 20]); // not before the later start, nor after the earlier end
+  expect(cells.end).toBe(25);
+  const of = (row: number) => cells.steps.map((_, cell) => cells.value(cell, row));
+  expect(of(0)).toEqual([0, 2, 1, NaN]);
+  expect(cells.broken(3, 0)).toBe(true);
+  expect(of(3)).toEqual([0, -Infinity, 0, Infinity]);
+  expect(plot.columns[0]!.filled).toEqual([true, false, false, true, false]);
+  expect([plot.scale!.position(-9), plot.scale!.position(0), plot.scale!.position(Infinity)]).toEqual(
+    [0, 0.5, 1],
+  );
+});
+
+test("an empty row says why", () => {
+  const both = buildPlot([run, baseline], "m");
+  expect(both.layers.map((_, row) => emptyReason(both, row))).toEqual([
+    null,
+    "no weights",
+    "only in the run",
+    null,
+    "only in the baseline",
+  ]);
+});
+
+test("without the measure of one there is no difference", () => {
+  const plot = differencePlot(buildPlot([run, { ...baseline, measured: undefined }], "m"));
+  expect(plot.columns[0]!.cells).toBeNull();
+  expect(plot.scale).toBeNull();
+  expect(plot.steps).toEqual([]);
+});
+
+test("runs without a step in common have no cell", () => {
+  const late = source("late", "log", ["conv"], [100, 110], [[1], [2]]);
+  const plot = differencePlot(buildPlot([late, baseline], "m"));
+  expect(plot.steps).toEqual([]);
+  expect(plot.columns[0]!.cells!.end).toBe(0);
+});
+
+test("magnitudes differ by a factor, everything else by an amount", () => {
+  expect(difference(8, 2, "log")).toBe(2);
+  expect(difference(0, 0, "log")).toBe(0);
+  expect(difference(0.5, 0.75, "share")).toBe(-0.25);
+  expect(formatDistance(5, "log")).toBe("32 ×");
+  expect(formatDistance(0.25, "share")).toBe("25 points");
+  expect(formatDistance(0.002, "linear")).toBe("0.002");
+});
+
+test("how the run is beside the baseline", () => {
+  expect(told(0.03, 0.001, "log")).toBe("30 × larger");
+  expect(told(1, 1.5, "log")).toBe("1.5 × smaller");
+  expect(told(2, 2, "log")).toBe("equal");
+  expect(told(0, 2, "log")).toBe("0 in the run");
+  expect(told(2, 0, "log")).toBe("0 in the baseline");
+  expect(told(null, 2, "log")).toBe("NaN in the run");
+  expect(told(2, null, "share")).toBe("NaN in the baseline");
+  expect(told(null, null, "log")).toBe("NaN in both");
+  expect(told(0.97, 0.02, "share")).toBe("95 points larger");
+  expect(told(-1, 1, "linear")).toBe("2 smaller");
+});
+
+const parting = (more: Partial<Parting>): Parting => ({
+  name: "loss",
+  title: "Loss",
+  scale: "log",
+  outcome: "together",
+  reason: null,
+  step: 40,
+  layer: null,
+  run: null,
+  baseline: null,
+  apart: null,
+  limit: null,
+  ...more,
+});
+
+const apart: Partial<Parting> = { outcome: "parted", run: 4, baseline: 1, apart: 4, limit: 1.5 };
+
+test("the first line tells the first parting", () => {
+  const silent = parting({ outcome: "not-comparable", step: null, reason: "no ReLU" });
+  const first = parting({ ...apart, title: "Update ratio", layer: "dense_2", step: 1300 });
+  expect(headline([first, parting(apart), parting({}), silent])).toEqual({
+    title: "They part at step 1,300, in `dense_2`",
+    about:
+      "First in the update ratio: 4 × larger. 1 measure after it; 1 measure within the noise; 1 not comparable.",
+  });
+  expect(headline([parting(apart)]).title).toBe("They part at step 40");
+  expect(headline([parting(apart)]).about).toBe("First in the loss: 4 × larger. ");
+  expect(headline([parting({}), silent])).toEqual({
+    title: "They do not part up to step 40",
+    about: "1 measure within the noise; 1 not comparable.",
+  });
+  expect(headline([silent])).toEqual({ title: "They cannot be compared yet", about: "No ReLU." });
+  expect(headline([]).title).toBe("They cannot be compared yet");
+});
+
+test("noise in the unit of the measure", () => {
+  expect(noise(parting(apart))).toBe("1.5 ×");
+  expect(noise(parting({ ...apart, scale: "share", limit: 0.2 }))).toBe("20 points");
+  expect(noise(parting({ limit: null }))).toBe("–");
+});
+
+const setting = (more: Partial<Setting>): Setting => ({
+  group: "training",
+  name: "x",
+  run: 1,
+  baseline: 2,
+  only: null,
+  same: false,
+  ...more,
+});
+
+test("settings as they were set", () => {
+  const of = (run: Setting["run"]) => settingValue(setting({ run }), "run");
+  expect([1e-3, 47530, 0.10000000149, 1e-7, true, null, "Adam"].map(of)).toEqual([
+    "0.001",
+    "47,530",
+    "0.1",
+    "1e-7",
+    "yes",
+    "none",
+    "Adam",
+  ]);
+  expect(settingValue(setting({ only: "run", baseline: null }), "baseline")).toBe("not there");
+  expect(settingValue(setting({ only: "run", baseline: null }), "run")).toBe("1");
+  const all = [setting({}), setting({ group: "data" }), setting({ same: true })];
+  expect(byGroup(all, false).map(([group, of]) => [group, of.length])).toEqual([
+    ["training", 1],
+    ["data", 1],
+  ]);
+  expect(byGroup(all, true)).toEqual([["training", [all[2]]]]);
+});

@@ -1,0 +1,226 @@
+/** A run beside a baseline: which two, how far apart each cell is, and how that is said. */
+
+import type { Metric, Parting, RunSummary, Setting } from "../api";
+import { cellAt, type Cells } from "./cells";
+import { absence } from "./layers";
+import { formatCount, formatMagnitude, formatShare, plural } from "./number";
+import { layerAt, type Plot, type PlotColumn } from "./plot";
+import { colourScale, type ColourScale, roundUp, sample } from "./scale";
+
+export interface Pair {
+  baseline: string;
+  run: string;
+}
+
+const HEALTHIEST_FIRST = ["ok", "watch", "not-evaluated", "warn", "critical"];
+
+const isComparable = (run: RunSummary) => run.recorded && run.error === null;
+
+/** The shown runs that can be compared, in their order. */
+export function comparable(
+  shown: readonly string[],
+  runs: readonly RunSummary[],
+): RunSummary[] {
+  return shown.flatMap((name) => runs.find((run) => run.run === name && isComparable(run)) ?? []);
+}
+
+/** What was chosen, else the healthiest run as the baseline and the worst as the other one. */
+export function choosePair(
+  candidates: readonly RunSummary[],
+  baseline: string | undefined,
+  run: string | undefined,
+): Pair | null {
+  if (candidates.length < 2) return null;
+  const rank = ({ verdict }: RunSummary) =>
+    HEALTHIEST_FIRST.indexOf(verdict?.severity ?? "not-evaluated");
+  const names = [...candidates].sort((a, b) => rank(a) - rank(b)).map((one) => one.run);
+  const chosen = names.find((name) => name === run);
+  const good = names.find((name) => name === baseline) ?? names.find((name) => name !== chosen)!;
+  const other = chosen !== good ? chosen : undefined;
+  return { baseline: good, run: other ?? names.findLast((name) => name !== good)! };
+}
+
+/** One heat map of the differences between the columns of two: first the run, then the baseline. */
+export function differencePlot(pair: Plot): Plot {
+  const [ours, theirs] = pair.columns as [PlotColumn, PlotColumn];
+  const both = pair.layers.map((_, row) => !!ours.filled[row] && !!theirs.filled[row]);
+  const cells = pair.metric ? differences(ours, theirs, pair.metric.scale) : null;
+  const column: PlotColumn = {
+    name: ours.name,
+    run: ours.run,
+    metric: ours.metric,
+    cells,
+    rows: pair.layers.map((_, row) => row),
+    filled: both,
+  };
+  return {
+    ...pair,
+    columns: [column],
+    scale: pair.metric && cells ? differenceScale(pair.metric, cells, both) : null,
+    steps: cells?.steps ?? [],
+  };
+}
+
+/** Of each row and step at which one of both was measured; each is as it was measured last. */
+function differences(
+  ours: PlotColumn,
+  theirs: PlotColumn,
+  scale: Metric["scale"],
+): Cells | null {
+  const [a, b] = [ours.cells, theirs.cells];
+  if (!a || !b) return null;
+  const from = Math.max(a.steps[0] ?? Infinity, b.steps[0] ?? Infinity);
+  const end = Math.min(a.end, b.end);
+  const steps = [...new Set([...a.steps, ...b.steps])]
+    .filter((step) => step >= from && step < end)
+    .sort((x, y) => x - y);
+  const [atA, atB] = [a, b].map((cells) => steps.map((step) => cellAt(cells, step)));
+  const broken = (cell: number, row: number) =>
+    a.broken(atA![cell]!, ours.rows[row]!) || b.broken(atB![cell]!, theirs.rows[row]!);
+  return {
+    layers: ours.rows.length,
+    steps,
+    end: steps.length ? end : 0,
+    broken,
+    value(cell, row) {
+      const [i, j] = [ours.rows[row]!, theirs.rows[row]!];
+      if (i < 0 || j < 0 || broken(cell, row)) return NaN;
+      return difference(a.value(atA![cell]!, i), b.value(atB![cell]!, j), scale);
+    },
+  };
+}
+
+/** How many times twice as large for magnitudes, by how much larger for all others. */
+export function difference(run: number, baseline: number, scale: Metric["scale"]): number {
+  if (scale !== "log") return run - baseline;
+  return run === baseline ? 0 : Math.log2(run / baseline);
+}
+
+const MOST = 4000;
+/** Smaller differences than these are no full colour. */
+const LEAST_REACH = { log: 1, share: 0.1, linear: 0, count: 1 };
+
+/** Neutral where both are equal; as far to one side as to the other. */
+function differenceScale(metric: Metric, cells: Cells, rows: boolean[]): ColourScale {
+  const values: number[] = [];
+  rows.forEach((filled, row) => {
+    for (let c = 0; filled && c < cells.steps.length; c++) values.push(cells.value(c, row));
+  });
+  const sizes = sample(values, MOST)
+    .map(Math.abs)
+    .sort((x, y) => x - y);
+  const reach = Math.max(
+    LEAST_REACH[metric.scale],
+    roundUp(sizes[Math.floor(sizes.length * 0.99)] ?? 0),
+  );
+  return colourScale({ ...metric, scale: "linear" }, [], [reach], []);
+}
+
+/** "32 ×" or "20 points": a distance on the difference scale of a measure. */
+export function formatDistance(distance: number, scale: Metric["scale"]): string {
+  if (scale === "log") return `${formatFactor(2 ** distance)} ×`;
+  if (scale === "share") return formatPoints(distance);
+  return formatMagnitude(distance);
+}
+
+const formatFactor = (factor: number) =>
+  factor < 10 ? String(Number(factor.toPrecision(2))) : formatMagnitude(factor);
+
+const formatPoints = (share: number) => `${formatShare(share).replace(" %", "")} points`;
+
+/** "4.2 × larger", "12 points smaller" or "equal": how the run is beside the baseline. */
+export function told(run: number | null, baseline: number | null, scale: Metric["scale"]): string {
+  if (run === null || baseline === null) return whoIs("NaN", run === null, baseline === null);
+  if (run === baseline) return "equal";
+  if (scale === "log" && (run === 0 || baseline === 0)) return whoIs("0", run === 0, false);
+  const distance = difference(run, baseline, scale);
+  const size = formatDistance(Math.abs(distance), scale);
+  return `${size} ${distance > 0 ? "larger" : "smaller"}`;
+}
+
+const whoIs = (what: string, run: boolean, baseline: boolean) =>
+  `${what} in ${run && baseline ? "both" : run ? "the run" : "the baseline"}`;
+
+/** "up to 1.5 ×": what is still noise. */
+export function noise(parting: Parting): string {
+  if (parting.limit === null) return "–";
+  const limit = parting.scale === "log" ? Math.log2(parting.limit) : parting.limit;
+  return formatDistance(limit, parting.scale);
+}
+
+/** The first line of the page, and a sentence below it. */
+export function headline(partings: readonly Parting[]): { title: string; about: string } {
+  const of = (outcome: Parting["outcome"]) => partings.filter((one) => one.outcome === outcome);
+  const [parted, together, silent] = [of("parted"), of("together"), of("not-comparable")];
+  const rest = [
+    together.length > 0 && `${plural(together.length, "measure")} within the noise`,
+    silent.length > 0 && `${silent.length} not comparable`,
+  ].filter((words) => words !== false);
+  const first = parted[0];
+  if (first) {
+    const where = first.layer === null ? "" : `, in \`${first.layer}\``;
+    const others = parted.length > 1 ? [`${plural(parted.length - 1, "measure")} after it`] : [];
+    const how = told(first.run, first.baseline, first.scale);
+    return {
+      title: `They part at step ${formatCount(first.step!)}${where}`,
+      about: `First in the ${inner(first.title)}: ${how}. ${sentence([...others, ...rest])}`,
+    };
+  }
+  if (together.length > 0) {
+    const last = Math.max(...together.map((one) => one.step ?? 0));
+    return {
+      title: `They do not part up to step ${formatCount(last)}`,
+      about: sentence(rest),
+    };
+  }
+  const reason = silent[0]?.reason;
+  return { title: "They cannot be compared yet", about: reason ? sentence([reason]) : "" };
+}
+
+const inner = (title: string) =>
+  /^[A-Z][a-z]/.test(title) ? title[0]!.toLowerCase() + title.slice(1) : title;
+
+const sentence = (parts: readonly string[]) => {
+  const text = parts.join("; ");
+  return text && `${text[0]!.toUpperCase()}${text.slice(1)}.`;
+};
+
+/** Settings by their group, in order; only the different ones, or only the others. */
+export function byGroup(settings: readonly Setting[], same: boolean): [string, Setting[]][] {
+  const groups = new Map<string, Setting[]>();
+  for (const setting of settings.filter((one) => one.same === same)) {
+    groups.set(setting.group, [...(groups.get(setting.group) ?? []), setting]);
+  }
+  return [...groups];
+}
+
+/** A setting's value of one of both runs. */
+export function settingValue(setting: Setting, side: "run" | "baseline"): string {
+  if (setting.only !== null && setting.only !== side) return "not there";
+  const value = setting[side];
+  if (value === null) return "none";
+  if (typeof value === "boolean") return value ? "yes" : "no";
+  return typeof value === "number" ? formatSetting(value) : value;
+}
+
+/** Settings are told as they were set: 0.001, 47,530; single precision leaves no trail of digits. */
+function formatSetting(value: number): string {
+  if (Number.isInteger(value)) return value.toLocaleString("en-US", { maximumFractionDigits: 0 });
+  return String(Number(value.toPrecision(6)));
+}
+
+/** Why a row has no difference; null where it has one. */
+export function emptyReason(pair: Plot, row: number): string | null {
+  const [ours, theirs] = pair.columns as [PlotColumn, PlotColumn];
+  if (ours.filled[row] && theirs.filled[row]) return null;
+  const [a, b] = [layerAt(ours, row), layerAt(theirs, row)];
+  if (!a || !b) return `only in the ${a ? "run" : "baseline"}`;
+  const reasons = [ours, theirs].map((column) =>
+    column.filled[row] || !column.run || !column.metric
+      ? null
+      : (absence(column.run, column.metric, layerAt(column, row)) ?? "not measured"),
+  );
+  const [why, other] = reasons;
+  if (why && other) return why === other ? why : `run: ${why}; baseline: ${other}`;
+  return why ? `${why} in the run` : `${other} in the baseline`;
+}

@@ -1,0 +1,123 @@
+/** The findings of two runs, and their key numbers, beside each other. */
+
+import type { Comparison, Finding } from "../api";
+import { place, type Problem, problems } from "../model/findings";
+import { formatCount, formatMagnitude, plural } from "../model/number";
+import { h } from "./element";
+import { glyph } from "./glyph";
+
+export function comparedFindings({ findings }: Comparison): HTMLElement {
+  return h(
+    "section.section.found",
+    { "aria-label": "Findings of both" },
+    h(
+      "div.side",
+      null,
+      h("h2", null, "Findings"),
+      h("p", null, "Paired by rule and layer."),
+    ),
+    findings === null
+      ? h("p.quiet.full", null, "Not compared yet: the rules have not judged both runs.")
+      : [
+          only("Only in the baseline", findings.baseline),
+          only("Only in the run", findings.run),
+          shared(findings.both),
+        ],
+  );
+}
+
+function only(title: string, findings: Finding[]): HTMLElement {
+  return h(
+    "div.facts",
+    null,
+    h("h3.title", null, title),
+    findings.length === 0
+      ? h("p.quiet", null, "None.")
+      : h("ul", null, problems(findings).map((one) => line(one, one.findings[0].evidence))),
+  );
+}
+
+function shared(both: { run: Finding; baseline: Finding }[]): HTMLElement {
+  const theirs = new Map(both.map(({ run, baseline }) => [run, baseline]));
+  return h(
+    "div.facts.full",
+    null,
+    h("h3.title", null, "In both"),
+    both.length === 0
+      ? h("p.quiet", null, "None.")
+      : h(
+          "ul",
+          null,
+          problems(both.map(({ run }) => run)).map((one) => {
+            const [worst] = one.findings;
+            const other = theirs.get(worst)!;
+            const words =
+              worst.evidence === other.evidence
+                ? worst.evidence
+                : `run ${worst.evidence}; baseline ${other.evidence}`;
+            return line(one, words, other);
+          }),
+        ),
+  );
+}
+
+/** @param other the baseline's finding, if it has one of another severity. */
+function line(one: Problem, evidence: string, other?: Finding): HTMLElement {
+  const milder = other && other.severity !== one.severity ? other : null;
+  const where = place(one);
+  return h(
+    "li",
+    null,
+    glyph(one.severity, 14),
+    h(
+      "span.what",
+      null,
+      one.title,
+      " ",
+      where && h(one.findings.length > 1 ? "span.place" : "code", null, where),
+      milder && [h("span.quiet", null, " baseline "), glyph(milder.severity, 12)],
+    ),
+    h("span.evidence", { title: evidence }, evidence),
+    h("span.since", null, `step ${formatCount(one.step)}`),
+  );
+}
+
+export function keyNumbers({ numbers }: Comparison): HTMLElement {
+  return h(
+    "section.section.numbers",
+    { "aria-label": "Key numbers" },
+    h(
+      "div.side",
+      null,
+      h("h2", null, "Key numbers"),
+      h("p", null, "Of finite values alone: after NaN the last one before it."),
+    ),
+    numbers.length === 0
+      ? h("p.quiet.full", null, "No number was measured in both.")
+      : h(
+          "div.facts.full",
+          null,
+          h(
+            "table",
+            { "aria-label": plural(numbers.length, "key number") },
+            h(
+              "thead",
+              null,
+              h("tr", null, ["", "Baseline", "Run"].map((word) => h("th", { scope: "col" }, word))),
+            ),
+            h(
+              "tbody",
+              null,
+              numbers.map(({ title, run, baseline }) =>
+                h(
+                  "tr",
+                  null,
+                  h("th", { scope: "row" }, title),
+                  [baseline, run].map((value) => h("td", null, formatMagnitude(value))),
+                ),
+              ),
+            ),
+          ),
+        ),
+  );
+}

@@ -1,0 +1,243 @@
+/** The difference of two runs, layers × steps, below the losses of both. */
+
+import type { Parting } from "../api";
+import { cellAt } from "../model/cells";
+import { emptyReason, formatDistance, type Pair, told } from "../model/compare";
+import { describeLayer, rowAt } from "../model/layers";
+import { metricsOf } from "../model/metrics";
+import { formatCount, formatValue } from "../model/number";
+import type { Plot, PlotColumn } from "../model/plot";
+import type { ColourScale } from "../model/scale";
+import { metricOf, RUN, slotOf } from "../resources";
+import type { Point, State, Store } from "../state";
+import { bothLosses } from "./bothlosses";
+import { stepAxis } from "./curves";
+import { h, refill } from "./element";
+import { gutter, layerOf, weights } from "./gutter";
+import { heatCanvas, paintHeat } from "./heat";
+import { ramp } from "./legend";
+import { metricChoice } from "./metricchoice";
+import { problem } from "./notices";
+import { type Panel, place } from "./panel";
+
+/**
+ * @param both the measure of the run and of the baseline, in this order.
+ * @param plot their difference, in the same rows.
+ * @param parting where they part in this measure, if they do.
+ */
+export function difference(
+  both: Plot,
+  plot: Plot,
+  pair: Pair,
+  parting: Parting | undefined,
+  state: State,
+  store: Store,
+  retry: () => void,
+): Panel {
+  const runs = both.columns.flatMap((column) => column.run ?? []);
+  const facts = h("div.side.layer-facts");
+  const names = gutter(both, store);
+  const losses = bothLosses(both, pair, state, store);
+  const map = heatMap(both, plot, pair, parting, state, store, retry);
+  return {
+    element: h(
+      "section.section.layers",
+      { id: "difference", "aria-label": "Difference by layers and steps" },
+      h(
+        "div.side",
+        null,
+        h("h2", null, "Difference"),
+        h("p", null, "Layers × steps. Each cell is as it was recorded last."),
+      ),
+      h(
+        "div.full.tools",
+        null,
+        metricChoice(metricsOf(runs), runs, state.metric, store),
+        h(
+          "div.about",
+          null,
+          h("p.quiet", null, both.metric?.about ?? ""),
+          plot.scale && both.metric && legend(plot.scale, both.metric.scale, state.dark),
+        ),
+      ),
+      losses.side,
+      losses.element,
+      facts,
+      map.readout,
+      names,
+      map.element,
+      h("div.side"),
+      h("div.full", null, stepAxis(plot.end)),
+    ),
+    paint: map.paint,
+    point(at) {
+      const layer = layerOf(both, at.layer);
+      refill(
+        facts,
+        layer ? [h("p", null, describeLayer(layer)), h("p", null, weights(layer))] : null,
+      );
+      for (const name of names.querySelectorAll("[data-layer]")) {
+        name.classList.toggle("on", name.getAttribute("data-layer") === at.layer);
+      }
+      losses.point(at);
+      map.point(at);
+    },
+  };
+}
+
+function heatMap(
+  both: Plot,
+  plot: Plot,
+  pair: Pair,
+  parting: Parting | undefined,
+  state: State,
+  store: Store,
+  retry: () => void,
+) {
+  const column = plot.columns[0]!;
+  const canvas = heatCanvas(column);
+  canvas.style.height = `${plot.layout.total}px`;
+  const stepLine = h("div.cursor-step");
+  const rowBand = h("div.cursor-row");
+  const readout = h("div.readout.full", { id: "readout-difference" });
+  const title = both.metric?.title ?? "Measure";
+  const area = h(
+    "div.area",
+    {
+      role: "img",
+      tabindex: 0,
+      "data-key": "difference",
+      "aria-label": `${title} of ${pair.run} beside ${pair.baseline}, ${plot.layers.length} layers. Arrow keys move the step, j and k the layer.`,
+      "aria-describedby": readout.id,
+    },
+    canvas,
+    emptyRows(both),
+    rowBand,
+    stepLine,
+    first(parting, plot),
+  );
+  listen(area, column, plot, store);
+  return {
+    readout,
+    element: h(
+      "div.plot.full",
+      { style: `height:${plot.layout.total}px` },
+      area,
+      failures(state, pair).map((words) => h("div.over", null, problem("Not fetched", words, retry))),
+    ),
+    paint: () => paintHeat(canvas, column, plot, state.dark),
+    point(at: Point) {
+      place(stepLine, at, plot.end);
+      const row = plot.layers.indexOf(at.layer ?? "");
+      rowBand.hidden = row < 0;
+      rowBand.style.transform = `translateY(${plot.layout.tops[row] ?? 0}px)`;
+      rowBand.style.height = `${(plot.layout.heights[row] ?? 1) - 1}px`;
+      readout.setAttribute("aria-live", document.activeElement === area ? "polite" : "off");
+      refill(readout, ...reading(both, column, at));
+    },
+  };
+}
+
+/** Marks where the two part first in this measure. */
+function first(parting: Parting | undefined, plot: Plot): HTMLElement | null {
+  const row = plot.layers.indexOf(parting?.layer ?? "");
+  if (row < 0) return null;
+  const top = plot.layout.tops[row]! + (plot.layout.heights[row]! - 1) / 2;
+  const left = ((parting!.step! / plot.end) * 100).toFixed(2);
+  return h("b.parts", { style: `left:clamp(14px,${left}%,calc(100% - 14px));top:${top}px` }, "first");
+}
+
+/** "4.2 × larger in the run: 0.042 against 0.01  dense  at step 400" */
+function reading(both: Plot, column: PlotColumn, at: Point): (Node | string)[] {
+  const { cells } = column;
+  const row = both.layers.indexOf(at.layer ?? "");
+  if (row < 0 || !both.metric) return [];
+  const where = h("code", null, at.layer!);
+  const reason = cells && emptyReason(both, row);
+  if (!cells) return [h("span.quiet", null, absent(both) ?? "Loading …"), where];
+  if (reason) return [h("span.quiet", null, reason), where];
+  const cell = at.step > cells.end ? -1 : cellAt(cells, at.step);
+  if (cell < 0) return [h("span.quiet", null, "not measured in both at this step"), where];
+  const step = cells.steps[cell]!;
+  const [run, baseline] = both.columns.map((one) => valueAt(one, row, step));
+  const scale = both.metric.scale;
+  if (run === undefined || baseline === undefined)
+    return [h("span.quiet", null, "not measured in both at this step"), where];
+  const [a, b] = [run, baseline].map((v) => (v === null ? "NaN" : formatValue(v, scale)));
+  return [
+    h("b", null, told(run, baseline, scale)),
+    where,
+    h("span.quiet", null, `run ${a}, baseline ${b} at step ${formatCount(step)}`),
+  ];
+}
+
+/** A value of one of the two; null for NaN, undefined if it was not measured. */
+function valueAt(column: PlotColumn, row: number, step: number): number | null | undefined {
+  const [cells, layer] = [column.cells!, column.rows[row]!];
+  const cell = cellAt(cells, step);
+  if (cell < 0) return undefined;
+  if (cells.broken(cell, layer)) return null;
+  const value = cells.value(cell, layer);
+  return Number.isNaN(value) ? undefined : value;
+}
+
+/** Why there is no difference at all. */
+function absent(both: Plot): string | null {
+  const names = ["run", "baseline"];
+  const reasons = both.columns.map((column, i) =>
+    column.metric?.not_measured ? `The ${names[i]} has none: ${column.metric.not_measured}` : null,
+  );
+  return reasons.find((reason) => reason !== null) ?? null;
+}
+
+/** Why rows are empty, said once for rows below each other. */
+function emptyRows(both: Plot): HTMLElement[] {
+  const all = absent(both);
+  if (all !== null) return [h("p.row-words.all", null, all)];
+  if (both.columns.some((column) => !column.cells)) return [];
+  const { tops, heights } = both.layout;
+  const reasons = both.layers.map((_, row) => emptyReason(both, row));
+  return reasons.flatMap((reason, row) =>
+    reason === null || reason === reasons[row - 1]
+      ? []
+      : [h("p.row-words", { style: `top:${tops[row]}px;line-height:${heights[row]}px` }, reason)],
+  );
+}
+
+function failures(state: State, pair: Pair): string[] {
+  const slots = [pair.run, pair.baseline].flatMap((name) => [
+    slotOf(state, name, RUN),
+    slotOf(state, name, metricOf(state.metric ?? "")),
+  ]);
+  const failed = slots.flatMap((slot) => (slot.value ? [] : (slot.failure ?? [])));
+  return [...new Set(failed)].slice(0, 1);
+}
+
+function listen(area: HTMLElement, column: PlotColumn, plot: Plot, store: Store): void {
+  const at = (event: MouseEvent): Point => {
+    const box = area.getBoundingClientRect();
+    const step = ((event.clientX - box.left) / box.width) * plot.end;
+    const cell = column.cells ? cellAt(column.cells, step) : -1;
+    const layer = plot.layers[rowAt(plot.layout, event.clientY - box.top)] ?? null;
+    return { step: column.cells?.steps[cell] ?? Math.max(0, Math.round(step)), layer };
+  };
+  area.addEventListener("pointermove", (event) => store.set({ hover: at(event) }));
+  area.addEventListener("pointerleave", () => store.set({ hover: null }));
+  area.addEventListener("click", (event) => {
+    const { step, layer } = at(event);
+    store.set({ step, layer });
+  });
+}
+
+function legend(scale: ColourScale, of: Parameters<typeof told>[2], dark: boolean): HTMLElement {
+  const end = formatDistance(scale.hi, of);
+  return h(
+    "div.legend",
+    { role: "img", "aria-label": `Colours from baseline larger by ${end} to run larger by ${end}` },
+    h("span", null, `baseline larger, ${end}`),
+    h("div.scale", null, ramp(scale, dark), h("span.tick", { style: "left:50%" }, "equal")),
+    h("span", null, `run larger, ${end}`),
+    h("span.swatch-nan", null, h("i"), "NaN, Inf in either"),
+    h("span.swatch-none", null, h("i"), "not in both"),
+  );
+}

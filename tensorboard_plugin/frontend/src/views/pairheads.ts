@@ -1,0 +1,59 @@
+/** The heads of the two columns: which run is the baseline, and which one stands beside it. */
+
+import { comparable, type Pair } from "../model/compare";
+import { runColour } from "../host";
+import type { State, Store } from "../state";
+import { h } from "./element";
+import { glyph } from "./glyph";
+import { age, key } from "./heads";
+
+export function pairHeads(state: State, pair: Pair, store: Store): HTMLElement {
+  const choose = (next: Pair) =>
+    store.set({ choices: { ...state.choices, baseline: next.baseline, compared: next.run } });
+  /** Who takes the run of the other column changes places with it. */
+  const withBaseline = (name: string): Pair =>
+    name === pair.run ? { baseline: name, run: pair.baseline } : { ...pair, baseline: name };
+  const withRun = (name: string): Pair =>
+    name === pair.baseline ? { baseline: pair.run, run: name } : { ...pair, run: name };
+  return h(
+    "div.section.heads",
+    null,
+    h(
+      "div.side",
+      null,
+      h(
+        "button.small",
+        { "data-key": "swap", onclick: () => choose({ baseline: pair.run, run: pair.baseline }) },
+        "Swap",
+      ),
+    ),
+    head("Baseline", pair.baseline, state, (name) => choose(withBaseline(name))),
+    head("Run", pair.run, state, (name) => choose(withRun(name))),
+  );
+}
+
+function head(
+  title: string,
+  name: string,
+  state: State,
+  choose: (name: string) => void,
+): HTMLElement {
+  const runs = comparable(state.shown, state.runs ?? []);
+  const run = runs.find((one) => one.run === name);
+  const select = h(
+    "select",
+    { "data-key": `choose ${title}`, "aria-label": title, title: name },
+    runs.map((one) => h("option", { value: one.run, selected: one.run === name }, one.run)),
+  );
+  select.addEventListener("change", () => choose(select.value));
+  return h(
+    "div.head",
+    null,
+    key(state.shown.indexOf(name)),
+    h("i.swatch", { style: `background:${runColour(state.names, name, state.dark)}` }),
+    h("span.quiet", { "aria-hidden": "true" }, title),
+    select,
+    h("span.age", { "data-run": name }, run ? age(run) : null),
+    run?.verdict && h("p.judged", null, glyph(run.verdict.severity), h("span", null, run.verdict.title)),
+  );
+}

@@ -1,0 +1,131 @@
+"""The Compare view in Chromium, in a real TensorBoard, on the demo's runs and on odd ones."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.recordings import record
+from tests.tensorboards import tensorboard
+from tfdiag import load
+from tfdiag.comparison import partings
+
+pytestmark = [pytest.mark.browser, pytest.mark.tensorflow]
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+
+
+class Compare:
+    """The Compare view as a user meets it."""
+
+    def __init__(self, tab):
+        self.tab = tab
+        self.frame = tab.frame
+        self.baseline = self.frame.get_by_role("combobox", name="Baseline")
+        self.run = self.frame.get_by_role("combobox", name="Run", exact=True)
+        self.parting = self.frame.get_by_role("region", name="When they part")
+        self.difference = self.frame.get_by_role("region", name="Difference by layers and steps")
+        self.map = self.frame.get_by_role("img", name=re.compile(r" beside .*, \d+ layers"))
+        self.readout = self.frame.locator("#readout-difference")
+        self.findings = self.frame.get_by_role("region", name="Findings of both")
+
+    def open(self, address):
+        self.tab.open(address)
+        self.frame.get_by_role("button", name="Compare", exact=True).click()
+
+    def row(self, title):
+        return self.parting.get_by_role("row").filter(
+            has=self.frame.get_by_role("rowheader", name=title, exact=True)
+        )
+
+
+@pytest.fixture
+def compare(tab):
+    return Compare(tab)
+
+
+def first(demo, run, baseline):
+    return partings(load(demo / run), load(demo / baseline))[0]
+
+
+def test_the_worst_run_stands_beside_the_healthiest(compare, each_address, demo):
+    compare.open(each_address)
+    expect(compare.baseline).to_have_value("healthy")
+    compare.run.select_option("exploding")
+    told = first(demo, "exploding", "healthy")
+    heading = compare.parting.get_by_role("heading", name=re.compile("^They part at step"))
+    expect(heading).to_contain_text(f"They part at step {told.step}")
+    expect(compare.row("Loss")).to_contain_text("NaN in the run")
+    setting = compare.parting.get_by_role("row").filter(has_text="learning_rate")
+    expect(setting).to_contain_text("PiecewiseConstantDecay")
+    expect(compare.findings).to_contain_text("Exploding gradient")
+    numbers = compare.frame.get_by_role("region", name="Key numbers")
+    expect(numbers.get_by_role("row").filter(has_text="last step")).to_contain_text("405")
+
+
+def test_the_two_are_chosen_and_kept_in_the_address(compare, address, demo):
+    compare.open(address)
+    compare.run.select_option("dying-relu")
+    heading = compare.parting.get_by_role("heading", name=re.compile("^They part at step"))
+    expect(heading).to_contain_text(first(demo, "dying-relu", "healthy").layer)
+    compare.baseline.select_option("dying-relu")  # who takes the other's run changes places
+    expect(compare.run).to_have_value("healthy")
+    expect(compare.row("Dead units")).to_contain_text("points smaller")
+    compare.frame.get_by_role("button", name="Swap").click()
+    expect(compare.baseline).to_have_value("healthy")
+    expect(compare.row("Dead units")).to_contain_text("points larger")
+    compare.tab.page.reload()
+    expect(compare.run).to_have_value("dying-relu")
+    expect(compare.baseline).to_have_value("healthy")
+
+
+def test_a_difference_is_read_out_where_a_measure_parts(compare, each_address, demo):
+    compare.open(each_address)
+    compare.run.select_option("dying-relu")
+    compare.row("Dead units").get_by_role("button").click()
+    expect(compare.map).to_have_accessible_name(re.compile("^Dead units of dying-relu beside"))
+    expect(compare.readout).to_contain_text("points larger")
+    expect(compare.readout).to_contain_text("dense")
+    compare.tab.measure("Gradient RMS").click()
+    expect(compare.map).to_have_accessible_name(re.compile("^Gradient RMS of"))
+    compare.map.focus()
+    compare.tab.page.keyboard.press("ArrowRight")
+    expect(compare.readout).to_contain_text("0 in the run")
+    expect(compare.map).to_be_focused()
+    expect(compare.difference).to_contain_text("no weights")
+    expect(compare.difference.get_by_role("img", name=re.compile("^Colours from"))).to_have_count(1)
+
+
+def test_equal_settings_unfold(compare, address):
+    compare.open(address)
+    compare.run.select_option("dying-relu")
+    expect(compare.parting).to_contain_text("No recorded setting differs")
+    expect(compare.parting).not_to_contain_text("sparse_categorical_crossentropy")
+    compare.parting.get_by_role("button", name="the same").click()
+    expect(compare.parting).to_contain_text("loss sparse_categorical_crossentropy")
+
+
+def test_one_run_is_not_enough(compare, address):
+    compare.open(address)
+    for run in ("dying-relu", "exploding"):
+        compare.frame.get_by_role("checkbox", name=f"Show {run},").uncheck()
+    expect(compare.frame.get_by_role("heading", name="Two runs are needed")).to_be_visible()
+    expect(compare.frame.get_by_text("Tick two or more runs")).to_be_visible()
+    compare.frame.get_by_role("checkbox", name="Show exploding,").check()
+    expect(compare.run).to_have_value("exploding")
+
+
+def test_odd_runs_are_compared_in_words(compare, tmp_path):
+    record(tmp_path / HOSTILE, layers=(HOSTILE, "dense", "logits"), cams=True)
+    record(tmp_path / "young", range(1, 4), finished=None, cams=True)
+    dialogs = []
+    compare.tab.page.on("dialog", lambda said: dialogs.append(said.message) or said.dismiss())
+    with tensorboard(tmp_path, runs=2) as address:
+        compare.open(address)
+        expect(compare.run).to_have_value(HOSTILE)
+        expect(compare.parting).to_contain_text("records in common")
+        expect(compare.parting.get_by_role("row", name=f"{HOSTILE} not there")).to_have_count(1)
+        expect(compare.findings).to_contain_text("the rules have not judged both runs")
+        expect(compare.difference).to_contain_text("only in the run")
+        expect(compare.difference).to_contain_text("only in the baseline")
+    assert dialogs == []
