@@ -84,7 +84,9 @@ test("of what is large only the newest is kept, and asked for again when it is w
   });
   const small = { name: "small", fetch: () => Promise.resolve("small") };
   const store = new Store(initialState({}));
-  const feed = new Feed(store, () => true, (state) => [small, large(state.layer ?? "a")]);
+  const feed = new Feed(store, () => true, (state, run) =>
+    run === FOLDER ? [] : [small, large(state.layer ?? "a")],
+  );
   await feed.refresh();
   for (const layer of ["b", "a"]) {
     await vi.advanceTimersByTimeAsync(0);
