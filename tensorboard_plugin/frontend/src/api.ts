@@ -132,6 +132,16 @@ export interface Measurements {
   values: Float32Array;
 }
 
+/** What was predicted for some probe samples: classes with probabilities, or values without. */
+export interface Predictions {
+  kind: "classes" | "values";
+  steps: number[];
+  samples: { name: string; true: number | null; features: (number | null)[] | null }[];
+  predicted: (number | null)[][];
+  confidence: (number | null)[][] | null;
+  true_confidence: (number | null)[][] | null;
+}
+
 export interface CamIndex {
   steps: number[];
   layer: string;
@@ -199,6 +209,10 @@ export async function fetchMetric(run: string, metric: string): Promise<Measurem
   return readMeasurements(await (await ask(at("api/metric", { run, metric }))).arrayBuffer());
 }
 
+export async function fetchPredictions(run: string): Promise<Predictions> {
+  return readPredictions(await (await ask(at("api/predictions", { run }))).json());
+}
+
 export async function fetchCams(run: string): Promise<Cams> {
   const index = readCamIndex(await (await ask(at("api/cams", { run }))).json());
   const [maps, images] = await Promise.all(
@@ -224,6 +238,7 @@ const RUN =
   "run recording start_time last_time last_step finished verdict counts model metrics steps " +
   "wall_times series probe_samples findings rules versions monitor cost diagnosis suppressed";
 const SUMMARY = "run recorded start_time last_time last_step finished verdict counts error";
+const PREDICTIONS = "kind steps samples predicted confidence true_confidence";
 const CAMS = "steps layer method samples predicted confidence true_confidence map_size image_size";
 
 /** Refuses an answer without the keys that the tab reads. */
@@ -256,6 +271,11 @@ export function readRun(answer: unknown): Run {
   for (const finding of run.findings) demand(finding, FINDING, "a finding");
   for (const rule of run.rules) demand(rule, RULE, "a rule");
   return run;
+}
+
+export function readPredictions(answer: unknown): Predictions {
+  demand(answer, PREDICTIONS, "the predictions");
+  return answer as Predictions;
 }
 
 export function readCamIndex(answer: unknown): CamIndex {

@@ -1,6 +1,15 @@
 /** What can be asked of a run, and how to read what has come of it. */
 
-import { type Cams, fetchCams, fetchMetric, fetchRun, type Measurements, type Run } from "./api";
+import {
+  type Cams,
+  fetchCams,
+  fetchMetric,
+  fetchPredictions,
+  fetchRun,
+  type Measurements,
+  type Predictions,
+  type Run,
+} from "./api";
 import type { Slot, State } from "./state";
 
 /** One thing to fetch of a run. It is fetched again when the run has grown. */
@@ -15,6 +24,8 @@ export interface Resource<T> {
 export const RUN: Resource<Run> = { name: "run", fetch: fetchRun };
 
 export const CAMS: Resource<Cams> = { name: "cams", fetch: fetchCams };
+
+export const PREDICTIONS: Resource<Predictions> = { name: "predictions", fetch: fetchPredictions };
 
 export const metricOf = (metric: string): Resource<Measurements> => ({
   name: `metric ${metric}`,
