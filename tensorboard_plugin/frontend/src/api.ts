@@ -190,7 +190,8 @@ async function ask(address: string): Promise<Response> {
   const date = Date.parse(response.headers.get("Date") ?? "");
   if (!Number.isNaN(date)) clockOffset = Math.round((date - Date.now()) / 1000);
   if (response.ok) return response;
-  const words = (await response.text()).trim().slice(0, 1000);
+  const told = (await response.text()).trim().slice(0, 1000);
+  const words = told.replace(/^(Not found|Invalid argument): /, ""); // TensorBoard's, before ours
   throw new RequestError(words || `TensorBoard answered ${response.status}.`, response.status);
 }
 

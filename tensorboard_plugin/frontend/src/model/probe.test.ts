@@ -138,7 +138,17 @@ test("filters and order; images come first", () => {
 });
 
 test("a sample is listed if one of the runs passes it", () => {
-  const other = probeOf({ ...predictions, predicted: [[1, 2, 0], [1, 2, 0], [2, 2, 0]] }, undefined);
+  const other = probeOf(
+    {
+      ...predictions,
+      predicted: [
+        [1, 2, 0],
+        [1, 2, 0],
+        [2, 2, 0],
+      ],
+    },
+    undefined,
+  );
   const wrong = { filter: "wrong", order: "number", truth: null } as const;
   expect(listed([probe, null, other], wrong, 20)).toEqual(["0", "12"]);
 });

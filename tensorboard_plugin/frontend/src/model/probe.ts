@@ -37,7 +37,10 @@ export interface Probe {
 type Recorded = Cams["samples"][number] & Partial<Predictions["samples"][number]>;
 
 /** Puts together what was recorded of the samples that are followed and of those with an image. */
-export function probeOf(predictions: Predictions | undefined, cams: Cams | undefined): Probe | null {
+export function probeOf(
+  predictions: Predictions | undefined,
+  cams: Cams | undefined,
+): Probe | null {
   if (!predictions && !cams) return null;
   // Classes are told of images alone: beside values there is nothing that would fit.
   const pictured = predictions?.kind === "values" ? undefined : cams;
@@ -200,7 +203,9 @@ function allNames(probes: readonly Probe[]): string[] {
   const pictured = (name: string) =>
     probes.some((probe) => (probe.samples.get(name)?.image ?? -1) >= 0);
   const ranked = names.map((name) => ({ name, rank: pictured(name) ? 0 : 1 }));
-  ranked.sort((a, b) => a.rank - b.rank || Number(a.name) - Number(b.name));
+  ranked.sort(
+    (a, b) => a.rank - b.rank || Number(a.name) - Number(b.name) || a.name.localeCompare(b.name),
+  );
   return ranked.map(({ name }) => name);
 }
 

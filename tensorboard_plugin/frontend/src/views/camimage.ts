@@ -47,3 +47,6 @@ export function still(cams: Cams, sample: number): HTMLElement {
   canvas.getContext("2d")?.putImageData(new ImageData(picture(cams, sample), width, height), 0, 0);
   return canvas;
 }
+
+/** @param top what the full colour stands for. */
+export const scaleKey = (top: string) => h("span.cam-scale.quiet", null, "0", h("i"), top);

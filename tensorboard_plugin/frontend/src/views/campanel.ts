@@ -13,7 +13,7 @@ import {
 import { formatCount, formatShare } from "../model/number";
 import { CAMS, slotOf } from "../resources";
 import type { Point, Slot, State, Store } from "../state";
-import { camImage, still } from "./camimage";
+import { camImage, scaleKey, still } from "./camimage";
 import { type Child, h, refill } from "./element";
 import { problem } from "./notices";
 import type { Panel } from "./panel";
@@ -49,7 +49,7 @@ export function camPanel(state: State, store: Store, retry: () => void): Panel {
       ),
     ),
     first &&
-      h("div.full.tools", null, samples(first, state, store), targets(state, store), scaleKey()),
+      h("div.full.tools", null, samples(first, state, store), targets(state, store), scaleKey("its largest value in the run")),
     first &&
       h(
         "div.side",
@@ -109,8 +109,6 @@ const targets = (state: State, store: Store) =>
     state.target === 0 ? "true" : "predicted",
     (value) => store.set({ target: value === "true" ? 0 : 1 }),
   );
-
-const scaleKey = () => h("span.cam-scale.quiet", null, "0", h("i"), "its largest value in the run");
 
 const chosenSample = (cams: Cams, state: State) => Math.min(state.sample, cams.samples.length - 1);
 

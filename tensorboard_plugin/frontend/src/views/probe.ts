@@ -41,8 +41,11 @@ function probe(store: Store, retry: () => void): View {
     if (key === told) return;
     told = key;
     shown = names;
-    for (const name of names)
-      if (!rows.has(name)) rows.set(name, probeRow(name, columns, drawing, store));
+    for (const name of names) {
+      const row = rows.get(name) ?? probeRow(name, columns, drawing, store);
+      row.point(pinned(state), choice.open === name); // what is enlarged may get the focus back
+      rows.set(name, row);
+    }
     const isEmpty = names.length === 0 && probes.some((known) => known !== null);
     refill(list, isEmpty ? nothing(store) : names.map((name) => rows.get(name)!.element));
     refill(tally, summary(columns, names, pinned(state), isMixed(probes), retry));
@@ -52,7 +55,7 @@ function probe(store: Store, retry: () => void): View {
     const state = store.get();
     const choice = readChoice(state.choices);
     arrange(state, choice);
-    tools.update(columns, drawing.steps, pinned(state), state.step === null, choice);
+    tools.update(columns, drawing, pinned(state), state.step === null, choice);
     const now = at(state);
     list.style.setProperty("--at", `${Math.min(100, (now.step / drawing.end) * 100)}%`);
     list.classList.toggle("resting", now.resting === true);

@@ -51,13 +51,15 @@ export const isAnswered = ({ value, failure }: Slot<unknown>) =>
 
 export function drawingOf(columns: readonly Column[], { target, scale }: Choice): Drawing {
   const probes = columns.flatMap(({ probe }) => probe ?? []);
-  const samples = probes.flatMap(({ samples }) => [...samples.values()]);
-  const sizes = samples.map((sample) => sample.looks.map((_, i) => absolute(errorOf(sample, i))));
+  const samples = (of: readonly Probe[]) => of.flatMap((probe) => [...probe.samples.values()]);
+  const sizes = samples(probes.filter(({ kind }) => kind === "values")).map((sample) =>
+    sample.looks.map((_, i) => absolute(errorOf(sample, i))),
+  );
   return {
     steps: [...new Set(probes.flatMap(({ steps }) => steps))].sort((a, b) => a - b),
     end: Math.max(1, ...probes.map(({ steps }) => runEnd(steps))),
-    errors: curveAxis(probes.some(({ kind }) => kind === "values") ? sizes : []),
-    pictured: samples.some(({ image }) => image >= 0),
+    errors: curveAxis(sizes),
+    pictured: samples(probes).some(({ image }) => image >= 0),
     target,
     scale,
   };

@@ -1,7 +1,7 @@
 /** A sample enlarged, beneath its row: all that was recorded of it in each run. */
 
 import { chooseSnapshots } from "../model/cams";
-import { formatCount, formatShare, formatTick } from "../model/number";
+import { formatCount, formatMagnitude, formatShare, formatTick } from "../model/number";
 import { CHOICES, flips, lookIndex, outcomeOf, type Probe, type Sample } from "../model/probe";
 import type { Store } from "../state";
 import { h } from "./element";
@@ -15,13 +15,22 @@ import { spoken } from "./probewords";
 const MOST = 60;
 
 /** The left end of the enlarged part: how to read it, and how to leave it. */
-export function closing(store: Store): Cell {
+export function closing(columns: readonly Column[], store: Store): Cell {
+  const classes = columns.some(({ probe }) => probe?.kind === "classes");
+  const words = classes
+    ? "Line: probability of the true class; dashed: of the predicted one."
+    : "Line: size of the error.";
   const close = () => store.choose(CHOICES.open, "");
   const element = h(
     "div.side.probe-more",
     null,
-    h("p", null, "Line: probability of the true class; dashed: of the predicted one."),
-    h("button.small", { "data-key": "close sample", onclick: close }, "Close ", h("kbd", null, "Esc")),
+    h("p", null, words),
+    h(
+      "button.small",
+      { "data-key": "close sample", onclick: close },
+      "Close ",
+      h("kbd", null, "Esc"),
+    ),
   );
   return { element, point() {} };
 }
@@ -33,20 +42,21 @@ export function probeDetail(name: string, column: Column, drawing: Drawing, stor
   const image = picturedBy(column, sample, drawing);
   const chosen = chooseSnapshots(probe.steps.length, MOST);
   const looks = chosen.map((look) => lookButton(column, probe, sample, look, drawing, store));
+  const mapWords = h("p.quiet");
   const element = h(
     "div.probe-more",
     null,
-    image && h("div.probe-large", null, image.element),
+    image && h("div.probe-large", null, image.element, mapWords),
     h("div.probe-curve", null, ticks(probe, drawing), probePlot(probe, sample, drawing, true)),
     h("p.quiet", null, history(probe, sample, chosen.length)),
-    h("div.probe-looks", null, looks),
+    h(image ? "div.probe-looks" : "div.probe-looks.wide", null, looks),
   );
   return {
     element,
     point(step) {
       const look = lookIndex(probe, step);
       const current = chosen.findLastIndex((one) => one <= look);
-      image?.show(probe.steps[look]!);
+      mapWords.textContent = image?.show(probe.steps[look]!) ?? "";
       looks.forEach((button, i) => button.classList.toggle("on", i === current));
     },
   };
@@ -63,6 +73,7 @@ function lookButton(
   const step = probe.steps[look]!;
   const image = picturedBy(column, sample, drawing);
   image?.show(step);
+  const predicted = sample.looks[look]?.predicted ?? null;
   const words = `Step ${formatCount(step)}: ${spoken(probe, sample, look)}`;
   const outcome = probe.kind === "classes" ? outcomeOf(sample, look) : null;
   return h(
@@ -75,7 +86,10 @@ function lookButton(
     },
     image?.element,
     h("span", null, formatCount(step)),
-    outcome !== null && h(`b.probe-sign.${outcome}`, null, outcome === "right" ? "✓" : "✕"),
+    !image &&
+      sample.looks[look] &&
+      h("b", null, predicted === null ? "NaN" : formatMagnitude(predicted)),
+    outcome !== null && h(`b.probe-sign.is-${outcome}`, null, outcome === "right" ? "✓" : "✕"),
   );
 }
 

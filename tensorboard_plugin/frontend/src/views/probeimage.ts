@@ -1,15 +1,17 @@
 /** A sample's image with the map that was in effect at a step. */
 
-import type { Cams } from "../api";
-import { mapOf, mapScale, sampleScale } from "../model/cams";
+import { content, mapOf, mapScale, sampleScale } from "../model/cams";
 import type { Sample } from "../model/probe";
 import { camImage } from "./camimage";
 import type { Column, Drawing } from "./probecolumns";
 
 export interface StepImage {
   element: HTMLElement;
-  show(step: number): void;
+  /** Returns what the map does not say by itself; nothing where it says all. */
+  show(step: number): string;
 }
+
+const WORDS = { map: "", empty: "map is empty", undefined: "no map: NaN" } as const;
 
 /** Null if there is no image of the sample. */
 export function picturedBy(
@@ -25,12 +27,13 @@ export function picturedBy(
   return {
     element,
     show(step) {
-      const snapshot = snapshotBefore(cams, step);
+      // Before the first one there is none: what comes later is not shown for it.
+      const snapshot = cams.steps.findLastIndex((taken) => taken <= step);
       show(snapshot, target, scaleAt(snapshot));
+      const words =
+        snapshot < 0 ? "no map yet" : WORDS[content(mapOf(cams, snapshot, image, target))];
+      element.title = words;
+      return words;
     },
   };
 }
-
-/** The last snapshot up to a step; -1 before the first: what comes later is not shown for it. */
-export const snapshotBefore = (cams: Cams, step: number) =>
-  cams.steps.findLastIndex((taken) => taken <= step);

@@ -2,7 +2,14 @@
 
 import { runEnd } from "../model/cells";
 import { curvePath, type Series } from "../model/curve";
-import { errorOf, type Outcome, outcomeOf, type Probe, type Sample, stretchesOf } from "../model/probe";
+import {
+  errorOf,
+  type Outcome,
+  outcomeOf,
+  type Probe,
+  type Sample,
+  stretchesOf,
+} from "../model/probe";
 import { h, svg } from "./element";
 import { absolute, type Drawing } from "./probecolumns";
 
@@ -18,7 +25,9 @@ export function probePlot(
   const of = (key: "confidence" | "trueConfidence") =>
     sample.looks.map((look) => look?.[key] ?? null);
   const isValue = probe.kind === "values";
-  const main = isValue ? sample.looks.map((_, i) => absolute(errorOf(sample, i))) : of("trueConfidence");
+  const main = isValue
+    ? sample.looks.map((_, i) => absolute(errorOf(sample, i)))
+    : of("trueConfidence");
   const height = (value: number) => (isValue ? drawing.errors.at(value) : value);
   const x = (i: number) => (probe.steps[i]! / drawing.end) * 1000;
   const line = (series: Series, kind: string) =>
@@ -59,7 +68,7 @@ function strip(probe: Probe, sample: Sample, drawing: Drawing): HTMLElement {
       .map((_, i) => {
         if (outcomeOf(sample, i) !== wanted) return "";
         const [from, to] = [at(probe.steps[i]!) * 10, at(ends[i]!) * 10];
-        const gap = Math.min(5, (to - from) * 0.2);
+        const gap = Math.min(3, (to - from) * 0.2);
         return `M${from.toFixed(1)} ${top}H${(to - gap).toFixed(1)}V10H${from.toFixed(1)}z`;
       })
       .join("");

@@ -45,7 +45,10 @@ export function probeRow(
     row.classList.toggle("open", open);
     for (const { element } of details) element.remove();
     details = open
-      ? [closing(store), ...columns.map((column) => probeDetail(name, column, drawing, store))]
+      ? [
+          closing(columns, store),
+          ...columns.map((column) => probeDetail(name, column, drawing, store)),
+        ]
       : [];
     row.append(...details.map(({ element }) => element));
   };
@@ -88,7 +91,9 @@ function nameButton(name: string, columns: readonly Column[], toggle: () => void
 const FEATURES = 4;
 
 const truthWords = (kind: string, truth: number | null) =>
-  kind === "classes" ? `class ${truth ?? "?"}` : `true ${truth === null ? "?" : formatMagnitude(truth)}`;
+  kind === "classes"
+    ? `class ${truth ?? "?"}`
+    : `true ${truth === null ? "?" : formatMagnitude(truth)}`;
 
 function cell(name: string, column: Column, drawing: Drawing, toggle: () => void): Cell {
   const { probe } = column;

@@ -28,6 +28,8 @@ export function summary(
   retry: () => void,
 ): HTMLElement {
   const classes = classesOf(columns.map(({ probe }) => probe));
+  // The same table in each column, as far as the runs tell about the same classes apart.
+  const of = (probe: Probe) => (classes.length <= MOST_CLASSES ? classes : classesOf([probe]));
   const isValue = columns.some(({ probe }) => probe?.kind === "values");
   return h(
     "section.section.probe-summary",
@@ -36,25 +38,42 @@ export function summary(
       "div.side",
       null,
       h("h2", null, "On these samples"),
-      h("p", null, `${plural(names.length, "sample")} listed below`),
+      columns.some(({ probe }) => probe) &&
+        h("p", null, `${plural(names.length, "sample")} listed below`),
       classes.length > 0 && h("p", null, "Table: a row per true class, a column per predicted one"),
       isValue && h("p", null, "Plot: predicted over true value; on the line they are equal"),
       mixed &&
-        h("p", null, h("b", null, "Different probe sets: "), "samples of one row are not the same."),
+        h(
+          "p",
+          null,
+          h("b", null, "Different probe sets: "),
+          "samples of one row are not the same.",
+        ),
     ),
-    columns.map((column) => h("div", null, instead(column, retry) ?? figures(column.probe!, names, step, classes))),
+    columns.map((column) =>
+      h(
+        "div",
+        null,
+        instead(column, retry) ?? figures(column.probe!, names, step, of(column.probe!)),
+      ),
+    ),
+    columns.some(({ predictions, probe }) => probe && predictions.failure) && h("div.side"),
     columns.some(({ predictions, probe }) => probe && predictions.failure) &&
-      h("div.side"),
-    columns.some(({ predictions, probe }) => probe && predictions.failure) &&
-      columns.map((column) => h("p.quiet.probe-note", null, column.probe && column.predictions.failure)),
+      columns.map((column) =>
+        h("p.quiet.probe-note", null, column.probe && column.predictions.failure),
+      ),
   );
 }
 
 /** What stands in place of a run of which nothing is there; null if there is something. */
-function instead({ predictions, cams, probe, error }: Column, retry: () => void): HTMLElement | null {
+function instead(
+  { predictions, cams, probe, error }: Column,
+  retry: () => void,
+): HTMLElement | null {
   if (probe) return null;
   if (error !== null) return problem("This recording cannot be read", error);
-  if (!isAnswered(predictions) || !isAnswered(cams)) return h("p.quiet", { role: "status" }, "Loading …");
+  if (!isAnswered(predictions) || !isAnswered(cams))
+    return h("p.quiet", { role: "status" }, "Loading …");
   const failed = [predictions, cams].find(({ failure, absent }) => failure && !absent);
   if (failed) return problem("The samples could not be fetched", failed.failure!, retry);
   return h("p.quiet", null, predictions.failure);
@@ -77,11 +96,19 @@ function tallyWords(tally: Tally, when: string): Child[] {
   const { count, right, becameRight, becameWrong, since } = tally;
   if (count === 0) return [h("p.quiet", null, `None of them was looked at ${when}.`)];
   const flipped = becameRight + becameWrong;
-  const details = [becameRight && `${becameRight} to right`, becameWrong && `${becameWrong} to wrong`];
+  const details = [
+    becameRight && `${becameRight} to right`,
+    becameWrong && `${becameWrong} to wrong`,
+  ];
   const changes = `${flipped} flipped since step ${formatCount(since ?? 0)}`;
   const more = flipped ? `: ${details.filter(Boolean).join(", ")}` : "";
   return [
-    h("p", null, h("b.probe-share", null, formatShare(right / count)), ` ${right} of ${count} right ${when}`),
+    h(
+      "p",
+      null,
+      h("b.probe-share", null, formatShare(right / count)),
+      ` ${right} of ${count} right ${when}`,
+    ),
     h("p.quiet", null, since === null ? "the first look" : changes + more),
   ];
 }
@@ -99,7 +126,9 @@ function errorWords(errors: Errors, when: string): Child[] {
     h(
       "p.quiet",
       null,
-      before === null ? "the first look" : `${formatMagnitude(before)} at step ${formatCount(since ?? 0)}`,
+      before === null
+        ? "the first look"
+        : `${formatMagnitude(before)} at step ${formatCount(since ?? 0)}`,
       broken > 0 && `; ${broken} not finite`,
     ),
   ];
@@ -159,7 +188,8 @@ function worstPairs(pairs: Pair[]): HTMLElement {
     shown.map(({ truth, predicted, count }) =>
       h("li", null, h("b", null, `${truth} → ${predicted ?? "NaN"}`), ` ${count}×`),
     ),
-    mixed.length > shown.length && h("li.quiet", null, `and ${mixed.length - shown.length} other pairs`),
+    mixed.length > shown.length &&
+      h("li.quiet", null, `and ${mixed.length - shown.length} other pairs`),
   );
 }
 
@@ -169,19 +199,26 @@ function scatter(probe: Probe, names: readonly string[], look: number): HTMLElem
   const points = names.flatMap((name) => {
     const sample = probe.samples.get(name);
     const predicted = sample?.looks[look]?.predicted ?? null;
-    return sample && sample.truth !== null && predicted !== null ? [[sample.truth, predicted] as const] : [];
+    return sample && sample.truth !== null && predicted !== null
+      ? [[sample.truth, predicted] as const]
+      : [];
   });
   const known = [...probe.samples.values()].flatMap(({ truth }) => truth ?? []);
   if (points.length === 0) return null;
   const [lo, hi] = [Math.min(...known), Math.max(...known)];
   const pad = (hi - lo || 1) * 0.25; // what is predicted further off lies on the edge
-  const place = (v: number) => Math.min(1, Math.max(0, (v - lo + pad) / (hi - lo + 2 * pad || 1))) * SIDE;
+  const place = (v: number) =>
+    Math.min(1, Math.max(0, (v - lo + pad) / (hi - lo + 2 * pad || 1))) * SIDE;
   return h(
     "div.probe-scatter",
     null,
     svg(
       "svg",
-      { viewBox: `0 0 ${SIDE} ${SIDE}`, role: "img", "aria-label": `Predicted over true value of ${points.length} samples` },
+      {
+        viewBox: `0 0 ${SIDE} ${SIDE}`,
+        role: "img",
+        "aria-label": `Predicted over true value of ${points.length} samples`,
+      },
       svg("path", { class: "grid", d: `M0 ${SIDE}L${SIDE} 0` }),
       points.map(([x, y]) => svg("circle", { cx: place(x), cy: SIDE - place(y), r: 1.6 })),
     ),

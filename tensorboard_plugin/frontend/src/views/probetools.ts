@@ -4,8 +4,9 @@ import { neighbour } from "../model/cells";
 import { formatCount, formatShare } from "../model/number";
 import { CHOICES, type Choice, classesOf, sureFrom, truthsOf } from "../model/probe";
 import type { Store } from "../state";
+import { scaleKey } from "./camimage";
 import { type Child, h, refill } from "./element";
-import type { Column } from "./probecolumns";
+import type { Column, Drawing } from "./probecolumns";
 import { stripKey } from "./probeplot";
 import { segments } from "./segments";
 
@@ -13,7 +14,7 @@ export interface Tools {
   element: HTMLElement;
   update(
     columns: readonly Column[],
-    steps: readonly number[],
+    drawing: Drawing,
     step: number,
     newest: boolean,
     choice: Choice,
@@ -30,41 +31,44 @@ export function probeTools(store: Store): Tools {
   const [about, filters, maps] = [h("div.side"), h("div.probe-tools"), h("div.probe-tools")];
   const fade = h("label.choice-group", null, h("span.choice-title", null, "opacity"), opacity);
   let drawn = "";
+  const all = h("div.full", null, steps.element, filters, maps);
   return {
     element: h(
       "section.section.probe-top",
       { "aria-label": "Which samples, at which step" },
       about,
-      h("div.full", null, steps.element, filters, maps),
+      all,
     ),
-    update(columns, all, step, newest, choice) {
-      steps.update(all, step, newest);
+    update(columns, { steps: looks, errors, pictured }, step, newest, choice) {
+      all.hidden = looks.length === 0;
+      steps.update(looks, step, newest);
       if (document.activeElement !== opacity) opacity.value = String(choice.opacity * 100);
       const probes = columns.map(({ probe }) => probe);
       const classes = probes.some((probe) => probe?.kind === "classes");
       const truths = truthsOf(probes);
       const limit = sureFrom(classesOf(probes).length);
-      const pictured = probes.some((probe) =>
-        [...(probe?.samples.values() ?? [])].some(({ image }) => image >= 0),
-      );
       const count = Math.max(0, ...probes.map((probe) => probe?.samples.size ?? 0));
       const { opacity: _, open: __, ...kept } = choice;
-      const key = JSON.stringify([kept, classes, truths, limit, pictured, count]);
+      const key = JSON.stringify([kept, classes, truths, limit, pictured, count, errors.log]);
       if (key === drawn) return;
       drawn = key;
-      refill(about, ...description(count, classes));
-      refill(filters, classes && filterTools(choice, truths, limit, store), order(choice, classes, store));
+      refill(about, ...description(count, classes, errors.log));
+      refill(
+        filters,
+        classes && filterTools(choice, truths, limit, store),
+        order(choice, classes, store),
+      );
       refill(maps, pictured && mapTools(choice, fade, store));
     },
   };
 }
 
-function description(count: number, classes: boolean): Child[] {
+function description(count: number, classes: boolean, log: boolean): Child[] {
+  const error = `Curve: size of the error${log ? ", log scale" : ""}.`;
   return [
     h("h2", null, "Probe samples"),
     count > 0 && h("p", null, `${count} held-out samples, the same at every look`),
-    count > 0 &&
-      h("p", null, classes ? "Curve: probability of the true class." : "Curve: size of the error."),
+    count > 0 && h("p", null, classes ? "Curve: probability of the true class." : error),
     classes && stripKey(),
   ];
 }
@@ -79,10 +83,19 @@ function stepTools(store: Store) {
   const button = (label: string, sign: string, by: 1 | -1) =>
     h(
       "button.small",
-      { "data-key": label, "aria-label": label, title: label, onclick: () => go(neighbour(known, now, by)) },
+      {
+        "data-key": label,
+        "aria-label": label,
+        title: label,
+        onclick: () => go(neighbour(known, now, by)),
+      },
       sign,
     );
-  const newest = h("button.small", { onclick: () => store.set({ step: null, hover: null }) }, "Newest");
+  const newest = h(
+    "button.small",
+    { onclick: () => store.set({ step: null, hover: null }) },
+    "Newest",
+  );
   return {
     element: h(
       "div.probe-steps",
@@ -182,11 +195,16 @@ const mapTools = (choice: Choice, fade: HTMLElement, store: Store): Child[] => [
     "scale",
     "Scale of the maps",
     [
-      { value: "image", words: "per image", title: "One scale for all maps of an image: they compare over time" },
+      {
+        value: "image",
+        words: "per image",
+        title: "One scale for all maps of an image: they compare over time",
+      },
       { value: "map", words: "per map", title: "Each map up to its own largest value" },
     ],
     choice.scale,
     (value) => store.choose(CHOICES.scale, value === "image" ? "" : value),
   ),
   fade,
+  scaleKey(choice.scale === "map" ? "the map’s largest value" : "the image’s largest in the run"),
 ];

@@ -20,7 +20,11 @@ function guess(sample: Sample, look: number): Child[] {
     confidence !== null && h("span", null, formatShare(confidence)),
     outcome === "wrong" &&
       trueConfidence !== null &&
-      h("span.quiet", { title: "probability of the true class" }, `true ${formatShare(trueConfidence)}`),
+      h(
+        "span.quiet",
+        { title: "probability of the true class" },
+        `true ${formatShare(trueConfidence)}`,
+      ),
   ];
 }
 
@@ -33,7 +37,12 @@ function value(sample: Sample, look: number, predicted: number): Child[] {
 }
 
 const sign = (kind: string, words: string) =>
-  h(`span.probe-sign.${kind}`, null, h("i", { "aria-hidden": "true" }, kind === "right" ? "✓" : "✕"), words);
+  h(
+    `span.probe-sign.is-${kind}`,
+    null,
+    h("i", { "aria-hidden": "true" }, kind === "right" ? "✓" : "✕"),
+    words,
+  );
 
 /** The same in one line of text. */
 export function spoken(probe: Probe, sample: Sample, look: number): string {
