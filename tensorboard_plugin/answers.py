@@ -31,7 +31,7 @@ from tfdiag.rules.outcome import NOT_EVALUATED
 from tfdiag.settings import Settings, compared, settings
 from tfdiag.storage import schema
 from tfdiag.storage.decoder import Recording, Tag, damaged, decode_report, ended
-from tfdiag.storage.snapshots import Cams
+from tfdiag.storage.snapshots import Cams, Predictions
 
 
 def as_json(answer: Mapping[str, Any]) -> str:
@@ -165,15 +165,28 @@ def histograms(layer: str, steps: np.ndarray, buckets: list[np.ndarray]) -> dict
     return {"layer": layer, "kind": "gradients", "steps": steps, "buckets": buckets}
 
 
+def predictions(found: Predictions) -> dict[str, Any]:
+    """Returns the answer of `api/predictions`."""
+    first = found.predictions[:, :, 0]
+    of_classes = found.kind == "classes"
+    return {
+        "kind": found.kind,
+        "steps": found.steps,
+        "samples": found.samples,
+        "predicted": _classes(first) if of_classes else first,
+        "confidence": found.predictions[:, :, 1] if of_classes else None,
+        "true_confidence": found.predictions[:, :, 2] if of_classes else None,
+    }
+
+
 def cams(found: Cams) -> dict[str, Any]:
     """Returns the answer of `api/cams`."""
-    classes = found.predictions[:, :, 0]
     return {
         "steps": found.steps,
         "layer": found.layer,
         "method": found.method,
         "samples": found.samples,
-        "predicted": [[int(c) if math.isfinite(c) else None for c in row] for row in classes],
+        "predicted": _classes(found.predictions[:, :, 0]),
         "confidence": found.predictions[:, :, 1],
         "true_confidence": found.predictions[:, :, 2],
         "map_size": found.maps.shape[3:],
@@ -190,6 +203,10 @@ def cam_maps(found: Cams) -> bytes:
 def cam_images(found: Cams) -> bytes:
     """Returns the answer of `api/cams/images`."""
     return np.array(found.images.shape, "<u4").tobytes() + found.images.tobytes()
+
+
+def _classes(numbers: np.ndarray) -> list[list[int | None]]:
+    return [[int(c) if math.isfinite(c) else None for c in row] for row in numbers]
 
 
 def unjudged() -> Report:

@@ -94,6 +94,10 @@ class Experiment:
         """Returns the tags that `tfdiag.storage.snapshots.decode_cams` wants."""
         return self._tags(run, (schema.CAMS, schema.PREDICTIONS, schema.IMAGES))
 
+    def predictions(self, run: str) -> dict[str, Tag]:
+        """Returns the tags that `tfdiag.storage.snapshots.decode_predictions` wants."""
+        return self._tags(run, (schema.PROBE,))
+
     def histograms(self, run: str, layer: str) -> dict[str, Tag]:
         """Returns the tags that `tfdiag.storage.histograms.decode` wants."""
         native = self._read("histograms", run, [schema.GRADIENT_HISTOGRAMS + layer])

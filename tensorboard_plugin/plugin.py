@@ -20,7 +20,8 @@ from tfdiag.metrics import METRIC_NAMES
 from tfdiag.storage import schema
 from tfdiag.storage.decoder import Recording, Tag, decode
 from tfdiag.storage.histograms import decode as decode_histograms
-from tfdiag.storage.snapshots import Cams, decode_cams
+from tfdiag.storage.snapshots import Cams, decode_cams, decode_predictions
+from tfdiag.trace import Trace
 
 _JSON = "application/json"
 _BINARY = "application/octet-stream"
@@ -75,6 +76,7 @@ class HealthPlugin(base_plugin.TBPlugin):
             "/api/metric": _route(self._metric),
             "/api/layer": _route(self._layer),
             "/api/histograms": _route(self._histograms),
+            "/api/predictions": _route(self._predictions),
             "/api/cams": _route(self._cams),
             "/api/cams/maps": _route(self._cam_maps),
             "/api/cams/images": _route(self._cam_images),
@@ -166,6 +168,14 @@ class HealthPlugin(base_plugin.TBPlugin):
             )
         return _json(answers.histograms(layer, *found))
 
+    def _predictions(self, request: Request) -> tuple[str, str]:
+        run, experiment = _parameter(request, "run"), self._experiment(request)
+        trace = _recording(experiment, run).trace
+        found = decode_predictions(experiment.predictions(run), trace)
+        if found is None:
+            raise errors.NotFoundError(f"No predictions: {_why_none(trace)}.")
+        return _json(answers.predictions(found))
+
     def _cams(self, request: Request) -> tuple[str, str]:
         return _json(answers.cams(self._snapshots(request)))
 
@@ -186,6 +196,15 @@ class HealthPlugin(base_plugin.TBPlugin):
 
     def _experiment(self, request: Request) -> Experiment:
         return Experiment.of(self._provider, request.environ)
+
+
+def _why_none(trace: Trace) -> str:
+    """Returns why a run has no predictions of single samples."""
+    if "predictions" in trace.not_measured:
+        return trace.not_measured["predictions"]
+    if any(name.startswith("probe_") for name in trace.series):
+        return "not recorded by the version of tfdiag that made this recording"
+    return "no look at the probe set was recorded yet"
 
 
 def _recording(experiment: Experiment, run: str, report: Tag | None = None) -> Recording:

@@ -128,6 +128,7 @@ def record(
     layers: tuple[str, ...] = LAYERS,
     model: Architecture | None = None,
     cams: bool = False,
+    predictions: str = "",
     finished: bool | None = True,
     opener: Callable[[str], Any] = open_records,
     **changes: Any,
@@ -136,6 +137,7 @@ def record(
 
     Args:
         model: a model with layers of other kinds, in place of `layers`.
+        predictions: what to record of 20 probe samples: "classes", "values" or nothing.
         finished: whether the report says so; None for no report.
     """
     writer = RunWriter(log_dir, opener)
@@ -153,6 +155,8 @@ def record(
         )
         if cams:
             writer.cams(step, wall_time=start + i, **snapshot(step))
+        if predictions:
+            writer.predictions(step, wall_time=start + i, **look(step, predictions))
     if finished is not None:
         writer.report(
             steps[-1],
@@ -182,3 +186,23 @@ def snapshot(step: int) -> dict[str, Any]:
         "images": np.arange(2 * 8 * 6, dtype=np.uint8).reshape(2, 8, 6, 1),
         "pngs": {"0": (6, 8, b"\x89PNG...")},
     }
+
+
+def look(step: int, kind: str) -> dict[str, Any]:
+    """Returns what `RunWriter.predictions` takes, for each third of 60 samples.
+
+    Of three classes the model tells more and more of them right, sample 0 never, and sample 3
+    has no finite output at step 2. A value is 1 / `step` too large.
+    """
+    rows = np.arange(0, 60, 3)
+    content = {"kind": kind, "rows": rows, "features": [[row / 2, -1.0] for row in rows.tolist()]}
+    if kind == "values":
+        predicted = (rows / 10 + 1 / step)[:, None].astype(np.float32)
+        return {"content": {**content, "true": rows / 10}, "predictions": predicted}
+    true = rows // 3 % 3
+    right = (rows > 0) & (rows < 15 * step)
+    sure = np.where(right, 0.75, 0.5)
+    guesses = np.stack([np.where(right, true, (true + 1) % 3), sure, np.where(right, 0.75, 0.25)])
+    if step == 2:
+        guesses[:, 1] = np.nan
+    return {"content": {**content, "true": true}, "predictions": guesses.T.astype(np.float32)}

@@ -38,14 +38,16 @@ PICTURE = {
     "tfdiag.options": "architecture backend",
     "tfdiag.layers": "architecture backend options",
     "tfdiag.probe": "data",
+    "tfdiag.predictions": "architecture data errors probe",
     "tfdiag.training_step": "backend distribution graph_sums sums trainer",
     "tfdiag.capture": "cadence trainer training_step",
-    "tfdiag.forward": "architecture backend data distribution layers probe statistics sums trainer",
+    "tfdiag.forward": "architecture backend data distribution layers predictions probe "
+    "statistics sums trainer",
     "tfdiag.explain": "architecture backend errors forward",
     "tfdiag.gradcam_plus_plus": "errors explain forward",
     "tfdiag.gallery": "architecture errors explain gradcam_plus_plus picture probe",
     "tfdiag.instruments": "architecture backend cadence capture data distribution errors forward "
-    "gallery layers metrics probe statistics trainer training_step",
+    "gallery layers metrics predictions probe statistics trainer training_step",
     "tfdiag.request": "actions config probe",
     "tfdiag.checkpoint": "backend trainer",
     "tfdiag.response": "actions alerts checkpoint rules trace trainer",
@@ -60,8 +62,7 @@ PICTURE = {
     "tfdiag.demo": "callbacks errors report rules storage.reader tfdiag",
     "tfdiag.cli": "config demo errors lint report rules storage.reader tfdiag trace",
     "tensorboard_plugin": "architecture comparison config errors export metrics report rules "
-    "settings storage "
-    "tensorboard_plugin",
+    "settings storage tensorboard_plugin trace",
 }
 
 #: What may know that there is a Keras.

@@ -74,7 +74,10 @@ Get = Callable[..., Answer]
 @pytest.fixture(scope="session")
 def logdir(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("logs")
-    record(folder / "plain", cams=True)
+    record(folder / "plain", cams=True, predictions="classes")
+    record(folder / "regression", predictions="values")
+    why = "the model has 2 outputs, and only a single one is followed"
+    record(folder / "two ends", not_measured={"predictions": why})
     record(folder / "nested" / "long", range(1, LONG + 1))
     record(folder / "live", finished=False)
     record(folder / "young", finished=None)
@@ -163,7 +166,7 @@ def loaded(get: Get) -> bool:
     answer = get("api/runs")
     runs = answer.json["runs"] if answer.status == 200 else []
     steps = {run["run"]: run["last_step"] for run in runs}
-    return len(runs) == 12 + len(HOSTILE) and steps["nested/long"] == LONG
+    return len(runs) == 14 + len(HOSTILE) and steps["nested/long"] == LONG
 
 
 def same_keys(ours: Any, theirs: Any, path: str = "") -> None:
@@ -452,6 +455,30 @@ def test_cams_come_back_exactly(get):
     assert images[16:] == snapshot(1)["images"].tobytes()
 
 
+def test_predictions_come_back_exactly(get):
+    answer = get("api/predictions", run="plain").json
+    assert answer["kind"] == "classes"
+    assert answer["steps"] == [1, 2, 3, 4, 5]
+    assert answer["samples"][:2] == [
+        {"name": "0", "true": 0, "features": [0, -1]},
+        {"name": "3", "true": 1, "features": [1.5, -1]},
+    ]
+    assert [row[:3] for row in answer["predicted"][:2]] == [[1, 1, 2], [1, None, 2]]
+    assert [row[:3] for row in answer["confidence"][:2]] == [[0.5, 0.75, 0.75], [0.5, None, 0.75]]
+    assert answer["true_confidence"][0][:3] == [0.25, 0.75, 0.75]
+    for contract in contracts("api/predictions"):
+        same_keys(answer, contract)
+
+
+def test_predicted_values_come_back_exactly(get):
+    answer = get("api/predictions", run="regression").json
+    assert answer["kind"] == "values"
+    assert [sample["true"] for sample in answer["samples"][:3]] == [0, 0.3, 0.6]
+    assert [row[0] for row in answer["predicted"][:2]] == [1, 0.5]
+    assert answer["confidence"] is None
+    assert answer["true_confidence"] is None
+
+
 @pytest.mark.parametrize("name", HOSTILE, ids=range(len(HOSTILE)))
 def test_hostile_names_are_only_names(get, name):
     assert name in [run["run"] for run in get("api/runs").json["runs"]]
@@ -496,6 +523,8 @@ def test_hostile_names_are_only_names(get, name):
         (404, "api/run", {"run": "../plain"}, "api/runs"),
         (404, "api/run", {"run": "x" * 5000}, "…"),
         (404, "api/metric", {"run": "other", "metric": "gradient_rms"}, "HealthMonitor"),
+        (404, "api/predictions", {"run": "two ends"}, "No predictions: the model has 2 outputs"),
+        (404, "api/predictions", {"run": "live"}, "No predictions: no look at the probe set"),
         (404, "api/cams", {"run": "live"}, "No Grad-CAM: no snapshot"),
         (404, "api/cams/maps", {"run": "live"}, "No Grad-CAM: no snapshot"),
         (422, "api/run", {"run": "newer"}, "schema version 3"),

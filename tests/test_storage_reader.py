@@ -16,7 +16,7 @@ from tfdiag.storage import event, schema
 from tfdiag.storage.event import Value
 from tfdiag.storage.histograms import decode as decode_histograms
 from tfdiag.storage.reader import find_runs, load, open_recording, read_tags
-from tfdiag.storage.snapshots import decode_cams
+from tfdiag.storage.snapshots import decode_cams, decode_predictions
 from tfdiag.storage.writer import RunWriter
 
 
@@ -399,3 +399,66 @@ def test_damaged_snapshot(tmp_path, content, maps):
     run.close()
     with pytest.raises(TfdiagError, match="damaged"):
         decode_cams(read_tags(tmp_path), load(tmp_path))
+
+
+def predictions(path):
+    return decode_predictions(read_tags(path, schema.PROBE), load(path))
+
+
+@pytest.mark.parametrize("kind", ["classes", "values"])
+def test_predictions_come_back_bit_for_bit(kind, tmp_path):
+    record(tmp_path, predictions=kind)
+    found = predictions(tmp_path)
+    assert found.kind == kind
+    assert found.steps.tolist() == [1, 2, 3, 4, 5]
+    expected = np.stack([recordings.look(step, kind)["predictions"] for step in range(1, 6)])
+    assert same_bits(found.predictions, expected)
+    assert [sample["name"] for sample in found.samples] == [str(row) for row in range(0, 60, 3)]
+    assert found.samples[2]["features"] == [3, -1]
+
+
+def test_predictions_from_before_a_restart_are_left_out(tmp_path):
+    record(tmp_path, range(1, 11), predictions="classes")
+    record(tmp_path, range(6, 9), start=START + 100, predictions="classes")
+    assert predictions(tmp_path).steps.tolist() == [1, 2, 3, 4, 5, 6, 7, 8]
+
+
+def test_a_recording_without_predictions_is_read(tmp_path):
+    record(tmp_path, cams=True)
+    assert predictions(tmp_path) is None
+
+
+def test_a_reader_that_knows_no_predictions_reads_the_rest(tmp_path):
+    """To such a reader the tag is one that it does not know, and the schema is its own."""
+    record(tmp_path / "with", cams=True, predictions="classes")
+    record(tmp_path / "without", cams=True)
+    tags = [read_tags(tmp_path / name) for name in ("with", "without")]
+    unknown = [name for name in tags[0] if name not in tags[1]]
+    assert [name.startswith(schema.PROBE) for name in unknown] == [True]
+    assert schema.decode(tags[0][unknown[0]].content)["schema"] == 2
+    assert open_recording(tmp_path / "with").id == open_recording(tmp_path / "without").id
+    assert decode_cams(tags[0], load(tmp_path / "with")).steps.tolist() == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"kind": "colours"},
+        {"rows": [None] * 20},
+        {"rows": [1]},
+        {"true": "all"},
+        {"true": [0.5] * 20},
+        {"features": 3},
+        {"features": [["a"]] * 20},
+        {"features": []},
+    ],
+)
+def test_damaged_predictions_are_refused(changes, tmp_path):
+    record(tmp_path)
+    found = recordings.look(1, "classes")
+    found["content"].update(changes)
+    run = RunWriter(tmp_path, open_records)
+    run.predictions(5, wall_time=START + 5, **found)
+    run.close()
+    with pytest.raises(TfdiagError, match="damaged"):
+        predictions(tmp_path)

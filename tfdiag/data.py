@@ -158,6 +158,23 @@ def classes_of(y: Any) -> np.ndarray | None:
     return array.reshape(-1).astype(np.int64) if kind == "classes" and _is_flat(array) else None
 
 
+def first_rows(part: Any, rows: np.ndarray, most: int) -> np.ndarray | None:
+    """Returns the first numbers of some samples, `[n, m]`; None if a sample is no row of numbers.
+
+    Args:
+        part: array, or dict or list with a single one, `[N, ...]`.
+        rows: `int[n]`, the samples.
+        most: at most so many of each.
+
+    >>> first_rows(np.array([[1, 2, 3], [4, 5, 6]]), np.array([1]), 2)
+    array([[4, 5]])
+    """
+    arrays = [array for _, array in _named(part)]
+    if len(arrays) != 1 or arrays[0].ndim > 2 or not arrays[0].size:
+        return None
+    return arrays[0][rows].reshape(len(rows), -1)[:, :most]
+
+
 def top_class(predicted: np.ndarray, true: np.ndarray) -> tuple[float, float]:
     """Returns the share of the class that is predicted most often, and its true share.
 

@@ -18,7 +18,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfdiag import backend, data, distribution, sums
+from tfdiag import backend, data, distribution, predictions, sums
 from tfdiag.architecture import DYING, SATURATING
 from tfdiag.layers import PASSIVE, Place, activation_name, containers, output_shape
 from tfdiag.probe import BATCH, ProbeSet
@@ -48,6 +48,9 @@ class ProbeSums:
         answers: what the model says of each sample if it has one output with one row per sample:
             `int64[N]`, the unit that says most; of a single unit `float32[N]`, its value; else
             None.
+        followed: what the model says of the samples that `predictions.chosen` names, as far as it
+            was asked about them, if it has one output with one row of numbers per sample:
+            `float32[n, U]`; else None.
     """
 
     sums: np.ndarray
@@ -56,6 +59,7 @@ class ProbeSums:
     logs: dict[str, float]
     outputs: tuple[data.Output, ...] = ()
     answers: np.ndarray | None = None
+    followed: np.ndarray | None = None
 
 
 class ForwardTap:
@@ -87,7 +91,7 @@ class ForwardTap:
         """
         logs: dict[str, Any] = {}
         look = _Look(self._model, self.places, discover=not self._was_run)
-        said = _Said()
+        said = _Said(predictions.chosen(probe.size))
         if not self._was_run and self._trainer.no_loss is None:
             backend.build(self._model, next(probe.batches(SMALLEST_BATCH)))
         with unchanged(self._model):
@@ -115,6 +119,7 @@ class ForwardTap:
             logs=numbers,
             outputs=tuple(said.outputs),
             answers=said.answers,
+            followed=said.followed,
         )
 
     def _batch_size(self) -> int:
@@ -154,15 +159,26 @@ class _Taken:
 
 
 class _Said:
-    """What the model's outputs are like, over the batches."""
+    """What the model's outputs are like, over the batches.
 
-    def __init__(self) -> None:
+    Args:
+        rows: samples whose outputs are kept, increasing.
+    """
+
+    def __init__(self, rows: np.ndarray) -> None:
         self.outputs: list[data.Output] = []
         self._answers: list[np.ndarray] | None = []
+        self._rows = rows
+        self._followed: list[np.ndarray] = []
+        self._seen = 0  # samples so far
 
     @property
     def answers(self) -> np.ndarray | None:
         return np.concatenate(self._answers) if self._answers else None
+
+    @property
+    def followed(self) -> np.ndarray | None:
+        return np.concatenate(self._followed) if self._followed else None
 
     def add(self, output: Any) -> None:
         """Adds the model's output on a batch; None if it was not seen."""
@@ -172,6 +188,13 @@ class _Said:
         facts = [data.output(array.astype(np.float32)) for array in arrays if array.ndim]
         self.outputs = [data.joined(*pair) for pair in zip(known, facts, strict=False)]
         self._answers = _answers(arrays, self._answers)
+        if len(arrays) == 1 and arrays[0].ndim in (1, 2) and arrays[0].size:
+            self._follow(arrays[0])
+
+    def _follow(self, array: np.ndarray) -> None:
+        first, self._seen = self._seen, self._seen + len(array)
+        rows = self._rows[(self._rows >= first) & (self._rows < self._seen)] - first
+        self._followed.append(array[rows].reshape(len(rows), -1).astype(np.float32))
 
 
 def _answers(arrays: list[np.ndarray], before: list[np.ndarray] | None) -> list[np.ndarray] | None:

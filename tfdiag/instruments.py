@@ -20,6 +20,7 @@ from tfdiag.forward import ForwardTap, ProbeSums
 from tfdiag.gallery import Gallery
 from tfdiag.layers import describe, owned_weights, recorded_layers
 from tfdiag.metrics import METRICS, TRAINING
+from tfdiag.predictions import Predictions
 from tfdiag.probe import ProbeSet, check_fits
 from tfdiag.trainer import Trainer
 from tfdiag.training_step import StepSums
@@ -102,8 +103,10 @@ class Instruments:
             if metric.source != TRAINING and probe is None:
                 self.not_measured[metric.name] = _NO_PROBE
         self._outputs: tuple[Output, ...] = ()  # as they were at first
+        self._predictions: Predictions | None = None
         if probe is None:
-            self.not_measured.update(dict.fromkeys(("probe_loss", *_TOP_CLASS), _NO_PROBE))
+            names = ("probe_loss", "predictions", *_TOP_CLASS)
+            self.not_measured.update(dict.fromkeys(names, _NO_PROBE))
         elif trainer.no_loss:
             self.not_measured["probe_loss"] = trainer.no_loss
         accumulated = getattr(self._optimizer, "gradient_accumulation_steps", None)
@@ -229,6 +232,19 @@ class Instruments:
             _log.warning("tfdiag records no Grad-CAM here: %s", error)
             return None
 
+    def predictions(self, sums: ProbeSums) -> dict[str, Any] | None:
+        """Returns what `RunWriter.predictions` takes; None if there is none or it fails."""
+        if self._predictions is None or sums.followed is None:
+            return None
+        try:
+            taken = self._predictions.taken(sums.followed)
+        except Exception as error:
+            self._predictions = None
+            self.not_measured["predictions"] = str(error)
+            _log.warning("tfdiag records no predictions here: %s", error)
+            return None
+        return {"content": self._predictions.content, "predictions": taken}
+
     def measure(
         self, taken: StepSums | None, sums: ProbeSums | None, logs: Mapping[str, Any]
     ) -> Measurement:
@@ -304,6 +320,7 @@ class Instruments:
         self.has_looked = True
         if sums is not None:
             self._note_outputs(sums)
+        self._follow_predictions()
         self._make_gallery()
         return sums
 
@@ -332,6 +349,14 @@ class Instruments:
             self._forward.tests = False
             self.not_measured["probe_loss"] = f"the model's own test_step failed: {error}"
             return self._forward.run(probe)
+
+    def _follow_predictions(self) -> None:
+        if self._probe is None:
+            return
+        try:
+            self._predictions = Predictions(self.architecture, self._probe, self._outputs)
+        except TfdiagError as error:
+            self.not_measured["predictions"] = str(error)
 
     def _make_gallery(self) -> None:
         if self.gallery is not None:

@@ -414,6 +414,9 @@ class Recording:
             self._looked = self._step
         if snapshot is not None:
             self._writer.cams(self._step, **snapshot)
+        predictions = self._instruments.predictions(sums) if sums is not None else None
+        if predictions is not None:
+            self._writer.predictions(self._step, **predictions)
 
     def _write(self, found: Measurement, stats: np.ndarray | None) -> None:
         now = time.time()

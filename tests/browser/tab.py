@@ -31,7 +31,7 @@ class Tab:
     def open(self, address: str, more: str = "") -> None:
         self._address = address
         self.page.goto(f"{address}#tfdiag{more}")
-        self.frame.get_by_role("heading", name="Diagnosis", level=1).wait_for()
+        self.frame.get_by_role("heading", name=re.compile("^Health"), level=1).wait_for()
 
     def settle(self) -> None:
         """Waits until the values of every heat map are there."""

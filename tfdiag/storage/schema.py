@@ -16,6 +16,10 @@ event with up to:
                                               and of the predicted class; content: the samples
     tfdiag/predictions/<hash8> tfdiag         float32[N, 3]: predicted class, its probability,
                                               the probability of the true class
+    tfdiag/probe/<hash8>       tfdiag         float32[N, 3], the same for up to 64 probe samples,
+                                              or float32[N, 1], predicted values; content:
+                                              {"schema", "kind", "rows": numbers in the probe set,
+                                              "true", "features": first numbers of each, or null}
     tfdiag/report              tfdiag_events  string[1], JSON: {"schema", "report", "finished",
                                               "cost"}; the newest one counts
     tfdiag/gradients/<layer>   histograms     float64[K, 3], TensorBoard's own histogram: the
@@ -65,6 +69,7 @@ HISTOGRAMS = "tfdiag/histograms/"
 IMAGES = "tfdiag/images"
 CAMS = "tfdiag/cams/"
 PREDICTIONS = "tfdiag/predictions/"
+PROBE = "tfdiag/probe/"
 REPORT = "tfdiag/report"
 GRADIENT_HISTOGRAMS = "tfdiag/gradients/"
 GRADCAM_IMAGES = "tfdiag/gradcam/"

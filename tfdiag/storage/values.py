@@ -1,4 +1,4 @@
-"""Which values a step, a Grad-CAM snapshot and a report become. Pure; see `schema` for the list."""
+"""Which values a step, a look at samples and a report become. Pure; see `schema` for the list."""
 
 from __future__ import annotations
 
@@ -56,6 +56,13 @@ def cams(
         blobs = [str(width).encode(), str(height).encode(), png]
         values.append(Value(schema.GRADCAM_IMAGES + name, "images", blobs, kind=event.BLOBS))
     return values
+
+
+def predictions(content: Mapping[str, Any], predicted: np.ndarray) -> list[Value]:
+    """Returns the value of one look; see `RunWriter.predictions` for the arguments."""
+    encoded = schema.encode(content)
+    array = np.asarray(predicted, np.float32)
+    return [Value(schema.tag(schema.PROBE, encoded), schema.PLUGIN, array, encoded)]
 
 
 def report(

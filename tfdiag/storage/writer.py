@@ -143,6 +143,27 @@ class RunWriter:
         build = partial(values.cams, content, maps, predictions, images, pngs or {})
         self._record(step, wall_time, build)
 
+    def predictions(
+        self,
+        step: int,
+        *,
+        content: Mapping[str, Any],
+        predictions: np.ndarray,
+        wall_time: float | None = None,
+    ) -> None:
+        """Records what the model predicts for `N` probe samples.
+
+        Args:
+            step: optimizer step.
+            content: {"kind": "classes" or "values", "rows": `N` numbers of samples, "true": `N`
+                classes or values, "features": `N` rows of numbers, or None}.
+            predictions: of classes `float32[N, 3]`: predicted class, its probability, the
+                probability of the true class; of values `float32[N, 1]`. nan where the output is
+                not finite.
+            wall_time: seconds since the Unix epoch; now if it is None.
+        """
+        self._record(step, wall_time, partial(values.predictions, content, predictions))
+
     def report(
         self,
         step: int,

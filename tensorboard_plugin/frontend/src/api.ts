@@ -260,6 +260,16 @@ export interface Histograms {
   buckets: Float64Array[];
 }
 
+/** What was predicted for some probe samples: classes with probabilities, or values without. */
+export interface Predictions {
+  kind: "classes" | "values";
+  steps: number[];
+  samples: { name: string; true: number | null; features: (number | null)[] | null }[];
+  predicted: (number | null)[][];
+  confidence: (number | null)[][] | null;
+  true_confidence: (number | null)[][] | null;
+}
+
 export interface CamIndex {
   steps: number[];
   layer: string;
@@ -308,7 +318,8 @@ async function ask(address: string): Promise<Response> {
   const date = Date.parse(response.headers.get("Date") ?? "");
   if (!Number.isNaN(date)) clockOffset = Math.round((date - Date.now()) / 1000);
   if (response.ok) return response;
-  const words = (await response.text()).trim().slice(0, 1000);
+  const told = (await response.text()).trim().slice(0, 1000);
+  const words = told.replace(/^(Not found|Invalid argument): /, ""); // TensorBoard's, before ours
   throw new RequestError(words || `TensorBoard answered ${response.status}.`, response.status);
 }
 
@@ -351,6 +362,10 @@ export async function fetchHistograms(run: string, layer: string): Promise<Histo
   return readHistograms(await (await ask(at("api/histograms", { run, layer }))).json());
 }
 
+export async function fetchPredictions(run: string): Promise<Predictions> {
+  return readPredictions(await (await ask(at("api/predictions", { run }))).json());
+}
+
 export async function fetchCams(run: string): Promise<Cams> {
   const index = readCamIndex(await (await ask(at("api/cams", { run }))).json());
   const [maps, images] = await Promise.all(
@@ -381,6 +396,7 @@ const JUDGED =
   "run recording verdict counts diagnosis findings rules suppressed thresholds toml callback";
 const THRESHOLD = "name about source value default above whole least most";
 const SUMMARY = "run recorded start_time last_time last_step finished verdict counts error";
+const PREDICTIONS = "kind steps samples predicted confidence true_confidence";
 const CAMS = "steps layer method samples predicted confidence true_confidence map_size image_size";
 
 const COMPARISON = "run baseline partings settings findings numbers";
@@ -459,6 +475,11 @@ export function readComparison(answer: unknown): Comparison {
   for (const setting of comparison.settings) demand(setting, SETTING, "a setting");
   if (comparison.findings) demand(comparison.findings, "both run baseline", "compared findings");
   return comparison;
+}
+
+export function readPredictions(answer: unknown): Predictions {
+  demand(answer, PREDICTIONS, "the predictions");
+  return answer as Predictions;
 }
 
 export function readCamIndex(answer: unknown): CamIndex {

@@ -9,12 +9,14 @@ import {
   fetchJudged,
   fetchLayer,
   fetchMetric,
+  fetchPredictions,
   fetchRules,
   fetchRun,
   type Histograms,
   type Judged,
   type LayerMeasurements,
   type Measurements,
+  type Predictions,
   type RuleTable,
   type Run,
 } from "./api";
@@ -42,6 +44,8 @@ export const FOLDER = "";
 export const RUN: Resource<Run> = { name: "run", fetch: fetchRun };
 
 export const CAMS: Resource<Cams> = { name: "cams", fetch: fetchCams };
+
+export const PREDICTIONS: Resource<Predictions> = { name: "predictions", fetch: fetchPredictions };
 
 /** What the rules say of a run's statistics today, with the thresholds of the recording. */
 export const JUDGED: Resource<Judged> = {

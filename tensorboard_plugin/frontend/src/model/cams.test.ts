@@ -5,6 +5,7 @@ import {
   content,
   guessOf,
   mapOf,
+  mapScale,
   overlay,
   picture,
   sampleScale,
@@ -53,6 +54,11 @@ test("one scale per image over all steps", () => {
   expect(sampleScale(cams, 0, 0)).toBe(4);
   expect(sampleScale(cams, 1, 0)).toBe(5);
   expect(sampleScale(cams, 1, 1)).toBe(0);
+});
+
+test("the scale of a single map", () => {
+  expect(mapScale(mapOf(cams, 0, 0, 1))).toBe(2);
+  expect(mapScale(mapOf(cams, 1, 1, 0))).toBe(0);
 });
 
 test("the snapshot in effect, and a few of many", () => {

@@ -24,15 +24,14 @@ export function content(map: CamMap): "map" | "empty" | "undefined" {
   return map.values.some((v) => v > 0) ? "map" : "empty";
 }
 
+/** The largest finite value of a map, 0 if none is above 0. */
+export function mapScale(map: CamMap): number {
+  return map.values.reduce((top, v) => (Number.isFinite(v) && v > top ? v : top), 0);
+}
+
 /** The largest finite value of one sample over all steps: the top of its one scale. */
 export function sampleScale(cams: Cams, sample: number, target: Target): number {
-  let top = 0;
-  for (let s = 0; s < cams.steps.length; s++) {
-    for (const value of mapOf(cams, s, sample, target).values) {
-      if (Number.isFinite(value) && value > top) top = value;
-    }
-  }
-  return top;
+  return cams.steps.reduce((top, _, s) => Math.max(top, mapScale(mapOf(cams, s, sample, target))), 0);
 }
 
 /** The snapshot in effect at a step: the last one before it, or the first of all. */

@@ -7,17 +7,17 @@ import {
   type Guess,
   guessOf,
   mapOf,
-  overlay,
-  picture,
   sampleScale,
   snapshotAt,
 } from "../model/cams";
 import { formatCount, formatShare } from "../model/number";
 import { CAMS, slotOf } from "../resources";
 import type { Point, Slot, State, Store } from "../state";
+import { camImage, scaleKey, still } from "./camimage";
 import { type Child, h, refill } from "./element";
 import { problem } from "./notices";
 import type { Panel } from "./panel";
+import { segments } from "./segments";
 
 const MOST_SAMPLES = 24;
 
@@ -49,7 +49,7 @@ export function camPanel(state: State, store: Store, retry: () => void): Panel {
       ),
     ),
     first &&
-      h("div.full.tools", null, samples(first, state, store), targets(state, store), scaleKey()),
+      h("div.full.tools", null, samples(first, state, store), targets(state, store), scaleKey("its largest value in the run")),
     first &&
       h(
         "div.side",
@@ -98,26 +98,17 @@ function samples(cams: Cams, state: State, store: Store): HTMLElement {
   );
 }
 
-function targets(state: State, store: Store): HTMLElement {
-  const button = (target: 0 | 1, words: string) =>
-    h(
-      "button",
-      {
-        "data-key": `target ${target}`,
-        "aria-pressed": String(state.target === target),
-        onclick: () => store.set({ target }),
-      },
-      words,
-    );
-  return h(
-    "div.choice-group",
-    { role: "group", "aria-label": "Class that the map explains" },
-    h("span.choice-title", null, "map for"),
-    h("div.segments", null, button(0, "true class"), button(1, "predicted class")),
+const targets = (state: State, store: Store) =>
+  segments(
+    "map for",
+    "Class that the map explains",
+    [
+      { value: "true", words: "true class" },
+      { value: "predicted", words: "predicted class" },
+    ],
+    state.target === 0 ? "true" : "predicted",
+    (value) => store.set({ target: value === "true" ? 0 : 1 }),
   );
-}
-
-const scaleKey = () => h("span.cam-scale.quiet", null, "0", h("i"), "its largest value in the run");
 
 const chosenSample = (cams: Cams, state: State) => Math.min(state.sample, cams.samples.length - 1);
 
@@ -129,7 +120,11 @@ function camColumn(cams: Cams, state: State, store: Store): Panel {
   const top = sampleScale(cams, sample, state.target);
   const big = h("div.cam-now");
   const strip = h("div.cam-strip");
-  const draw = (snapshot: number) => composed(cams, snapshot, sample, state, top);
+  const draw = (snapshot: number) => {
+    const image = camImage(cams, sample);
+    image.show(snapshot, state.target, top);
+    return image.element;
+  };
   let shown = -1;
   let thumbs: HTMLElement[] = [];
   return {
@@ -210,36 +205,4 @@ function note(cams: Cams, snapshot: number, sample: number, state: State): Child
   return lines
     .filter((line) => line !== false)
     .flatMap((line, i) => (i ? [h("br"), line] : [line]));
-}
-
-/** The image with its map over it; a map that is not finite is a hatch. */
-function composed(
-  cams: Cams,
-  snapshot: number,
-  sample: number,
-  state: State,
-  top: number,
-): HTMLElement {
-  const map = mapOf(cams, snapshot, sample, state.target);
-  const kind = content(map);
-  const layer = h("canvas.cam-map", { width: map.width, height: map.height });
-  if (kind === "map") {
-    layer
-      .getContext("2d")
-      ?.putImageData(new ImageData(overlay(map, top, [255, 176, 0]), map.width, map.height), 0, 0);
-  }
-  return h(
-    "div.cam-image",
-    null,
-    still(cams, sample),
-    kind === "map" ? layer : null,
-    kind === "undefined" && h("i.cam-hatch"),
-  );
-}
-
-function still(cams: Cams, sample: number): HTMLElement {
-  const [height, width] = cams.image_size;
-  const canvas = h("canvas.cam-still", { width, height, "aria-hidden": "true" });
-  canvas.getContext("2d")?.putImageData(new ImageData(picture(cams, sample), width, height), 0, 0);
-  return canvas;
 }

@@ -1,0 +1,98 @@
+/** One sample over the steps: a curve, and under it a cell for each look. */
+
+import { runEnd } from "../model/cells";
+import { curvePath, type Series } from "../model/curve";
+import {
+  errorOf,
+  type Outcome,
+  outcomeOf,
+  type Probe,
+  type Sample,
+  stretchesOf,
+} from "../model/probe";
+import { h, svg } from "./element";
+import { absolute, type Drawing } from "./probecolumns";
+
+const WORDS: Record<Outcome, string> = { right: "right", wrong: "wrong", nan: "NaN" };
+
+/** @param more draws the probability of the predicted class too. */
+export function probePlot(
+  probe: Probe,
+  sample: Sample,
+  drawing: Drawing,
+  more = false,
+): HTMLElement {
+  const of = (key: "confidence" | "trueConfidence") =>
+    sample.looks.map((look) => look?.[key] ?? null);
+  const isValue = probe.kind === "values";
+  const main = isValue
+    ? sample.looks.map((_, i) => absolute(errorOf(sample, i)))
+    : of("trueConfidence");
+  const height = (value: number) => (isValue ? drawing.errors.at(value) : value);
+  const x = (i: number) => (probe.steps[i]! / drawing.end) * 1000;
+  const line = (series: Series, kind: string) =>
+    svg("path", { class: kind, d: curvePath(series, x, (value) => (1 - height(value)) * 100) });
+  return h(
+    "div.probe-plot",
+    { role: "img", "aria-label": describe(sample, isValue) },
+    h(
+      "div.curve",
+      null,
+      svg(
+        "svg",
+        { viewBox: "0 0 1000 100", preserveAspectRatio: "none", "aria-hidden": "true" },
+        svg("path", { class: "grid", d: "M0 0H1000M0 100H1000" }),
+        more && !isValue && line(of("confidence"), "line second"),
+        line(main, "line"),
+      ),
+    ),
+    !isValue && strip(probe, sample, drawing),
+    h("i.cursor-step"),
+  );
+}
+
+/** "right at 3 of 5 looks: wrong from look 1, right from look 3" */
+function describe(sample: Sample, isValue: boolean): string {
+  if (isValue) return `Size of the error of sample ${sample.name} over the steps`;
+  const known = sample.looks.flatMap((_, i) => outcomeOf(sample, i) ?? []);
+  const right = known.filter((outcome) => outcome === "right").length;
+  return `Probability of the true class of sample ${sample.name} over the steps; right at ${right} of ${known.length} looks`;
+}
+
+/** Wrong is a full block, right a low one, NaN a hatch, no look nothing. */
+function strip(probe: Probe, sample: Sample, drawing: Drawing): HTMLElement {
+  const ends = [...probe.steps.slice(1), runEnd(probe.steps)];
+  const at = (step: number) => (step / drawing.end) * 100;
+  const cells = (wanted: Outcome, top: number) =>
+    sample.looks
+      .map((_, i) => {
+        if (outcomeOf(sample, i) !== wanted) return "";
+        const [from, to] = [at(probe.steps[i]!) * 10, at(ends[i]!) * 10];
+        const gap = Math.min(3, (to - from) * 0.2);
+        return `M${from.toFixed(1)} ${top}H${(to - gap).toFixed(1)}V10H${from.toFixed(1)}z`;
+      })
+      .join("");
+  return h(
+    "div.probe-strip",
+    { "aria-hidden": "true" },
+    svg(
+      "svg",
+      { viewBox: "0 0 1000 10", preserveAspectRatio: "none" },
+      svg("path", { class: "right", d: cells("right", 6.5) }),
+      svg("path", { class: "wrong", d: cells("wrong", 0) }),
+    ),
+    stretchesOf(sample)
+      .filter(({ outcome }) => outcome === "nan")
+      .map(({ first, next }) => {
+        const [from, to] = [at(probe.steps[first]!), at(ends[next - 1]!)];
+        return h("i.hatch", { style: `left:${from}%;width:${to - from}%` });
+      }),
+  );
+}
+
+/** What the marks of the strip mean. */
+export function stripKey(): HTMLElement {
+  const mark = (outcome: Outcome) =>
+    h("span", null, h(outcome === "nan" ? "i.hatch" : `i.mark-${outcome}`), WORDS[outcome]);
+  return h("p.probe-key", null, mark("right"), mark("wrong"), mark("nan"));
+}

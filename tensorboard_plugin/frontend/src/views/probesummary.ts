@@ -1,0 +1,227 @@
+/** How each run does on the listed samples at the pinned step, and what it takes for what. */
+
+import { formatCount, formatMagnitude, formatShare, plural } from "../model/number";
+import {
+  classesOf,
+  confusion,
+  type Errors,
+  errorsOf,
+  lookIndex,
+  type Pair,
+  type Probe,
+  type Tally,
+  tallyOf,
+} from "../model/probe";
+import { type Child, h, svg } from "./element";
+import { problem } from "./notices";
+import { type Column, isAnswered } from "./probecolumns";
+
+/** More classes than that are not a table any more, but a list of what is mixed up most. */
+const MOST_CLASSES = 20;
+const MOST_PAIRS = 8;
+
+export function summary(
+  columns: readonly Column[],
+  names: readonly string[],
+  step: number,
+  mixed: boolean,
+  retry: () => void,
+): HTMLElement {
+  const classes = classesOf(columns.map(({ probe }) => probe));
+  // The same table in each column, as far as the runs tell about the same classes apart.
+  const of = (probe: Probe) => (classes.length <= MOST_CLASSES ? classes : classesOf([probe]));
+  const isValue = columns.some(({ probe }) => probe?.kind === "values");
+  return h(
+    "section.section.probe-summary",
+    { "aria-label": "Summary" },
+    h(
+      "div.side",
+      null,
+      h("h2", null, "On these samples"),
+      columns.some(({ probe }) => probe) &&
+        h("p", null, `${plural(names.length, "sample")} listed below`),
+      classes.length > 0 && h("p", null, "Table: a row per true class, a column per predicted one"),
+      isValue && h("p", null, "Plot: predicted over true value; on the line they are equal"),
+      mixed &&
+        h(
+          "p",
+          null,
+          h("b", null, "Different probe sets: "),
+          "samples of one row are not the same.",
+        ),
+    ),
+    columns.map((column) =>
+      h(
+        "div",
+        null,
+        instead(column, retry) ?? figures(column.probe!, names, step, of(column.probe!)),
+      ),
+    ),
+    columns.some(({ predictions, probe }) => probe && predictions.failure) && h("div.side"),
+    columns.some(({ predictions, probe }) => probe && predictions.failure) &&
+      columns.map((column) =>
+        h("p.quiet.probe-note", null, column.probe && column.predictions.failure),
+      ),
+  );
+}
+
+/** What stands in place of a run of which nothing is there; null if there is something. */
+function instead(
+  { predictions, cams, probe, error }: Column,
+  retry: () => void,
+): HTMLElement | null {
+  if (probe) return null;
+  if (error !== null) return problem("This recording cannot be read", error);
+  if (!isAnswered(predictions) || !isAnswered(cams))
+    return h("p.quiet", { role: "status" }, "Loading …");
+  const failed = [predictions, cams].find(({ failure, absent }) => failure && !absent);
+  if (failed) return problem("The samples could not be fetched", failed.failure!, retry);
+  return h("p.quiet", null, predictions.failure);
+}
+
+function figures(probe: Probe, names: readonly string[], step: number, classes: number[]): Child[] {
+  const look = lookIndex(probe, step);
+  if (probe.kind === "values")
+    return [errorWords(errorsOf(probe, names, look), at(probe, look)), scatter(probe, names, look)];
+  const pairs = confusion(probe, names, look);
+  return [
+    tallyWords(tallyOf(probe, names, look), at(probe, look)),
+    classes.length <= MOST_CLASSES ? table(pairs, classes) : worstPairs(pairs),
+  ];
+}
+
+const at = (probe: Probe, look: number) => `at step ${formatCount(probe.steps[look] ?? 0)}`;
+
+function tallyWords(tally: Tally, when: string): Child[] {
+  const { count, right, becameRight, becameWrong, since } = tally;
+  if (count === 0) return [h("p.quiet", null, `None of them was looked at ${when}.`)];
+  const flipped = becameRight + becameWrong;
+  const details = [
+    becameRight && `${becameRight} to right`,
+    becameWrong && `${becameWrong} to wrong`,
+  ];
+  const changes = `${flipped} flipped since step ${formatCount(since ?? 0)}`;
+  const more = flipped ? `: ${details.filter(Boolean).join(", ")}` : "";
+  return [
+    h(
+      "p",
+      null,
+      h("b.probe-share", null, formatShare(right / count)),
+      ` ${right} of ${count} right ${when}`,
+    ),
+    h("p.quiet", null, since === null ? "the first look" : changes + more),
+  ];
+}
+
+function errorWords(errors: Errors, when: string): Child[] {
+  const { count, broken, mean, before, since } = errors;
+  if (mean === null && !broken) return [h("p.quiet", null, `None of them was looked at ${when}.`)];
+  return [
+    h(
+      "p",
+      null,
+      h("b.probe-share", null, mean === null ? "NaN" : formatMagnitude(mean)),
+      ` mean size of ${plural(count, "error")} ${when}`,
+    ),
+    h(
+      "p.quiet",
+      null,
+      before === null
+        ? "the first look"
+        : `${formatMagnitude(before)} at step ${formatCount(since ?? 0)}`,
+      broken > 0 && `; ${broken} not finite`,
+    ),
+  ];
+}
+
+function table(pairs: Pair[], classes: number[]): HTMLElement {
+  const broken = pairs.some(({ predicted }) => predicted === null);
+  const heads = [...classes.map((c) => c as number | null), ...(broken ? [null] : [])];
+  const most = Math.max(1, ...pairs.map(({ count }) => count));
+  const of = (truth: number, predicted: number | null) =>
+    pairs.find((pair) => pair.truth === truth && pair.predicted === predicted)?.count ?? 0;
+  const title = (predicted: number | null) => (predicted === null ? "NaN" : String(predicted));
+  return h(
+    "div.probe-table",
+    null,
+    h(
+      "table",
+      null,
+      h("caption.sr", null, "Number of samples by true class and predicted class"),
+      h(
+        "tr",
+        null,
+        h("th", { title: "true class by predicted class" }),
+        heads.map((predicted) => h("th", { scope: "col" }, title(predicted))),
+      ),
+      classes.map((truth) =>
+        h(
+          "tr",
+          null,
+          h("th", { scope: "row" }, String(truth)),
+          heads.map((predicted) => entry(truth, predicted, of(truth, predicted), most)),
+        ),
+      ),
+    ),
+  );
+}
+
+/** Right ones are framed; wrong ones the darker the more there are. */
+function entry(truth: number, predicted: number | null, count: number, most: number): HTMLElement {
+  const words = `${count} of class ${truth} taken for ${predicted ?? "NaN"}`;
+  const kind = truth === predicted ? "td.true" : count ? "td.false" : "td";
+  const share = Math.round((count / most) * 60) + 15;
+  return h(
+    kind,
+    { title: words, style: count && truth !== predicted ? `--share:${share}%` : null },
+    count ? String(count) : "",
+  );
+}
+
+function worstPairs(pairs: Pair[]): HTMLElement {
+  const mixed = pairs.filter(({ truth, predicted }) => truth !== predicted);
+  const shown = mixed.slice(0, MOST_PAIRS);
+  if (mixed.length === 0) return h("p.quiet", null, "No class is taken for another one.");
+  return h(
+    "ul.probe-pairs",
+    { "aria-label": "Classes that are mixed up most" },
+    shown.map(({ truth, predicted, count }) =>
+      h("li", null, h("b", null, `${truth} → ${predicted ?? "NaN"}`), ` ${count}×`),
+    ),
+    mixed.length > shown.length &&
+      h("li.quiet", null, `and ${mixed.length - shown.length} other pairs`),
+  );
+}
+
+const SIDE = 100;
+
+function scatter(probe: Probe, names: readonly string[], look: number): HTMLElement | null {
+  const points = names.flatMap((name) => {
+    const sample = probe.samples.get(name);
+    const predicted = sample?.looks[look]?.predicted ?? null;
+    return sample && sample.truth !== null && predicted !== null
+      ? [[sample.truth, predicted] as const]
+      : [];
+  });
+  const known = [...probe.samples.values()].flatMap(({ truth }) => truth ?? []);
+  if (points.length === 0) return null;
+  const [lo, hi] = [Math.min(...known), Math.max(...known)];
+  const pad = (hi - lo || 1) * 0.25; // what is predicted further off lies on the edge
+  const place = (v: number) =>
+    Math.min(1, Math.max(0, (v - lo + pad) / (hi - lo + 2 * pad || 1))) * SIDE;
+  return h(
+    "div.probe-scatter",
+    null,
+    svg(
+      "svg",
+      {
+        viewBox: `0 0 ${SIDE} ${SIDE}`,
+        role: "img",
+        "aria-label": `Predicted over true value of ${points.length} samples`,
+      },
+      svg("path", { class: "grid", d: `M0 ${SIDE}L${SIDE} 0` }),
+      points.map(([x, y]) => svg("circle", { cx: place(x), cy: SIDE - place(y), r: 1.6 })),
+    ),
+    h("span.quiet", null, `true ${formatMagnitude(lo)} to ${formatMagnitude(hi)} →`),
+  );
+}

@@ -1,0 +1,210 @@
+/** What is above the samples: the step, which samples are listed, how maps are drawn. */
+
+import { neighbour } from "../model/cells";
+import { formatCount, formatShare } from "../model/number";
+import { CHOICES, type Choice, classesOf, sureFrom, truthsOf } from "../model/probe";
+import type { Store } from "../state";
+import { scaleKey } from "./camimage";
+import { type Child, h, refill } from "./element";
+import type { Column, Drawing } from "./probecolumns";
+import { stripKey } from "./probeplot";
+import { segments } from "./segments";
+
+export interface Tools {
+  element: HTMLElement;
+  update(
+    columns: readonly Column[],
+    drawing: Drawing,
+    step: number,
+    newest: boolean,
+    choice: Choice,
+  ): void;
+}
+
+/** Sliders stay the same elements, so that new data does not end the dragging of one. */
+export function probeTools(store: Store): Tools {
+  const steps = stepTools(store);
+  const opacity = slider("Opacity of the maps", 0, 100);
+  opacity.addEventListener("input", () =>
+    store.choose(CHOICES.opacity, String(Number(opacity.value) / 100)),
+  );
+  const [about, filters, maps] = [h("div.side"), h("div.probe-tools"), h("div.probe-tools")];
+  const fade = h("label.choice-group", null, h("span.choice-title", null, "opacity"), opacity);
+  let drawn = "";
+  const all = h("div.full", null, steps.element, filters, maps);
+  return {
+    element: h(
+      "section.section.probe-top",
+      { "aria-label": "Which samples, at which step" },
+      about,
+      all,
+    ),
+    update(columns, { steps: looks, errors, pictured }, step, newest, choice) {
+      all.hidden = looks.length === 0;
+      steps.update(looks, step, newest);
+      if (document.activeElement !== opacity) opacity.value = String(choice.opacity * 100);
+      const probes = columns.map(({ probe }) => probe);
+      const classes = probes.some((probe) => probe?.kind === "classes");
+      const truths = truthsOf(probes);
+      const limit = sureFrom(classesOf(probes).length);
+      const count = Math.max(0, ...probes.map((probe) => probe?.samples.size ?? 0));
+      const { opacity: _, open: __, ...kept } = choice;
+      const key = JSON.stringify([kept, classes, truths, limit, pictured, count, errors.log]);
+      if (key === drawn) return;
+      drawn = key;
+      refill(about, ...description(count, classes, errors.log));
+      refill(
+        filters,
+        classes && filterTools(choice, truths, limit, store),
+        order(choice, classes, store),
+      );
+      refill(maps, pictured && mapTools(choice, fade, store));
+    },
+  };
+}
+
+function description(count: number, classes: boolean, log: boolean): Child[] {
+  const error = `Curve: size of the error${log ? ", log scale" : ""}.`;
+  return [
+    h("h2", null, "Probe samples"),
+    count > 0 && h("p", null, `${count} held-out samples, the same at every look`),
+    count > 0 && h("p", null, classes ? "Curve: probability of the true class." : error),
+    classes && stripKey(),
+  ];
+}
+
+function stepTools(store: Store) {
+  const range = slider("Step", 0, 0);
+  const words = h("output.probe-step");
+  let known: readonly number[] = [];
+  let now = 0;
+  const go = (step: number | undefined) => step !== undefined && store.set({ step, hover: null });
+  range.addEventListener("input", () => go(known[Number(range.value)]));
+  const button = (label: string, sign: string, by: 1 | -1) =>
+    h(
+      "button.small",
+      {
+        "data-key": label,
+        "aria-label": label,
+        title: label,
+        onclick: () => go(neighbour(known, now, by)),
+      },
+      sign,
+    );
+  const newest = h(
+    "button.small",
+    { onclick: () => store.set({ step: null, hover: null }) },
+    "Newest",
+  );
+  return {
+    element: h(
+      "div.probe-steps",
+      null,
+      button("Look before", "‹", -1),
+      range,
+      button("Look after", "›", 1),
+      words,
+      newest,
+    ),
+    update(all: readonly number[], step: number, isNewest: boolean) {
+      known = all;
+      now = step;
+      const place = Math.max(
+        0,
+        all.findLastIndex((s) => s <= step),
+      );
+      range.max = String(Math.max(0, all.length - 1));
+      range.value = String(place);
+      range.disabled = all.length < 2;
+      range.setAttribute("aria-valuetext", `step ${formatCount(step)}`);
+      words.textContent = `step ${formatCount(step)}`;
+      newest.disabled = isNewest;
+    },
+  };
+}
+
+function slider(label: string, least: number, most: number): HTMLInputElement {
+  return h("input", { type: "range", min: least, max: most, "aria-label": label, title: label });
+}
+
+function filterTools(choice: Choice, truths: number[], limit: number, store: Store): Child[] {
+  const unsure = `Less than ${formatShare(limit)} sure of the predicted class, in some run`;
+  return [
+    segments(
+      "samples",
+      "Which samples are listed",
+      [
+        { value: "all", words: "all" },
+        { value: "wrong", words: "wrong now", title: "Wrong at this step, in some run" },
+        {
+          value: "flipped",
+          words: "flipped",
+          title: "Changed between right and wrong at some look, in some run",
+        },
+        { value: "unsure", words: "low confidence", title: unsure },
+      ],
+      choice.filter,
+      (value) => store.choose(CHOICES.filter, value === "all" ? "" : value),
+    ),
+    h(
+      "label.choice-group",
+      null,
+      h("span.choice-title", null, "true class"),
+      h(
+        "select",
+        {
+          "data-key": "true class",
+          onchange: (event: Event) =>
+            store.choose(CHOICES.truth, (event.target as HTMLSelectElement).value),
+        },
+        h("option", { value: "" }, "any"),
+        truths.map((truth) =>
+          h("option", { value: truth, selected: truth === choice.truth }, String(truth)),
+        ),
+      ),
+    ),
+  ];
+}
+
+const order = (choice: Choice, classes: boolean, store: Store) =>
+  segments(
+    "order",
+    "Order of the samples",
+    [
+      { value: "number", words: "number" },
+      classes
+        ? { value: "confidence", words: "confidence", title: "Least probable true class first" }
+        : { value: "confidence", words: "error", title: "Largest error first" },
+    ],
+    choice.order,
+    (value) => store.choose(CHOICES.order, value === "number" ? "" : value),
+  );
+
+const mapTools = (choice: Choice, fade: HTMLElement, store: Store): Child[] => [
+  segments(
+    "Grad-CAM for",
+    "Class that the maps explain",
+    [
+      { value: "true", words: "true class" },
+      { value: "predicted", words: "predicted class" },
+    ],
+    choice.target === 0 ? "true" : "predicted",
+    (value) => store.choose(CHOICES.target, value === "true" ? "" : value),
+  ),
+  segments(
+    "scale",
+    "Scale of the maps",
+    [
+      {
+        value: "image",
+        words: "per image",
+        title: "One scale for all maps of an image: they compare over time",
+      },
+      { value: "map", words: "per map", title: "Each map up to its own largest value" },
+    ],
+    choice.scale,
+    (value) => store.choose(CHOICES.scale, value === "image" ? "" : value),
+  ),
+  fade,
+  scaleKey(choice.scale === "map" ? "the map’s largest value" : "the image’s largest in the run"),
+];
