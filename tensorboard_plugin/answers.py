@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -20,6 +21,7 @@ from tfdiag.rules.outcome import NOT_EVALUATED
 from tfdiag.storage import schema
 from tfdiag.storage.decoder import Recording, Tag, damaged, decode_report, ended
 from tfdiag.storage.snapshots import Cams
+from tfdiag.trace import Trace
 
 
 def as_json(answer: Mapping[str, Any]) -> str:
@@ -60,16 +62,20 @@ def run_summary(
     return summary
 
 
-def run(name: str, start_time: float | None, recording: Recording) -> dict[str, Any]:
+def run(
+    name: str, start_time: float | None, recording: Recording, since: int | None = None
+) -> dict[str, Any]:
     """Returns the answer of `api/run`.
 
     Args:
         start_time: seconds since the Unix epoch.
+        since: only what was recorded from this step on, of all that grows; None for all.
 
     Raises:
         TfdiagError: if the report or the thresholds are damaged.
     """
     trace = recording.trace
+    new = _from(trace, since)
     return {
         "run": name,
         "recording": recording.id,
@@ -80,9 +86,9 @@ def run(name: str, start_time: float | None, recording: Recording) -> dict[str, 
         **_judged(recording.report_json),
         "model": _model(trace.architecture),
         "metrics": _metrics(recording),
-        "steps": trace.steps,
-        "wall_times": trace.wall_times,
-        "series": trace.series,
+        "steps": trace.steps[new],
+        "wall_times": trace.wall_times[new],
+        "series": {series: values[new] for series, values in trace.series.items()},
         "probe_samples": trace.probe_samples,
         "versions": recording.versions,
         "monitor": recording.monitor,
@@ -90,18 +96,28 @@ def run(name: str, start_time: float | None, recording: Recording) -> dict[str, 
     }
 
 
-def metric(recording: Recording, name: str) -> bytes:
+def metric(recording: Recording, name: str, since: int | None = None) -> bytes:
     """Returns the answer of `api/metric`.
+
+    Args:
+        since: only what was recorded from this step on; None for all.
 
     Raises:
         KeyError: if this run has none of it.
     """
-    values = recording.trace.columns[name]
+    trace = recording.trace
+    new = _from(trace, since)
+    values = trace.columns[name][new]
     return (
-        np.array(values.shape, "<u4").tobytes()
-        + recording.trace.steps.astype("<f8").tobytes()
+        np.array([*values.shape, zlib.crc32(recording.id.encode()), 0], "<u4").tobytes()
+        + trace.steps[new].astype("<f8").tobytes()
+        + trace.wall_times[new].astype("<f8").tobytes()
         + values.astype("<f4").tobytes()
     )
+
+
+def _from(trace: Trace, since: int | None) -> slice:
+    return slice(0 if since is None else int(np.searchsorted(trace.steps, since)), None)
 
 
 def histograms(layer: str, steps: np.ndarray, buckets: list[np.ndarray]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -96,8 +97,9 @@ class HealthPlugin(base_plugin.TBPlugin):
 
     def _run(self, request: Request) -> tuple[str, str]:
         run, experiment = _parameter(request, "run"), self._experiment(request)
+        since = _since(request)
         recording = _recording(experiment, run, experiment.last_reports(run).get(run))
-        return _json(answers.run(run, experiment.runs().get(run), recording))
+        return _json(answers.run(run, experiment.runs().get(run), recording, since))
 
     def _metric(self, request: Request) -> tuple[bytes, str]:
         run, name = _parameter(request, "run"), _parameter(request, "metric")
@@ -105,10 +107,11 @@ class HealthPlugin(base_plugin.TBPlugin):
             raise errors.InvalidArgumentError(
                 f"`metric` is {_shown(name)}, but must be one of {', '.join(METRIC_NAMES)}."
             )
+        since = _since(request)
         recording = _recording(self._experiment(request), run)
         if name not in recording.trace.columns:
             raise errors.NotFoundError(f"This recording has no {name}. Choose another metric.")
-        return answers.metric(recording, name), _BINARY
+        return answers.metric(recording, name, since), _BINARY
 
     def _histograms(self, request: Request) -> tuple[str, str]:
         run, layer = _parameter(request, "run"), _parameter(request, "layer")
@@ -198,6 +201,15 @@ def _parameter(request: Request, name: str) -> str:
             f"The parameter `{name}` is missing; see docs/http.md for what each address takes."
         )
     return value
+
+
+def _since(request: Request) -> int | None:
+    text = request.args.get("since")
+    if text is None or re.fullmatch(r"\d{1,18}", text):
+        return None if text is None else int(text)
+    raise errors.InvalidArgumentError(
+        f"`since` is {_shown(text)}, but must be a step: a whole number of at least 0."
+    )
 
 
 def _shown(name: str) -> str:

@@ -56,7 +56,8 @@ PICTURE = {
     "tfdiag.lint": "data errors forward layers probe rules trace trainer",
     "tfdiag.demo": "callbacks errors report rules storage.reader tfdiag",
     "tfdiag.cli": "config demo errors lint report rules storage.reader tfdiag trace",
-    "tensorboard_plugin": "architecture errors metrics report rules storage tensorboard_plugin",
+    "tensorboard_plugin": "architecture errors metrics report rules storage tensorboard_plugin "
+    "trace",
 }
 
 #: What may know that there is a Keras.

@@ -241,33 +241,62 @@ def test_metrics_have_the_limits_of_the_run(get):
     assert metrics["dead_fraction"]["not_measured"] is None
 
 
+def measured(answer: Answer) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns steps, wall times and values of an answer of `api/metric`."""
+    count, layers, _, zero = struct.unpack_from("<4I", answer.body)
+    assert zero == 0
+    steps = np.frombuffer(answer.body, "<f8", count, 16).astype(int)
+    wall_times = np.frombuffer(answer.body, "<f8", count, 16 + 8 * count)
+    values = np.frombuffer(answer.body, "<f4", offset=16 + 16 * count)
+    return steps, wall_times, values.reshape(count, layers)
+
+
+def test_only_what_is_new_comes_from_a_step_on(get):
+    parts = {"run": "plain", "metric": "gradient_rms"}
+    whole, new = get("api/metric", **parts), get("api/metric", **parts, since="4")
+    for all_of_it, part in zip(measured(whole), measured(new), strict=True):
+        assert part.tobytes() == all_of_it[3:].tobytes()
+    assert new.body[8:16] == whole.body[8:16]
+    assert measured(get("api/metric", **parts, since="6"))[2].shape == (0, 3)
+    assert get("api/metric", **parts, since="0").body == whole.body
+    run, rest = get("api/run", run="plain").json, get("api/run", run="plain", since="4").json
+    for grown in ("steps", "wall_times"):
+        assert rest.pop(grown) == run.pop(grown)[3:]
+    assert rest.pop("series") == {name: v[3:] for name, v in run.pop("series").items()}
+    assert rest == run
+
+
+def test_recording_of_another_model_is_told_apart(get):
+    heads = [
+        get("api/metric", run=run, metric="gradient_rms").body[8:12] for run in ("plain", "changed")
+    ]
+    assert heads[0] != heads[1]
+    assert heads[0] == get("api/metric", run="plain", metric="output_rms").body[8:12]
+
+
 @pytest.mark.parametrize("row", [0, 5, len(METRIC_NAMES) - 1])
 def test_metric_comes_back_bit_for_bit(get, row):
     answer = get("api/metric", run="plain", metric=METRIC_NAMES[row])
     assert answer.headers["Content-Type"] == "application/octet-stream"
-    assert struct.unpack_from("<2I", answer.body) == (5, 3)
-    assert np.frombuffer(answer.body, "<f8", 5, 8).tolist() == [1, 2, 3, 4, 5]
+    steps, wall_times, values = measured(answer)
+    assert steps.tolist() == [1, 2, 3, 4, 5]
+    assert wall_times.tolist() == [START + i for i in range(5)]
     expected = np.stack([stats(step)[row] for step in range(1, 6)])
-    assert answer.body[8 + 5 * 8 :] == expected.tobytes()
+    assert values.tobytes() == expected.tobytes()
 
 
 @pytest.mark.parametrize("row", [0, len(METRIC_NAMES) - 1], ids=["first half", "last half"])
 def test_what_was_measured_later_at_a_step_is_merged(get, row):
     assert get("api/run", run="merged").json["steps"] == [1, 2, 3]
-    answer = get("api/metric", run="merged", metric=METRIC_NAMES[row])
-    assert struct.unpack_from("<2I", answer.body) == (3, 3)
-    values = np.frombuffer(answer.body, "<f4", offset=8 + 3 * 8).reshape(3, 3)
+    _, _, values = measured(get("api/metric", run="merged", metric=METRIC_NAMES[row]))
     np.testing.assert_array_equal(values, [stats(step)[row] for step in (1, 2, 3)])
 
 
 def test_as_many_steps_are_kept_as_the_flag_says(get):
-    answer = get("api/metric", run="nested/long", metric="gradient_rms")
-    count, layers = struct.unpack_from("<2I", answer.body)
-    assert (count, layers) == (SAMPLES, 3)
-    steps = np.frombuffer(answer.body, "<f8", count, 8).astype(int)
+    steps, _, values = measured(get("api/metric", run="nested/long", metric="gradient_rms"))
+    assert values.shape == (SAMPLES, 3)
     assert (np.diff(steps) > 0).all()
     assert steps[-1] == LONG
-    values = np.frombuffer(answer.body, "<f4", offset=8 + 8 * count).reshape(count, layers)
     expected = np.stack([stats(step)[0] for step in steps])
     assert values.tobytes() == expected.tobytes()
     run = get("api/run", run="nested/long").json
@@ -281,8 +310,9 @@ def test_restart_replaces_what_came_after_it(get):
     assert run["steps"] == [1, 2, 3, 4, 5, 6, 7, 8]
     assert run["wall_times"][4:6] == [START + 4, START + 100]
     assert run["finished"] is False
-    answer = get("api/metric", run="restarted", metric="gradient_rms")
-    assert struct.unpack_from("<2I", answer.body) == (8, 3)
+    _, wall_times, values = measured(get("api/metric", run="restarted", metric="gradient_rms"))
+    assert values.shape == (8, 3)
+    assert wall_times.tolist() == run["wall_times"]
     steps = get("api/histograms", run="restarted", layer="conv").json["steps"]
     assert steps == [1, 2, 3, 4, 5, 6, 7, 8]
 
@@ -340,6 +370,13 @@ def test_hostile_names_are_only_names(get, name):
         (400, "api/run", {}, "`run` is missing"),
         (400, "api/metric", {"run": "plain"}, "`metric` is missing"),
         (400, "api/metric", {"run": "plain", "metric": "speed"}, "gradient_rms"),
+        (400, "api/run", {"run": "plain", "since": "x"}, "`since` is 'x'"),
+        (
+            400,
+            "api/metric",
+            {"run": "plain", "metric": "gradient_rms", "since": "-1"},
+            "at least 0",
+        ),
         (400, "api/histograms", {"run": "plain", "layer": "conv_9"}, "no such layer"),
         (404, "api/histograms", {"run": "plain", "layer": "dense"}, "No gradient histograms"),
         (404, "api/run", {"run": "missing"}, "api/runs"),

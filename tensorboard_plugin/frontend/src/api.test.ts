@@ -1,11 +1,44 @@
 // The same two files are read by pytest, which holds the server to the same keys.
-import { expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import runAnswer from "../../../tests/data/run.json";
 import runsAnswer from "../../../tests/data/runs.json";
-import { readCamIndex, readRun, readRuns } from "./api";
+import { fetchMetric, readCamIndex, readRun, readRuns } from "./api";
 import { problems } from "./model/findings";
 import { defaultMetric } from "./model/metrics";
 import { defaultShown, worstFirst } from "./model/runs";
+
+afterEach(() => vi.unstubAllGlobals());
+
+/** A measure of one layer, as the server writes it. */
+function binary(steps: number[], wallTimes: number[]): ArrayBuffer {
+  const body = new ArrayBuffer(16 + 20 * steps.length);
+  new Uint32Array(body, 0, 4).set([steps.length, 1, 7, 0]);
+  new Float64Array(body, 16, 2 * steps.length).set([...steps, ...wallTimes]);
+  return body;
+}
+
+function serve(...bodies: ArrayBuffer[]): string[] {
+  const asked: string[] = [];
+  vi.stubGlobal("fetch", (address: string) => {
+    asked.push(address);
+    return Promise.resolve(new Response(bodies.shift()));
+  });
+  return asked;
+}
+
+test("only what is new of a measure is asked for", async () => {
+  const asked = serve(binary([1, 2], [11, 12]), binary([2, 3], [12, 13]));
+  const known = await fetchMetric("a", "m");
+  expect([...(await fetchMetric("a", "m", known)).steps]).toEqual([1, 2, 3]);
+  expect(asked).toEqual(["api/metric?run=a&metric=m", "api/metric?run=a&metric=m&since=2"]);
+});
+
+test("all of a measure is asked for again where what is new does not continue it", async () => {
+  const asked = serve(binary([1, 2], [11, 12]), binary([2], [99]), binary([1, 2], [98, 99]));
+  const known = await fetchMetric("a", "m");
+  expect([...(await fetchMetric("a", "m", known)).wallTimes]).toEqual([98, 99]);
+  expect(asked.at(-1)).toBe("api/metric?run=a&metric=m");
+});
 
 test("the runs are read, with and without a recording", () => {
   const runs = readRuns(runsAnswer);

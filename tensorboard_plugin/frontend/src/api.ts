@@ -1,6 +1,7 @@
 /** Every address that the tab asks, every answer it gets. The contract is docs/http.md. */
 
 import { readImages, readMaps, readMeasurements } from "./model/binary";
+import { joinMeasurements, joinRuns } from "./model/join";
 
 export type Severity = "watch" | "warn" | "critical";
 export type Standing = Severity | "ok" | "not-evaluated";
@@ -132,6 +133,13 @@ export interface Measurements {
   values: Float32Array;
 }
 
+/** Measurements with what tells whether later ones continue them. */
+export interface Recorded extends Measurements {
+  /** Changes with the model and the settings of the monitor. */
+  recording: number;
+  wallTimes: Float64Array;
+}
+
 export interface CamIndex {
   steps: number[];
   layer: string;
@@ -191,12 +199,31 @@ export async function fetchRuns(): Promise<RunSummary[]> {
   return readRuns(await (await ask("api/runs")).json());
 }
 
-export async function fetchRun(run: string): Promise<Run> {
-  return readRun(await (await ask(at("api/run", { run }))).json());
+/** @param known what was fetched before: only what is new is asked for. */
+export function fetchRun(run: string, known?: Run): Promise<Run> {
+  const read = async (since: Since) =>
+    readRun(await (await ask(at("api/run", { run, ...since }))).json());
+  return continued(known, joinRuns, read);
 }
 
-export async function fetchMetric(run: string, metric: string): Promise<Measurements> {
-  return readMeasurements(await (await ask(at("api/metric", { run, metric }))).arrayBuffer());
+/** @param known what was fetched before: only what is new is asked for. */
+export function fetchMetric(run: string, metric: string, known?: Recorded): Promise<Recorded> {
+  const read = async (since: Since) =>
+    readMeasurements(await (await ask(at("api/metric", { run, metric, ...since }))).arrayBuffer());
+  return continued(known, joinMeasurements, read);
+}
+
+type Since = { since?: string };
+
+/** Asks for what came after the known; for all where the answer does not continue it. */
+async function continued<T extends { steps: ArrayLike<number> }>(
+  known: T | undefined,
+  join: (known: T, news: T) => T | null,
+  read: (since: Since) => Promise<T>,
+): Promise<T> {
+  if (!known?.steps.length) return read({});
+  const news = await read({ since: String(known.steps[known.steps.length - 1]) });
+  return join(known, news) ?? read({});
 }
 
 export async function fetchCams(run: string): Promise<Cams> {

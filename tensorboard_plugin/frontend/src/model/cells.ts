@@ -34,7 +34,7 @@ export function runEnd(steps: ArrayLike<number>): number {
 
 export function cellsOf(measured: Measurements, counts: Measurements | null): Cells {
   const L = measured.layers;
-  const count = counts?.values.length === measured.values.length ? counts.values : null;
+  const count = counts?.layers === L ? atSteps(counts, measured.steps) : null;
   const records: number[] = [];
   for (let s = 0; s < measured.steps.length; s++) {
     if (wasTaken(measured.values, count, s * L, L)) records.push(s);
@@ -48,6 +48,18 @@ export function cellsOf(measured: Measurements, counts: Measurements | null): Ce
     value: (cell, layer) => measured.values[records[cell]! * L + layer] ?? NaN,
     broken: (cell, layer) => (count?.[records[cell]! * L + layer] ?? 0) > 0,
   };
+}
+
+/** The values at these steps; what was fetched at another time may know fewer or more of them. */
+function atSteps({ steps, layers, values }: Measurements, wanted: Float64Array): Float32Array {
+  if (wanted.every((step, s) => step === steps[s])) return values;
+  const found = new Float32Array(wanted.length * layers).fill(NaN);
+  let at = 0;
+  wanted.forEach((step, s) => {
+    while (at < steps.length && steps[at]! < step) at++;
+    if (steps[at] === step) found.set(values.subarray(at * layers, (at + 1) * layers), s * layers);
+  });
+  return found;
 }
 
 function wasTaken(
