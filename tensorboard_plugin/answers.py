@@ -7,6 +7,7 @@ import math
 import zlib
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from tfdiag.metrics import METRICS
 from tfdiag.rules import ALL_RULES, Outcome, Report
 from tfdiag.rules.outcome import NOT_EVALUATED
 from tfdiag.storage import schema
-from tfdiag.storage.decoder import Recording, Tag, damaged, decode_report, ended
+from tfdiag.storage.decoder import Recording, Tag, damaged, read_report, report_text
 from tfdiag.storage.snapshots import Cams
 from tfdiag.trace import Trace
 
@@ -51,15 +52,28 @@ def run_summary(
     summary["last_time"] = latest.last_time
     summary["last_step"] = latest.last_step
     try:
-        schema.decode(stats.content)
-        stored = decode_report(report)
-        judged = _judged(stored.json if stored else None)
-        summary["verdict"] = judged["verdict"]
-        summary["counts"] = judged["counts"]
-        summary["finished"] = ended(report, stats.last_time)
+        _check_version(stats.content)
+        standing = _standing(report_text(report))
+        newest = report is not None and report.records[-1].wall_time >= stats.last_time
+        summary.update(standing, finished=standing["finished"] and newest)
     except TfdiagError as error:
         summary["error"] = str(error)
     return summary
+
+
+@lru_cache(maxsize=64)
+def _check_version(content: bytes) -> None:
+    """Raises TfdiagError if a manifest is none, or of a newer schema."""
+    schema.decode(content)
+
+
+@lru_cache(maxsize=1024)  # the tab asks for all runs every few seconds, and few have changed
+def _standing(text: bytes | None) -> dict[str, Any]:
+    """Returns what a stored report says in short: verdict, counts, whether training has ended."""
+    stored = None if text is None else read_report(text)
+    judged = _judged(stored.json if stored else None)
+    finished = stored is not None and stored.finished
+    return {"verdict": judged["verdict"], "counts": judged["counts"], "finished": finished}
 
 
 def run(

@@ -14,10 +14,11 @@ from werkzeug.wrappers import Request, Response
 
 from tensorboard_plugin import answers
 from tensorboard_plugin.experiment import Experiment
+from tensorboard_plugin.recordings import Recordings
 from tfdiag.errors import TfdiagError
 from tfdiag.metrics import METRIC_NAMES
 from tfdiag.storage import schema
-from tfdiag.storage.decoder import Recording, Tag, decode
+from tfdiag.storage.decoder import Recording, with_report
 from tfdiag.storage.histograms import decode as decode_histograms
 from tfdiag.storage.snapshots import Cams, decode_cams
 
@@ -60,6 +61,7 @@ class HealthPlugin(base_plugin.TBPlugin):
         """Reads the tab's code, so that no request opens a file."""
         super().__init__(context)
         self._provider = context.data_provider
+        self._recordings = Recordings()
         self._bundle = _BUNDLE.read_bytes() if _BUNDLE.exists() else _NO_BUNDLE.encode()
 
     def get_plugin_apps(self) -> dict[str, Callable]:
@@ -98,8 +100,10 @@ class HealthPlugin(base_plugin.TBPlugin):
     def _run(self, request: Request) -> tuple[str, str]:
         run, experiment = _parameter(request, "run"), self._experiment(request)
         since = _since(request)
-        recording = _recording(experiment, run, experiment.last_reports(run).get(run))
-        return _json(answers.run(run, experiment.runs().get(run), recording, since))
+        recording = self._recording(experiment, run)
+        report = experiment.last_reports(run).get(run)
+        judged = with_report(recording, report, experiment.last_measured(run))
+        return _json(answers.run(run, experiment.runs().get(run), judged, since))
 
     def _metric(self, request: Request) -> tuple[bytes, str]:
         run, name = _parameter(request, "run"), _parameter(request, "metric")
@@ -108,7 +112,7 @@ class HealthPlugin(base_plugin.TBPlugin):
                 f"`metric` is {_shown(name)}, but must be one of {', '.join(METRIC_NAMES)}."
             )
         since = _since(request)
-        recording = _recording(self._experiment(request), run)
+        recording = self._recording(self._experiment(request), run)
         if name not in recording.trace.columns:
             raise errors.NotFoundError(f"This recording has no {name}. Choose another metric.")
         return answers.metric(recording, name, since), _BINARY
@@ -116,7 +120,7 @@ class HealthPlugin(base_plugin.TBPlugin):
     def _histograms(self, request: Request) -> tuple[str, str]:
         run, layer = _parameter(request, "run"), _parameter(request, "layer")
         experiment = self._experiment(request)
-        trace = _recording(experiment, run).trace
+        trace = self._recording(experiment, run).trace
         if layer not in trace.layers:
             raise errors.InvalidArgumentError(
                 f"`layer` is {_shown(layer)}, but the model has no such layer; api/run lists them."
@@ -140,7 +144,7 @@ class HealthPlugin(base_plugin.TBPlugin):
 
     def _snapshots(self, request: Request) -> Cams:
         run, experiment = _parameter(request, "run"), self._experiment(request)
-        trace = _recording(experiment, run).trace
+        trace = self._recording(experiment, run).trace
         found = decode_cams(experiment.snapshots(run), trace)
         if found is None:
             reason = trace.not_measured.get("gradcam", "no snapshot was recorded yet")
@@ -150,28 +154,24 @@ class HealthPlugin(base_plugin.TBPlugin):
     def _experiment(self, request: Request) -> Experiment:
         return Experiment.of(self._provider, request.environ)
 
+    def _recording(self, experiment: Experiment, run: str) -> Recording:
+        """Returns the recording of `run`, without its report.
 
-def _recording(experiment: Experiment, run: str, report: Tag | None = None) -> Recording:
-    """Returns the recording of `run`.
-
-    Args:
-        report: the newest report, where it is wanted.
-
-    Raises:
-        NotFoundError: if there is no such run, or nothing was recorded in it.
-        TfdiagError: if the recording is damaged, or of a newer schema.
-    """
-    tags = experiment.measurements(run)
-    if any(name.startswith(schema.STATS) for name in tags):
-        return decode({**tags, schema.REPORT: report} if report else tags)
-    if run in experiment.runs():
+        Raises:
+            NotFoundError: if there is no such run, or nothing was recorded in it.
+            TfdiagError: if the recording is damaged, or of a newer schema.
+        """
+        recording = self._recordings.of(experiment, run)
+        if recording is not None:
+            return recording
+        if run in experiment.runs():
+            raise errors.NotFoundError(
+                f"Nothing was recorded in run {_shown(run)}. Train with "
+                "callbacks=[tfdiag.HealthMonitor(log_dir)]."
+            )
         raise errors.NotFoundError(
-            f"Nothing was recorded in run {_shown(run)}. Train with "
-            "callbacks=[tfdiag.HealthMonitor(log_dir)]."
+            f"There is no run {_shown(run)} in this log folder. Take a name from api/runs."
         )
-    raise errors.NotFoundError(
-        f"There is no run {_shown(run)} in this log folder. Take a name from api/runs."
-    )
 
 
 def _route(answer: Callable[[Request], tuple[str | bytes, str]]) -> Callable:
