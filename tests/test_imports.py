@@ -97,6 +97,7 @@ WITHOUT_TENSORFLOW = (
     "tfdiag.cli",
     "tensorboard_plugin.loader",
     "tensorboard_plugin.plugin",
+    "tensorboard_plugin.alone",
 )
 
 
