@@ -1,11 +1,51 @@
-// The same two files are read by pytest, which holds the server to the same keys.
+// The same file is read by pytest, which holds the server to it.
 import { afterEach, expect, test, vi } from "vitest";
-import runAnswer from "../../../tests/data/run.json";
-import runsAnswer from "../../../tests/data/runs.json";
+import contract from "../../../tests/data/contract.json";
 import { fetchMetric, readCamIndex, readRun, readRuns } from "./api";
+import { readImages, readMaps, readMeasurements } from "./model/binary";
 import { problems } from "./model/findings";
 import { defaultMetric } from "./model/metrics";
 import { defaultShown, worstFirst } from "./model/runs";
+
+const runAnswer = contract["api/run"].answer;
+const runsAnswer = contract["api/runs"].answer;
+
+/** Who reads the answer of each address; null for what no view asks for. */
+const READERS: Record<string, ((answer: unknown) => unknown) | null> = {
+  "api/runs": readRuns,
+  "api/run": readRun,
+  "api/histograms": null,
+  "api/cams": readCamIndex,
+};
+
+const BINARY_READERS: Record<string, (body: ArrayBuffer) => Iterable<number>> = {
+  "api/metric": (body) => {
+    const { recording, layers, steps, wallTimes, values } = readMeasurements(body);
+    return [recording, layers, ...steps, ...wallTimes, ...values];
+  },
+  "api/cams/maps": (body) => readMaps(body, [2, 1, 2, 1, 2, 0]),
+  "api/cams/images": (body) => readImages(body, [2, 2, 2, 1]),
+};
+
+const addresses = Object.entries(contract);
+
+test("every address of the contract is read, or known to be read by nobody", () => {
+  expect(Object.keys(contract).sort()).toEqual(
+    [...Object.keys(READERS), ...Object.keys(BINARY_READERS)].sort(),
+  );
+  for (const [address, expected] of addresses) {
+    if ("answer" in expected) expect(() => READERS[address]?.(expected.answer)).not.toThrow();
+  }
+});
+
+test("a binary answer is read as the contract lays it out, and refused one byte shorter", () => {
+  for (const [address, expected] of addresses) {
+    if (!("example" in expected)) continue;
+    const body = Uint8Array.from(atob(expected.example), (c) => c.charCodeAt(0)).buffer;
+    expect([...BINARY_READERS[address]!(body)], address).toEqual(expected.numbers);
+    expect(() => BINARY_READERS[address]!(body.slice(0, -1)), address).toThrow();
+  }
+});
 
 afterEach(() => vi.unstubAllGlobals());
 

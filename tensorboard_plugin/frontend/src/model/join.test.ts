@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import runAnswer from "../../../../tests/data/run.json";
+import contract from "../../../../tests/data/contract.json";
 import { readRun, type Recorded, type Run } from "../api";
 import { joinMeasurements, joinRuns } from "./join";
 
@@ -18,7 +18,7 @@ function recorded(steps: number[], changes: Partial<Recorded> = {}): Recorded {
 function run(steps: number[], changes: Partial<Run> = {}): Run {
   const series = { loss: steps.map((step) => 1 / step) };
   const wall_times = steps.map((step) => step + 1000);
-  return { ...readRun(runAnswer), steps, wall_times, series, ...changes };
+  return { ...readRun(contract["api/run"].answer), steps, wall_times, series, ...changes };
 }
 
 test("what is new follows what is known, for every layer", () => {
