@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import math
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -17,12 +17,16 @@ from tfdiag import report as reports
 from tfdiag.architecture import Architecture
 from tfdiag.errors import TfdiagError
 from tfdiag.metrics import METRICS
+from tfdiag.report.markdown import markdown as as_markdown
+from tfdiag.report.runs import Run
 from tfdiag.rules import ALL_RULES, Outcome, Report
 from tfdiag.rules.outcome import NOT_EVALUATED
 from tfdiag.storage import schema
 from tfdiag.storage.decoder import Recording, Tag, damaged, read_report, report_text
 from tfdiag.storage.snapshots import Cams
 from tfdiag.trace import Trace
+
+T = TypeVar("T")
 
 
 def as_json(answer: Mapping[str, Any]) -> str:
@@ -134,6 +138,15 @@ def _from(trace: Trace, since: int | None) -> slice:
     return slice(0 if since is None else int(np.searchsorted(trace.steps, since)), None)
 
 
+def markdown(name: str, report_json: Mapping[str, Any]) -> str:
+    """Returns the answer of `api/report`: what `tfdiag check --format markdown` writes.
+
+    Raises:
+        TfdiagError: if the report is damaged.
+    """
+    return _worded(lambda: as_markdown([Run("", name, Report.from_json(report_json))])) + "\n"
+
+
 def histograms(layer: str, steps: np.ndarray, buckets: list[np.ndarray]) -> dict[str, Any]:
     """Returns the answer of `api/histograms`.
 
@@ -186,9 +199,13 @@ def _judged(report_json: Mapping[str, Any] | None) -> dict[str, Any]:
         reason = "the rules have not judged this run yet"
         outcomes = tuple(Outcome(rule.id, NOT_EVALUATED, reason) for rule in ALL_RULES)
         return reports.as_json(Report(step=0, outcomes=outcomes))
-    report = Report.from_json(report_json)
+    return _worded(lambda: reports.as_json(Report.from_json(report_json)))
+
+
+def _worded(words: Callable[[], T]) -> T:
+    """Returns what `words` makes of a stored report; says so if that is damaged."""
     try:
-        return reports.as_json(report)
+        return words()
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise damaged(f"its report cannot be put in words ({error})") from error
 

@@ -24,6 +24,7 @@ from tfdiag.storage.snapshots import Cams, decode_cams
 
 _JSON = "application/json"
 _BINARY = "application/octet-stream"
+_MARKDOWN = "text/markdown"
 _SCRIPT = "text/javascript"  # written out: a Windows registry can make `mimetypes` say otherwise
 
 _BUNDLE = Path(__file__).parent / "static" / "index.js"
@@ -70,6 +71,7 @@ class HealthPlugin(base_plugin.TBPlugin):
             "/api/runs": _route(self._runs),
             "/api/run": _route(self._run),
             "/api/metric": _route(self._metric),
+            "/api/report": _route(self._report),
             "/api/histograms": _route(self._histograms),
             "/api/cams": _route(self._cams),
             "/api/cams/maps": _route(self._cam_maps),
@@ -116,6 +118,20 @@ class HealthPlugin(base_plugin.TBPlugin):
         if name not in recording.trace.columns:
             raise errors.NotFoundError(f"This recording has no {name}. Choose another metric.")
         return answers.metric(recording, name, since), _BINARY
+
+    def _report(self, request: Request) -> tuple[str, str]:
+        run, kind = _parameter(request, "run"), _parameter(request, "format")
+        if kind != "markdown":
+            raise errors.InvalidArgumentError(f"`format` is {_shown(kind)}, but must be markdown.")
+        experiment = self._experiment(request)
+        recording = self._recording(experiment, run)
+        report = experiment.last_reports(run).get(run)
+        stored = with_report(recording, report, experiment.last_measured(run)).report_json
+        if stored is None:
+            raise errors.NotFoundError(
+                f"The rules have not judged run {_shown(run)} yet. Try again after its first epoch."
+            )
+        return answers.markdown(run, stored), _MARKDOWN
 
     def _histograms(self, request: Request) -> tuple[str, str]:
         run, layer = _parameter(request, "run"), _parameter(request, "layer")

@@ -26,6 +26,8 @@ from tensorboard_plugin.loader import SAMPLES, HealthLoader
 from tests import recordings
 from tests.recordings import START, halves, record, snapshot, stats
 from tfdiag.metrics import METRIC_NAMES
+from tfdiag.report.markdown import markdown
+from tfdiag.report.runs import Run
 from tfdiag.storage import event, histograms, schema
 from tfdiag.storage.writer import RunWriter
 from tfdiag.trace import TraceRows
@@ -200,6 +202,16 @@ def test_the_contract_holds_to_the_byte(get, address):
     contract = CONTRACT[address]
     check_layout(contract, base64.b64decode(contract["example"]))
     check_layout(contract, get(address, **contract["query"]).body)
+
+
+def test_the_report_is_what_the_command_line_writes(get, logdir):
+    answer = get("api/report", **CONTRACT["api/report"]["query"])
+    assert answer.headers["Content-Type"] == "text/markdown"
+    report = answer.body.decode()
+    assert report.startswith(CONTRACT["api/report"]["text"])
+    assert report == markdown([Run("", "plain", recordings.REPORT)]) + "\n"
+    (hostile,) = [name for name in HOSTILE if "onerror" in name]
+    assert "<img" not in get("api/report", run=hostile, format="markdown").body.decode()
 
 
 def check_layout(contract: dict[str, Any], body: bytes) -> None:
@@ -407,6 +419,8 @@ def test_hostile_names_are_only_names(get, name):
             {"run": "plain", "metric": "gradient_rms", "since": "-1"},
             "at least 0",
         ),
+        (400, "api/report", {"run": "plain", "format": "pdf"}, "must be markdown"),
+        (404, "api/report", {"run": "young", "format": "markdown"}, "not judged"),
         (400, "api/histograms", {"run": "plain", "layer": "conv_9"}, "no such layer"),
         (404, "api/histograms", {"run": "plain", "layer": "dense"}, "No gradient histograms"),
         (404, "api/run", {"run": "missing"}, "api/runs"),

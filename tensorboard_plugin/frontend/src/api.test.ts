@@ -14,6 +14,7 @@ const runsAnswer = contract["api/runs"].answer;
 const READERS: Record<string, ((answer: unknown) => unknown) | null> = {
   "api/runs": readRuns,
   "api/run": readRun,
+  "api/report": null,
   "api/histograms": null,
   "api/cams": readCamIndex,
 };

@@ -242,6 +242,9 @@ export async function fetchCams(run: string): Promise<Cams> {
   };
 }
 
+/** The report of a run in words, as a file. */
+export const reportAddress = (run: string) => at("api/report", { run, format: "markdown" });
+
 const LAYER = "name type shape parameters trainable activation role inputs";
 const METRIC = "name title scale source nonfinite about not_measured limits";
 const FINDING =

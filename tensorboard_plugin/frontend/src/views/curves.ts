@@ -6,8 +6,10 @@ import { curveAxis, type CurveAxis, curvePath, indexAt, type Series, stretches }
 import { modelMarks, problems } from "../model/findings";
 import { formatCount, formatMagnitude, formatShare, formatTick } from "../model/number";
 import type { Plot } from "../model/plot";
+import { curveTable } from "../model/tables";
 import type { Point } from "../state";
 import { h, refill, svg } from "./element";
+import { exports } from "./export";
 import { type Panel, place } from "./panel";
 
 /** One row of curves: which series it draws, and how its numbers are told. */
@@ -23,12 +25,14 @@ interface Row {
 
 export function curves(plot: Plot, start: (at: Point | null, pin: boolean) => void): Panel {
   const runs = plot.columns.flatMap((column) => column.run ?? []);
-  const rows = curveRows(runs).map((row) => curveRow(row, plot, start));
+  const kinds = curveRows(runs);
+  const names = kinds.flatMap((row) => row.series.map((series) => series.name));
+  const rows = kinds.map((row) => curveRow(row, plot, start));
   const element = h(
     "section.section.curves",
     { id: "loss", "aria-label": "Loss" },
     rows.map((row) => [row.side, row.cells]),
-    h("div.side"),
+    h("div.side", null, names.length > 0 && exports("Loss", () => curveTable(runs, names))),
     plot.columns.map(() => stepAxis(plot.end)),
   );
   return {

@@ -1,6 +1,7 @@
 /** The table of findings of one run: worst first, each unfolds in place. */
 
-import type { Finding, Rule, Run } from "../api";
+import { type Finding, reportAddress, type Rule, type Run } from "../api";
+import { fileName } from "../model/csv";
 import {
   exemptions,
   isInLoss,
@@ -44,6 +45,20 @@ export function findingsTable(run: Run, state: State, store: Store): HTMLElement
       "button.link.more",
       { "data-key": restName, "aria-expanded": String(all), onclick: () => store.toggle(restName) },
       all ? "Show less" : tally(hidden, run.rules),
+    ),
+    h(
+      "p.exports",
+      null,
+      h(
+        "a",
+        {
+          "data-key": `report ${run.run}`,
+          href: reportAddress(run.run),
+          download: `${fileName(run.run)}.md`,
+          title: "Save the report of this run as Markdown, for an issue or a colleague",
+        },
+        "Report as Markdown",
+      ),
     ),
   );
 }
