@@ -28,6 +28,7 @@ from tests.recordings import START, halves, record, snapshot, stats
 from tfdiag.metrics import METRIC_NAMES
 from tfdiag.report.markdown import markdown
 from tfdiag.report.runs import Run
+from tfdiag.rules import Report
 from tfdiag.storage import event, histograms, schema
 from tfdiag.storage.writer import RunWriter
 from tfdiag.trace import TraceRows
@@ -209,7 +210,9 @@ def test_the_report_is_what_the_command_line_writes(get, logdir):
     assert answer.headers["Content-Type"] == "text/markdown"
     report = answer.body.decode()
     assert report.startswith(CONTRACT["api/report"]["text"])
-    assert report == markdown([Run("", "plain", recordings.REPORT)]) + "\n"
+    assert (
+        report == markdown([Run("", "plain", Report.from_json(recordings.REPORT.to_json()))]) + "\n"
+    )
     (hostile,) = [name for name in HOSTILE if "onerror" in name]
     assert "<img" not in get("api/report", run=hostile, format="markdown").body.decode()
 

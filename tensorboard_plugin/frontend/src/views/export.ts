@@ -3,6 +3,7 @@
 import { csv, fileName, type Table } from "../model/csv";
 import { h, svg } from "./element";
 
+const MARGIN = 12; // pixels above and below
 const SHARPNESS = 2; // pixels of the picture per pixel on the page, as far as a canvas reaches
 const MOST_PIXELS = 16_000;
 
@@ -43,13 +44,19 @@ function save(content: Blob, name: string): void {
   setTimeout(() => URL.revokeObjectURL(href), 10_000);
 }
 
-/** What the element looks like now: the browser itself draws a copy of it, styles and all. */
-async function picture(element: Element): Promise<Blob> {
-  const { width, height } = element.getBoundingClientRect();
+/**
+ * What a section looks like now, below the names of the runs: the browser itself draws a copy of
+ * both, styles and all.
+ */
+async function picture(section: Element): Promise<Blob> {
+  const page = section.closest(".page") ?? section;
+  const parts = [page.querySelector(".heads"), section].filter((part) => part !== null);
+  const width = page.clientWidth;
+  const height = parts.reduce((sum, part) => sum + part.clientHeight, 2 * MARGIN);
   const scale = Math.min(SHARPNESS, MOST_PIXELS / width, MOST_PIXELS / height);
   const image = new Image();
   // Not a blob: a canvas that has drawn one gives nothing away.
-  image.src = `data:image/svg+xml,${encodeURIComponent(asSvg(element, width, height))}`;
+  image.src = `data:image/svg+xml,${encodeURIComponent(asSvg(page, parts, width, height))}`;
   await image.decode();
   const canvas = h("canvas", { width: width * scale, height: height * scale });
   canvas.getContext("2d")!.drawImage(image, 0, 0, width * scale, height * scale);
@@ -58,15 +65,17 @@ async function picture(element: Element): Promise<Blob> {
   );
 }
 
-function asSvg(element: Element, width: number, height: number): string {
-  const page = element.closest(".page")?.cloneNode(false) as HTMLElement | undefined;
-  const body = h("div", { class: "exported" }, page ?? null);
-  (page ?? body).append(copyOf(element));
+function asSvg(page: Element, parts: Element[], width: number, height: number): string {
+  const copy = page.cloneNode(false) as HTMLElement;
+  // It depends on the window's width, which a picture does not have.
+  const [gutter] = getComputedStyle(parts.at(-1)!).gridTemplateColumns.split(" ");
+  copy.style.setProperty("--gutter", gutter ?? "");
+  copy.append(h("div", null, parts.map(copyOf)));
   const root = svg(
     "svg",
     { width, height, "data-theme": document.documentElement.dataset.theme },
     svg("style", null, document.querySelector("style")?.textContent ?? ""),
-    svg("foreignObject", { width: "100%", height: "100%" }, body),
+    svg("foreignObject", { width: "100%", height: "100%" }, h("div.exported", null, copy)),
   );
   return new XMLSerializer().serializeToString(root);
 }
