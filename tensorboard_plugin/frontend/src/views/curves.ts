@@ -1,7 +1,7 @@
 /** Loss and accuracy under the heat maps, on the same axis of steps. */
 
 import type { Run } from "../api";
-import { stepTicks } from "../model/cells";
+import { lastAtMost, stepTicks } from "../model/cells";
 import { curveAxis, type CurveAxis, curvePath, indexAt, type Series, stretches } from "../model/curve";
 import { modelMarks, problems } from "../model/findings";
 import { formatCount, formatMagnitude, formatShare, formatTick } from "../model/number";
@@ -133,7 +133,7 @@ function curveCell(
   const at = (event: MouseEvent): Point => {
     const box = area.getBoundingClientRect();
     const step = ((event.clientX - box.left) / box.width) * plot.end;
-    return { step: steps.findLast((s) => s <= step) ?? steps[0] ?? 0, layer: null };
+    return { step: steps[Math.max(0, lastAtMost(steps, step))] ?? 0, layer: null };
   };
   area.addEventListener("pointermove", (event) => start(at(event), false));
   area.addEventListener("pointerleave", () => start(null, false));
@@ -175,8 +175,10 @@ function brokenSeries(run: Run, row: Row): Series | undefined {
 }
 
 function brokenAt(run: Run, row: Row, step: number): boolean {
-  const index = run.steps.findLastIndex((s) => s <= step);
-  return stretches(brokenSeries(run, row)?.slice(0, index + 1) ?? []).at(-1)?.[1] === -1;
+  const index = lastAtMost(run.steps, step);
+  return stretches(brokenSeries(run, row) ?? []).some(
+    ([from, next]) => from <= index && (next < 0 || index < next),
+  );
 }
 
 /** Where the loss was NaN or infinite: a hatch, as in the heat maps. */

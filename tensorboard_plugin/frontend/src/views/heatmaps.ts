@@ -58,9 +58,8 @@ export function heatmaps(state: State, store: Store, plot: Plot, retry: () => vo
         gutterHead,
         layer ? [h("p", null, describeLayer(layer)), h("p", null, weights(layer))] : null,
       );
-      for (const name of names.querySelectorAll("[data-layer]")) {
-        name.classList.toggle("on", name.getAttribute("data-layer") === at.layer);
-      }
+      names.querySelector(".on")?.classList.remove("on");
+      names.querySelector(`[data-layer="${CSS.escape(at.layer ?? "")}"]`)?.classList.add("on");
       parts.forEach((part) => part.point(at));
     },
   };
