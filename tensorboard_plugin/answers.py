@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+import zlib
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from typing import Any
+from functools import lru_cache
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -20,6 +22,8 @@ from tfdiag.errors import TfdiagError
 from tfdiag.metrics import METRICS
 from tfdiag.report import catalogue
 from tfdiag.report.baseline import beside, numbers
+from tfdiag.report.markdown import markdown as as_markdown
+from tfdiag.report.runs import Run
 from tfdiag.rules import (
     ALL_RULES,
     Outcome,
@@ -30,8 +34,18 @@ from tfdiag.rules import (
 from tfdiag.rules.outcome import NOT_EVALUATED
 from tfdiag.settings import Settings, compared, settings
 from tfdiag.storage import schema
-from tfdiag.storage.decoder import Recording, Tag, damaged, decode_report, ended
+from tfdiag.storage.decoder import (
+    Recording,
+    Tag,
+    damaged,
+    decode_report,
+    read_report,
+    report_text,
+)
 from tfdiag.storage.snapshots import Cams, Predictions
+from tfdiag.trace import Trace
+
+T = TypeVar("T")
 
 
 def as_json(answer: Mapping[str, Any]) -> str:
@@ -61,27 +75,44 @@ def run_summary(
     summary["last_time"] = latest.last_time
     summary["last_step"] = latest.last_step
     try:
-        schema.decode(stats.content)
-        stored = decode_report(report)
-        judged = _judged(stored.json if stored else None)
-        summary["verdict"] = judged["verdict"]
-        summary["counts"] = judged["counts"]
-        summary["finished"] = ended(report, stats.last_time)
+        _check_version(stats.content)
+        standing = _standing(report_text(report))
+        newest = report is not None and report.records[-1].wall_time >= stats.last_time
+        summary.update(standing, finished=standing["finished"] and newest)
     except TfdiagError as error:
         summary["error"] = str(error)
     return summary
 
 
-def run(name: str, start_time: float | None, recording: Recording) -> dict[str, Any]:
+@lru_cache(maxsize=64)
+def _check_version(content: bytes) -> None:
+    """Raises TfdiagError if a manifest is none, or of a newer schema."""
+    schema.decode(content)
+
+
+@lru_cache(maxsize=1024)  # the tab asks for all runs every few seconds, and few have changed
+def _standing(text: bytes | None) -> dict[str, Any]:
+    """Returns what a stored report says in short: verdict, counts, whether training has ended."""
+    stored = None if text is None else read_report(text)
+    judged = _judged(stored.json if stored else None)
+    finished = stored is not None and stored.finished
+    return {"verdict": judged["verdict"], "counts": judged["counts"], "finished": finished}
+
+
+def run(
+    name: str, start_time: float | None, recording: Recording, since: int | None = None
+) -> dict[str, Any]:
     """Returns the answer of `api/run`.
 
     Args:
         start_time: seconds since the Unix epoch.
+        since: only what was recorded from this step on, of all that grows; None for all.
 
     Raises:
         TfdiagError: if the report or the thresholds are damaged.
     """
     trace = recording.trace
+    new = _from(trace, since)
     return {
         "run": name,
         "recording": recording.id,
@@ -92,9 +123,9 @@ def run(name: str, start_time: float | None, recording: Recording) -> dict[str, 
         **_judged(recording.report_json),
         "model": _model(trace.architecture),
         "metrics": _metrics(recording),
-        "steps": trace.steps,
-        "wall_times": trace.wall_times,
-        "series": trace.series,
+        "steps": trace.steps[new],
+        "wall_times": trace.wall_times[new],
+        "series": {series: values[new] for series, values in trace.series.items()},
         "probe_samples": trace.probe_samples,
         "versions": recording.versions,
         "monitor": recording.monitor,
@@ -126,16 +157,22 @@ def judged(name: str, recording: Recording, report: Tag | None, choice: Config) 
     }
 
 
-def metric(recording: Recording, name: str) -> bytes:
+def metric(recording: Recording, name: str, since: int | None = None) -> bytes:
     """Returns the answer of `api/metric`.
+
+    Args:
+        since: only what was recorded from this step on; None for all.
 
     Raises:
         KeyError: if this run has none of it.
     """
-    values = recording.trace.columns[name]
+    trace = recording.trace
+    new = _from(trace, since)
+    values = trace.columns[name][new]
     return (
-        np.array(values.shape, "<u4").tobytes()
-        + recording.trace.steps.astype("<f8").tobytes()
+        np.array([*values.shape, zlib.crc32(recording.id.encode()), 0], "<u4").tobytes()
+        + trace.steps[new].astype("<f8").tobytes()
+        + trace.wall_times[new].astype("<f8").tobytes()
         + values.astype("<f4").tobytes()
     )
 
@@ -153,6 +190,19 @@ def layer(recording: Recording, name: str) -> bytes:
         + trace.steps.astype("<f8").tobytes()
         + np.array(values, "<f4").tobytes()
     )
+
+
+def _from(trace: Trace, since: int | None) -> slice:
+    return slice(0 if since is None else int(np.searchsorted(trace.steps, since)), None)
+
+
+def markdown(name: str, report_json: Mapping[str, Any]) -> str:
+    """Returns the answer of `api/report`: what `tfdiag check --format markdown` writes.
+
+    Raises:
+        TfdiagError: if the report is damaged.
+    """
+    return _worded(lambda: as_markdown([Run("", name, Report.from_json(report_json))])) + "\n"
 
 
 def histograms(layer: str, steps: np.ndarray, buckets: list[np.ndarray]) -> dict[str, Any]:
@@ -263,7 +313,7 @@ def _findings_beside(ours: Recording, theirs: Recording) -> dict[str, Any] | Non
 
 def _findings_in_words(report: Report) -> dict[int, dict[str, Any]]:
     """Returns each finding of a report, suppressed or not, by its identity."""
-    words = _in_words(report)
+    words = _worded(lambda: reports.as_json(report))
     found = (*report.findings, *(one.finding for one in report.suppressed))
     told = (*words["findings"], *words["suppressed"])
     return {id(one): json for one, json in zip(found, told, strict=True)}
@@ -282,12 +332,13 @@ def _judged(report_json: Mapping[str, Any] | None) -> dict[str, Any]:
     """Returns verdict, counts, findings and rules."""
     if report_json is None:
         return reports.as_json(unjudged())
-    return _in_words(Report.from_json(report_json))
+    return _worded(lambda: reports.as_json(Report.from_json(report_json)))
 
 
-def _in_words(report: Report) -> dict[str, Any]:
+def _worded(words: Callable[[], T]) -> T:
+    """Returns what `words` makes of a stored report; says so if that is damaged."""
     try:
-        return reports.as_json(report)
+        return words()
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise damaged(f"its report cannot be put in words ({error})") from error
 

@@ -77,6 +77,11 @@ class Experiment:
         }
         return {name: tags for name, tags in listed.items() if newest_stats(tags)}
 
+    def last_measured(self, run: str) -> float:
+        """Returns when a recorded run's newest model was last measured."""
+        stats = newest_stats(self.listed(run).get(run, {}))
+        return stats.last_time if stats else 0.0
+
     def last_reports(self, run: str | None = None) -> dict[str, Tag]:
         """Returns each run's newest report.
 

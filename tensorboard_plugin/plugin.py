@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,19 +13,20 @@ from tensorboard.plugins import base_plugin
 from werkzeug.wrappers import Request, Response
 
 from tensorboard_plugin import answers, matrix
-from tensorboard_plugin.decoded import Decoded
 from tensorboard_plugin.experiment import Experiment
+from tensorboard_plugin.recordings import Recordings
 from tensorboard_plugin.trial import choice_of
 from tfdiag.errors import TfdiagError
 from tfdiag.metrics import METRIC_NAMES
 from tfdiag.storage import schema
-from tfdiag.storage.decoder import Recording, Tag, decode
+from tfdiag.storage.decoder import Recording, with_report
 from tfdiag.storage.histograms import decode as decode_histograms
 from tfdiag.storage.snapshots import Cams, decode_cams, decode_predictions
 from tfdiag.trace import Trace
 
 _JSON = "application/json"
 _BINARY = "application/octet-stream"
+_MARKDOWN = "text/markdown"
 _SCRIPT = "text/javascript"  # written out: a Windows registry can make `mimetypes` say otherwise
 
 _BUNDLE = Path(__file__).parent / "static" / "index.js"
@@ -62,7 +64,7 @@ class HealthPlugin(base_plugin.TBPlugin):
         """Reads the tab's code, so that no request opens a file."""
         super().__init__(context)
         self._provider = context.data_provider
-        self._decoded = Decoded()
+        self._recordings = Recordings()
         self._bundle = _BUNDLE.read_bytes() if _BUNDLE.exists() else _NO_BUNDLE.encode()
 
     def get_plugin_apps(self) -> dict[str, Callable]:
@@ -74,6 +76,7 @@ class HealthPlugin(base_plugin.TBPlugin):
             "/api/rules": _route(self._rules),
             "/api/compare": _route(self._compare),
             "/api/metric": _route(self._metric),
+            "/api/report": _route(self._report),
             "/api/layer": _route(self._layer),
             "/api/histograms": _route(self._histograms),
             "/api/predictions": _route(self._predictions),
@@ -105,17 +108,14 @@ class HealthPlugin(base_plugin.TBPlugin):
 
     def _run(self, request: Request) -> tuple[str, str]:
         run, experiment = _parameter(request, "run"), self._experiment(request)
-        recording = _recording(experiment, run, experiment.last_reports(run).get(run))
-        return _json(answers.run(run, experiment.runs().get(run), recording))
+        since = _since(request)
+        judged = self._judged(experiment, run)
+        return _json(answers.run(run, experiment.runs().get(run), judged, since))
 
     def _judge(self, request: Request) -> tuple[str, str]:
         run, experiment = _parameter(request, "run"), self._experiment(request)
         choice = choice_of(request.args)
-        recording = self._decoded.get(
-            (experiment.id, run),
-            experiment.listed(run).get(run, {}),
-            lambda: _recording(experiment, run),
-        )
+        recording = self._recording(experiment, run)
         report = experiment.last_reports(run).get(run)
         return _json(answers.judged(run, recording, report, choice))
 
@@ -132,10 +132,7 @@ class HealthPlugin(base_plugin.TBPlugin):
                 f"`run` and `baseline` are both {_shown(run)}. Choose two different runs."
             )
         experiment = self._experiment(request)
-        ours, theirs = (
-            _recording(experiment, name, experiment.last_reports(name).get(name))
-            for name in (run, baseline)
-        )
+        ours, theirs = (self._judged(experiment, name) for name in (run, baseline))
         return _json(answers.compare(run, ours, baseline, theirs))
 
     def _metric(self, request: Request) -> tuple[bytes, str]:
@@ -144,21 +141,34 @@ class HealthPlugin(base_plugin.TBPlugin):
             raise errors.InvalidArgumentError(
                 f"`metric` is {_shown(name)}, but must be one of {', '.join(METRIC_NAMES)}."
             )
-        recording = _recording(self._experiment(request), run)
+        since = _since(request)
+        recording = self._recording(self._experiment(request), run)
         if name not in recording.trace.columns:
             raise errors.NotFoundError(f"This recording has no {name}. Choose another metric.")
-        return answers.metric(recording, name), _BINARY
+        return answers.metric(recording, name, since), _BINARY
+
+    def _report(self, request: Request) -> tuple[str, str]:
+        run, kind = _parameter(request, "run"), _parameter(request, "format")
+        if kind != "markdown":
+            raise errors.InvalidArgumentError(f"`format` is {_shown(kind)}, but must be markdown.")
+        experiment = self._experiment(request)
+        stored = self._judged(experiment, run).report_json
+        if stored is None:
+            raise errors.NotFoundError(
+                f"The rules have not judged run {_shown(run)} yet. Try again after its first epoch."
+            )
+        return answers.markdown(run, stored), _MARKDOWN
 
     def _layer(self, request: Request) -> tuple[bytes, str]:
         run, layer = _parameter(request, "run"), _parameter(request, "layer")
-        recording = _recording(self._experiment(request), run)
+        recording = self._recording(self._experiment(request), run)
         _check_layer(layer, recording)
         return answers.layer(recording, layer), _BINARY
 
     def _histograms(self, request: Request) -> tuple[str, str]:
         run, layer = _parameter(request, "run"), _parameter(request, "layer")
         experiment = self._experiment(request)
-        recording = _recording(experiment, run)
+        recording = self._recording(experiment, run)
         _check_layer(layer, recording)
         found = decode_histograms(experiment.histograms(run, layer), layer, recording.trace)
         if found is None:
@@ -170,7 +180,7 @@ class HealthPlugin(base_plugin.TBPlugin):
 
     def _predictions(self, request: Request) -> tuple[str, str]:
         run, experiment = _parameter(request, "run"), self._experiment(request)
-        trace = _recording(experiment, run).trace
+        trace = self._recording(experiment, run).trace
         found = decode_predictions(experiment.predictions(run), trace)
         if found is None:
             raise errors.NotFoundError(f"No predictions: {_why_none(trace)}.")
@@ -187,7 +197,7 @@ class HealthPlugin(base_plugin.TBPlugin):
 
     def _snapshots(self, request: Request) -> Cams:
         run, experiment = _parameter(request, "run"), self._experiment(request)
-        trace = _recording(experiment, run).trace
+        trace = self._recording(experiment, run).trace
         found = decode_cams(experiment.snapshots(run), trace)
         if found is None:
             reason = trace.not_measured.get("gradcam", "no snapshot was recorded yet")
@@ -197,6 +207,31 @@ class HealthPlugin(base_plugin.TBPlugin):
     def _experiment(self, request: Request) -> Experiment:
         return Experiment.of(self._provider, request.environ)
 
+    def _judged(self, experiment: Experiment, run: str) -> Recording:
+        """Returns the recording of `run` with its newest report; raises as `_recording` does."""
+        recording = self._recording(experiment, run)
+        report = experiment.last_reports(run).get(run)
+        return with_report(recording, report, experiment.last_measured(run))
+
+    def _recording(self, experiment: Experiment, run: str) -> Recording:
+        """Returns the recording of `run`, without its report.
+
+        Raises:
+            NotFoundError: if there is no such run, or nothing was recorded in it.
+            TfdiagError: if the recording is damaged, or of a newer schema.
+        """
+        recording = self._recordings.of(experiment, run)
+        if recording is not None:
+            return recording
+        if run in experiment.runs():
+            raise errors.NotFoundError(
+                f"Nothing was recorded in run {_shown(run)}. Train with "
+                "callbacks=[tfdiag.HealthMonitor(log_dir)]."
+            )
+        raise errors.NotFoundError(
+            f"There is no run {_shown(run)} in this log folder. Take a name from api/runs."
+        )
+
 
 def _why_none(trace: Trace) -> str:
     """Returns why a run has no predictions of single samples."""
@@ -205,29 +240,6 @@ def _why_none(trace: Trace) -> str:
     if any(name.startswith("probe_") for name in trace.series):
         return "not recorded by the version of tfdiag that made this recording"
     return "no look at the probe set was recorded yet"
-
-
-def _recording(experiment: Experiment, run: str, report: Tag | None = None) -> Recording:
-    """Returns the recording of `run`.
-
-    Args:
-        report: the newest report, where it is wanted.
-
-    Raises:
-        NotFoundError: if there is no such run, or nothing was recorded in it.
-        TfdiagError: if the recording is damaged, or of a newer schema.
-    """
-    tags = experiment.measurements(run)
-    if any(name.startswith(schema.STATS) for name in tags):
-        return decode({**tags, schema.REPORT: report} if report else tags)
-    if run in experiment.runs():
-        raise errors.NotFoundError(
-            f"Nothing was recorded in run {_shown(run)}. Train with "
-            "callbacks=[tfdiag.HealthMonitor(log_dir)]."
-        )
-    raise errors.NotFoundError(
-        f"There is no run {_shown(run)} in this log folder. Take a name from api/runs."
-    )
 
 
 def _check_layer(layer: str, recording: Recording) -> None:
@@ -264,6 +276,15 @@ def _parameter(request: Request, name: str) -> str:
             f"The parameter `{name}` is missing; see docs/http.md for what each address takes."
         )
     return value
+
+
+def _since(request: Request) -> int | None:
+    text = request.args.get("since")
+    if text is None or re.fullmatch(r"\d{1,18}", text):
+        return None if text is None else int(text)
+    raise errors.InvalidArgumentError(
+        f"`since` is {_shown(text)}, but must be a step: a whole number of at least 0."
+    )
 
 
 def _shown(name: str) -> str:

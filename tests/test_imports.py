@@ -103,6 +103,7 @@ WITHOUT_TENSORFLOW = (
     "tfdiag.cli",
     "tensorboard_plugin.loader",
     "tensorboard_plugin.plugin",
+    "tensorboard_plugin.alone",
 )
 
 

@@ -1,7 +1,9 @@
 """The Health tab's backend, asked over HTTP in a real TensorBoard, on both of its data servers."""
 
+import base64
 import dataclasses
 import json
+import math
 import re
 import struct
 import subprocess
@@ -26,7 +28,9 @@ from tests import recordings
 from tests.recordings import START, halves, record, snapshot, stats
 from tfdiag import config, export, report
 from tfdiag.metrics import METRIC_NAMES
-from tfdiag.rules import ALL_RULES
+from tfdiag.report.markdown import markdown
+from tfdiag.report.runs import Run
+from tfdiag.rules import ALL_RULES, Report
 from tfdiag.rules.activations import dead_relu
 from tfdiag.storage import event, histograms, schema
 from tfdiag.storage.reader import open_recording
@@ -42,6 +46,9 @@ HOSTILE = (
     "..%2f..%2fetc",
 )
 LONG = 2500
+#: What each address answers, for us and for the frontend's tests: for JSON an example of the same
+#: keys, for bytes the layout, an example and the numbers in it.
+CONTRACT = json.loads((ROOT / "tests" / "data" / "contract.json").read_text())
 
 #: TensorBoard as users start it, in a process that has no TensorFlow.
 TENSORBOARD = """
@@ -196,8 +203,53 @@ def contracts(address: str) -> list[Any]:
     """Returns the answers that the documentation and the frontend's tests expect."""
     document = (ROOT / "docs" / "http.md").read_text()
     example = document.split(f"## `{address}`")[1].split("```json")[1].split("```")[0]
-    fixture = ROOT / "tests" / "data" / f"{address.removeprefix('api/')}.json"
-    return [json.loads(example), *([json.loads(fixture.read_text())] if fixture.exists() else [])]
+    return [json.loads(example), CONTRACT[address]["answer"]]
+
+
+@pytest.mark.parametrize("address", [name for name in CONTRACT if "answer" in CONTRACT[name]])
+def test_the_contract_holds(get, address):
+    answer = get(address, **CONTRACT[address]["query"])
+    assert answer.status == 200
+    for contract in contracts(address):
+        same_keys(answer.json, contract)
+
+
+@pytest.mark.parametrize("address", [name for name in CONTRACT if "example" in CONTRACT[name]])
+def test_the_contract_holds_to_the_byte(get, address):
+    contract = CONTRACT[address]
+    check_layout(contract, base64.b64decode(contract["example"]))
+    check_layout(contract, get(address, **contract["query"]).body)
+
+
+def test_the_report_is_what_the_command_line_writes(get, logdir):
+    answer = get("api/report", **CONTRACT["api/report"]["query"])
+    assert answer.headers["Content-Type"] == "text/markdown"
+    report = answer.body.decode()
+    assert report.startswith(CONTRACT["api/report"]["text"])
+    assert (
+        report == markdown([Run("", "plain", Report.from_json(recordings.REPORT.to_json()))]) + "\n"
+    )
+    (hostile,) = [name for name in HOSTILE if "onerror" in name]
+    assert "<img" not in get("api/report", run=hostile, format="markdown").body.decode()
+
+
+def check_layout(contract: dict[str, Any], body: bytes) -> None:
+    """Checks that a binary answer has the header and the length that it should."""
+    header = np.frombuffer(body, "<u4", len(contract["header"])).tolist()
+    sizes = dict(zip(contract["header"], header, strict=True))
+    assert sizes.get(0, 0) == 0  # what fills the header up
+    numbers = [
+        (dtype, math.prod(sizes[axis] for axis in axes)) for dtype, *axes in contract["parts"]
+    ]
+    assert len(body) == 4 * len(header) + sum(np.dtype(d).itemsize * n for d, n in numbers)
+
+
+def test_every_address_has_a_contract():
+    context = base_plugin.TBContext(data_provider=Provider(0))
+    routes = {path.lstrip("/") for path in plugin.HealthPlugin(context).get_plugin_apps()}
+    assert routes - {"static/index.js"} == set(CONTRACT)
+    table = (ROOT / "docs" / "http.md").read_text().split("## ")[0]
+    assert all(f"`{route}" in table for route in routes)
 
 
 def test_runs_have_their_verdicts(get):
@@ -218,8 +270,6 @@ def test_runs_have_their_verdicts(get):
     assert "schema version 3" in runs["newer"]["error"]
     assert runs["other"]["recorded"] is False
     assert set(runs["other"].values()) == {"other", False, None}
-    for contract in contracts("api/runs"):
-        same_keys({"runs": list(runs.values())}, contract)
 
 
 def test_rules_say_in_short_what_they_found_in_every_run(get):
@@ -255,8 +305,6 @@ def test_rules_say_in_short_what_they_found_in_every_run(get):
     assert "not judged" in runs["young"]["rules"]["dead-relu"]["reason"]
     assert "schema version 3" in runs["newer"]["error"]
     assert runs["newer"]["rules"] == {}
-    for contract in contracts("api/rules"):
-        same_keys(answer, contract)
 
 
 def test_run_has_what_was_recorded(get):
@@ -281,8 +329,6 @@ def test_run_has_what_was_recorded(get):
     assert finding["layer"] == "dense"
     assert finding["title"] != finding["rule"] == "dead-relu"
     assert finding["limit"] is None
-    for contract in contracts("api/run"):
-        same_keys(run, contract)
 
 
 def test_a_run_is_judged_anew_with_what_is_tried(get, logdir):
@@ -303,8 +349,6 @@ def test_a_run_is_judged_anew_with_what_is_tried(get, logdir):
     assert values["dead-relu", "critical"] == 0.9  # the run's own, not the default
     assert values["dead-relu", "patience"] == 3  # nor what is tried
     assert judged["toml"] == export.as_toml(choice)
-    for contract in contracts("api/judge"):
-        same_keys(judged, contract)
     assert get("api/run", run="plain").json["rules"] != judged["rules"]
     assert get("api/judge", run="plain").json["toml"] == ""
 
@@ -321,8 +365,6 @@ def test_metrics_have_the_limits_of_the_run(get):
 
 def test_a_run_beside_a_baseline(get):
     found = get("api/compare", run="plain", baseline="changed").json
-    for contract in contracts("api/compare"):
-        same_keys(found, contract)
     assert (found["run"], found["baseline"]) == ("plain", "changed")
     partings = {one["name"]: one for one in found["partings"]}
     assert "only 1 record in common" in partings["loss"]["reason"]
@@ -345,14 +387,48 @@ def test_findings_of_both_runs_are_paired(get):
     assert pair["run"] == pair["baseline"] == get("api/run", run="plain").json["findings"][0]
 
 
+def measured(answer: Answer) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns steps, wall times and values of an answer of `api/metric`."""
+    count, layers, _, zero = struct.unpack_from("<4I", answer.body)
+    assert zero == 0
+    steps = np.frombuffer(answer.body, "<f8", count, 16).astype(int)
+    wall_times = np.frombuffer(answer.body, "<f8", count, 16 + 8 * count)
+    values = np.frombuffer(answer.body, "<f4", offset=16 + 16 * count)
+    return steps, wall_times, values.reshape(count, layers)
+
+
+def test_only_what_is_new_comes_from_a_step_on(get):
+    parts = {"run": "plain", "metric": "gradient_rms"}
+    whole, new = get("api/metric", **parts), get("api/metric", **parts, since="4")
+    for all_of_it, part in zip(measured(whole), measured(new), strict=True):
+        assert part.tobytes() == all_of_it[3:].tobytes()
+    assert new.body[8:16] == whole.body[8:16]
+    assert measured(get("api/metric", **parts, since="6"))[2].shape == (0, 3)
+    assert get("api/metric", **parts, since="0").body == whole.body
+    run, rest = get("api/run", run="plain").json, get("api/run", run="plain", since="4").json
+    for grown in ("steps", "wall_times"):
+        assert rest.pop(grown) == run.pop(grown)[3:]
+    assert rest.pop("series") == {name: v[3:] for name, v in run.pop("series").items()}
+    assert rest == run
+
+
+def test_recording_of_another_model_is_told_apart(get):
+    heads = [
+        get("api/metric", run=run, metric="gradient_rms").body[8:12] for run in ("plain", "changed")
+    ]
+    assert heads[0] != heads[1]
+    assert heads[0] == get("api/metric", run="plain", metric="output_rms").body[8:12]
+
+
 @pytest.mark.parametrize("row", [0, 5, len(METRIC_NAMES) - 1])
 def test_metric_comes_back_bit_for_bit(get, row):
     answer = get("api/metric", run="plain", metric=METRIC_NAMES[row])
     assert answer.headers["Content-Type"] == "application/octet-stream"
-    assert struct.unpack_from("<2I", answer.body) == (5, 3)
-    assert np.frombuffer(answer.body, "<f8", 5, 8).tolist() == [1, 2, 3, 4, 5]
+    steps, wall_times, values = measured(answer)
+    assert steps.tolist() == [1, 2, 3, 4, 5]
+    assert wall_times.tolist() == [START + i for i in range(5)]
     expected = np.stack([stats(step)[row] for step in range(1, 6)])
-    assert answer.body[8 + 5 * 8 :] == expected.tobytes()
+    assert values.tobytes() == expected.tobytes()
 
 
 @pytest.mark.parametrize("column", range(3))
@@ -383,20 +459,15 @@ def test_metric_that_a_recording_lacks_is_nan_in_its_layers():
 @pytest.mark.parametrize("row", [0, len(METRIC_NAMES) - 1], ids=["first half", "last half"])
 def test_what_was_measured_later_at_a_step_is_merged(get, row):
     assert get("api/run", run="merged").json["steps"] == [1, 2, 3]
-    answer = get("api/metric", run="merged", metric=METRIC_NAMES[row])
-    assert struct.unpack_from("<2I", answer.body) == (3, 3)
-    values = np.frombuffer(answer.body, "<f4", offset=8 + 3 * 8).reshape(3, 3)
+    _, _, values = measured(get("api/metric", run="merged", metric=METRIC_NAMES[row]))
     np.testing.assert_array_equal(values, [stats(step)[row] for step in (1, 2, 3)])
 
 
 def test_as_many_steps_are_kept_as_the_flag_says(get):
-    answer = get("api/metric", run="nested/long", metric="gradient_rms")
-    count, layers = struct.unpack_from("<2I", answer.body)
-    assert (count, layers) == (SAMPLES, 3)
-    steps = np.frombuffer(answer.body, "<f8", count, 8).astype(int)
+    steps, _, values = measured(get("api/metric", run="nested/long", metric="gradient_rms"))
+    assert values.shape == (SAMPLES, 3)
     assert (np.diff(steps) > 0).all()
     assert steps[-1] == LONG
-    values = np.frombuffer(answer.body, "<f4", offset=8 + 8 * count).reshape(count, layers)
     expected = np.stack([stats(step)[0] for step in steps])
     assert values.tobytes() == expected.tobytes()
     run = get("api/run", run="nested/long").json
@@ -410,8 +481,9 @@ def test_restart_replaces_what_came_after_it(get):
     assert run["steps"] == [1, 2, 3, 4, 5, 6, 7, 8]
     assert run["wall_times"][4:6] == [START + 4, START + 100]
     assert run["finished"] is False
-    answer = get("api/metric", run="restarted", metric="gradient_rms")
-    assert struct.unpack_from("<2I", answer.body) == (8, 3)
+    _, wall_times, values = measured(get("api/metric", run="restarted", metric="gradient_rms"))
+    assert values.shape == (8, 3)
+    assert wall_times.tolist() == run["wall_times"]
     steps = get("api/histograms", run="restarted", layer="conv").json["steps"]
     assert steps == [1, 2, 3, 4, 5, 6, 7, 8]
 
@@ -426,8 +498,6 @@ def test_histograms_come_back_exactly(get):
     answer = get("api/histograms", run="plain", layer="conv").json
     assert answer["steps"] == [1, 2, 3, 4, 5]
     assert answer["buckets"] == [recordings.histogram(step).tolist() for step in range(1, 6)]
-    for contract in contracts("api/histograms"):
-        same_keys(answer, contract)
 
 
 def test_recording_with_tensorboards_own_histograms_only(get):
@@ -444,8 +514,6 @@ def test_cams_come_back_exactly(get):
     assert answer["true_confidence"][0] == [0.25, 0.75]
     assert answer["map_size"] == [4, 3]
     assert answer["image_size"] == [8, 6, 1]
-    for contract in contracts("api/cams"):
-        same_keys(answer, contract)
     maps = get("api/cams/maps", run="plain").body
     assert struct.unpack_from("<6I", maps) == (5, 2, 2, 4, 3, 0)
     expected = np.stack([snapshot(step)["maps"] for step in range(1, 6)])
@@ -466,8 +534,6 @@ def test_predictions_come_back_exactly(get):
     assert [row[:3] for row in answer["predicted"][:2]] == [[1, 1, 2], [1, None, 2]]
     assert [row[:3] for row in answer["confidence"][:2]] == [[0.5, 0.75, 0.75], [0.5, None, 0.75]]
     assert answer["true_confidence"][0][:3] == [0.25, 0.75, 0.75]
-    for contract in contracts("api/predictions"):
-        same_keys(answer, contract)
 
 
 def test_predicted_values_come_back_exactly(get):
@@ -504,6 +570,15 @@ def test_hostile_names_are_only_names(get, name):
         (404, "api/layer", {"run": "other", "layer": "conv"}, "HealthMonitor"),
         (404, "api/layer", {"run": "missing", "layer": "conv"}, "api/runs"),
         (422, "api/layer", {"run": "damaged", "layer": "conv"}, "damaged"),
+        (400, "api/run", {"run": "plain", "since": "x"}, "`since` is 'x'"),
+        (
+            400,
+            "api/metric",
+            {"run": "plain", "metric": "gradient_rms", "since": "-1"},
+            "at least 0",
+        ),
+        (400, "api/report", {"run": "plain", "format": "pdf"}, "must be markdown"),
+        (404, "api/report", {"run": "young", "format": "markdown"}, "not judged"),
         (400, "api/histograms", {"run": "plain", "layer": "conv_9"}, "no such layer"),
         (404, "api/histograms", {"run": "plain", "layer": "dense"}, "No gradient histograms"),
         (400, "api/judge", {}, "`run` is missing"),

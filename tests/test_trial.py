@@ -8,8 +8,6 @@ import pytest
 from tensorboard import errors
 
 from tensorboard_plugin import answers
-from tensorboard_plugin.decoded import Decoded
-from tensorboard_plugin.experiment import Listed
 from tensorboard_plugin.trial import LONGEST, choice_of
 from tests import traces
 from tfdiag import config, export
@@ -148,40 +146,3 @@ def test_a_threshold_has_a_direction_if_values_are_compared_with_it():
     assert rules["vanishing-gradient"].above("ratio") is False
     assert rules["probe-too-small"].above("samples") is False
     assert rules["dead-relu"].above("patience") is None
-
-
-def listed(step: int) -> dict[str, Listed]:
-    return {"tfdiag/stats/0": Listed(b"", step, float(step))}
-
-
-def test_a_recording_is_decoded_once_until_it_grows():
-    decoded, reads = Decoded(), []
-
-    run = recording(traces.trace())
-
-    def read(name: str, step: int) -> Recording:
-        def decode() -> Recording:
-            reads.append((name, step))
-            return run
-
-        return decoded.get(name, listed(step), decode)
-
-    read("a", 1)
-    read("a", 1)
-    read("a", 2)
-    assert reads == [("a", 1), ("a", 2)]
-    for name in "bcde":
-        read(name, 1)
-    read("e", 1)
-    assert len(reads) == 6
-    read("a", 2)  # four newer ones took its place
-    assert len(reads) == 7
-
-
-def test_a_huge_recording_is_not_kept(monkeypatch):
-    monkeypatch.setattr("tensorboard_plugin.decoded._LARGEST", 10)
-    decoded, reads = Decoded(), []
-    run = recording(traces.trace())
-    for _ in range(2):
-        decoded.get("a", listed(1), lambda: reads.append(1) or run)
-    assert len(reads) == 2

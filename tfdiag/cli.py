@@ -1,4 +1,4 @@
-"""The command `tfdiag`: judges recordings and models, lists the rules, shows the demo.
+"""The command `tfdiag`: judges recordings and models, lists the rules, shows tab and demo.
 
 Only `demo` and `lint` need TensorFlow.
 """
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         2 when it could not.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    options = _parser(demo=arguments[:1] == ["demo"]).parse_args(arguments)
+    options = _parser(arguments[0] if arguments else "").parse_args(arguments)
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that does not know "→"
     try:
@@ -53,8 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
 
 
-def _parser(*, demo: bool) -> argparse.ArgumentParser:
-    """Returns the parser; only with `demo` is the demo loaded, for its options."""
+def _parser(command: str) -> argparse.ArgumentParser:
+    """Returns the parser; `demo` and `view` are loaded, for their options, by their own name."""
     parser = argparse.ArgumentParser(
         prog="tfdiag", description="Finds out why a Keras network will not learn."
     )
@@ -80,8 +80,14 @@ def _parser(*, demo: bool) -> argparse.ArgumentParser:
     listing.set_defaults(run=_rules)
     showing = commands.add_parser("demo", help="train three short runs and open TensorBoard")
     showing.set_defaults(run=_demo)
-    if demo:
+    viewing = commands.add_parser(
+        "view", help="show the Health tab alone, without TensorBoard's page"
+    )
+    viewing.set_defaults(run=_view)
+    if command == "demo":
         importlib.import_module("tfdiag.demo").add_arguments(showing)
+    if command == "view":
+        importlib.import_module("tensorboard_plugin.alone").add_arguments(viewing)
     return parser
 
 
@@ -113,6 +119,10 @@ def _printing(parser: argparse.ArgumentParser) -> None:
 
 def _demo(options: argparse.Namespace) -> int | None:
     return importlib.import_module("tfdiag.demo").main(options)
+
+
+def _view(options: argparse.Namespace) -> int:
+    return importlib.import_module("tensorboard_plugin.alone").main(options)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -94,17 +94,36 @@ def decode(tags: Mapping[str, Tag]) -> Recording:
     shown = _rows_and_columns(tags[newest].content)
     same = [name for name in stats if _rows_and_columns(tags[name].content) == shown]
     records = sorted((r for name in same for r in stats[name]), key=lambda r: r.wall_time)
-    report = decode_report(tags.get(schema.REPORT))
-    return Recording(
+    recording = Recording(
         id=newest.removeprefix(schema.STATS),
         trace=_trace(manifest, in_order(records), tags),
         thresholds=manifest["thresholds"],
         versions=manifest["versions"],
         monitor=manifest["monitor"],
-        report_json=report and report.json,
-        finished=ended(tags.get(schema.REPORT), stats[newest][-1].wall_time),
-        cost=report and report.cost,
+        report_json=None,
+        finished=False,
+        cost=None,
         other_models=len(stats) - len(same),
+    )
+    return with_report(recording, tags.get(schema.REPORT), stats[newest][-1].wall_time)
+
+
+def with_report(recording: Recording, tag: Tag | None, last_time: float) -> Recording:
+    """Returns the recording with what its newest report says.
+
+    Args:
+        tag: that of `schema.REPORT`.
+        last_time: when the matrix was last recorded, in seconds since the Unix epoch.
+
+    Raises:
+        TfdiagError: if the report is damaged, or of a newer schema.
+    """
+    report = decode_report(tag)
+    return replace(
+        recording,
+        report_json=report and report.json,
+        finished=ended(tag, last_time),
+        cost=report and report.cost,
     )
 
 
@@ -155,13 +174,31 @@ def decode_report(tag: Tag | None) -> Report | None:
     Raises:
         TfdiagError: if it is damaged, or of a newer schema.
     """
+    text = report_text(tag)
+    return None if text is None else read_report(text)
+
+
+def report_text(tag: Tag | None) -> bytes | None:
+    """Returns the newest report of `schema.REPORT` as it is stored; None if there is none.
+
+    Raises:
+        TfdiagError: if it is not one text.
+    """
     if tag is None or not tag.records:
         return None
     array = tag.records[-1].array
     if array.shape != (1,) or not isinstance(array[0], (bytes, str)):
         raise damaged("the report is not one text")
-    text = array[0]
-    content = schema.decode(text.encode() if isinstance(text, str) else text)
+    return array[0].encode() if isinstance(array[0], str) else array[0]
+
+
+def read_report(text: bytes) -> Report:
+    """Returns the report that `text` holds.
+
+    Raises:
+        TfdiagError: if it is damaged, or of a newer schema.
+    """
+    content = schema.decode(text)
     report, finished, cost = (content.get(key) for key in ("report", "finished", "cost"))
     if not isinstance(report, dict) or not isinstance(finished, bool):
         raise damaged("the report has no `report` or `finished`")

@@ -1,12 +1,104 @@
-// The same files are read by pytest, which holds the server to the same keys.
-import { expect, test } from "vitest";
-import judgeAnswer from "../../../tests/data/judge.json";
-import runAnswer from "../../../tests/data/run.json";
-import runsAnswer from "../../../tests/data/runs.json";
-import { readCamIndex, readJudged, readRules, readRun, readRuns } from "./api";
+// The same file is read by pytest, which holds the server to it.
+import { afterEach, expect, test, vi } from "vitest";
+import contract from "../../../tests/data/contract.json";
+import {
+  fetchMetric,
+  readCamIndex,
+  readComparison,
+  readHistograms,
+  readJudged,
+  readPredictions,
+  readRules,
+  readRun,
+  readRuns,
+} from "./api";
+import { readImages, readLayer, readMaps, readMeasurements } from "./model/binary";
 import { problems } from "./model/findings";
 import { defaultMetric } from "./model/metrics";
 import { defaultShown, worstFirst } from "./model/runs";
+
+const runAnswer = contract["api/run"].answer;
+const runsAnswer = contract["api/runs"].answer;
+const judgeAnswer = contract["api/judge"].answer;
+
+/** Who reads the answer of each address; null for what no view asks for. */
+const READERS: Record<string, ((answer: unknown) => unknown) | null> = {
+  "api/runs": readRuns,
+  "api/run": readRun,
+  "api/report": null,
+  "api/histograms": readHistograms,
+  "api/judge": readJudged,
+  "api/rules": readRules,
+  "api/compare": readComparison,
+  "api/predictions": readPredictions,
+  "api/cams": readCamIndex,
+};
+
+const BINARY_READERS: Record<string, (body: ArrayBuffer) => Iterable<number>> = {
+  "api/metric": (body) => {
+    const { recording, layers, steps, wallTimes, values } = readMeasurements(body);
+    return [recording, layers, ...steps, ...wallTimes, ...values];
+  },
+  "api/layer": (body) => {
+    const { steps, values } = readLayer(body);
+    return [...steps, ...values.flatMap((metric) => [...metric])];
+  },
+  "api/cams/maps": (body) => readMaps(body, [2, 1, 2, 1, 2, 0]),
+  "api/cams/images": (body) => readImages(body, [2, 2, 2, 1]),
+};
+
+const addresses = Object.entries(contract);
+
+test("every address of the contract is read, or known to be read by nobody", () => {
+  expect(Object.keys(contract).sort()).toEqual(
+    [...Object.keys(READERS), ...Object.keys(BINARY_READERS)].sort(),
+  );
+  for (const [address, expected] of addresses) {
+    if ("answer" in expected) expect(() => READERS[address]?.(expected.answer)).not.toThrow();
+  }
+});
+
+test("a binary answer is read as the contract lays it out, and refused one byte shorter", () => {
+  for (const [address, expected] of addresses) {
+    if (!("example" in expected)) continue;
+    const body = Uint8Array.from(atob(expected.example), (c) => c.charCodeAt(0)).buffer;
+    expect([...BINARY_READERS[address]!(body)], address).toEqual(expected.numbers);
+    expect(() => BINARY_READERS[address]!(body.slice(0, -1)), address).toThrow();
+  }
+});
+
+afterEach(() => vi.unstubAllGlobals());
+
+/** A measure of one layer, as the server writes it. */
+function binary(steps: number[], wallTimes: number[]): ArrayBuffer {
+  const body = new ArrayBuffer(16 + 20 * steps.length);
+  new Uint32Array(body, 0, 4).set([steps.length, 1, 7, 0]);
+  new Float64Array(body, 16, 2 * steps.length).set([...steps, ...wallTimes]);
+  return body;
+}
+
+function serve(...bodies: ArrayBuffer[]): string[] {
+  const asked: string[] = [];
+  vi.stubGlobal("fetch", (address: string) => {
+    asked.push(address);
+    return Promise.resolve(new Response(bodies.shift()));
+  });
+  return asked;
+}
+
+test("only what is new of a measure is asked for", async () => {
+  const asked = serve(binary([1, 2], [11, 12]), binary([2, 3], [12, 13]));
+  const known = await fetchMetric("a", "m");
+  expect([...(await fetchMetric("a", "m", known)).steps]).toEqual([1, 2, 3]);
+  expect(asked).toEqual(["api/metric?run=a&metric=m", "api/metric?run=a&metric=m&since=2"]);
+});
+
+test("all of a measure is asked for again where what is new does not continue it", async () => {
+  const asked = serve(binary([1, 2], [11, 12]), binary([2], [99]), binary([1, 2], [98, 99]));
+  const known = await fetchMetric("a", "m");
+  expect([...(await fetchMetric("a", "m", known)).wallTimes]).toEqual([98, 99]);
+  expect(asked.at(-1)).toBe("api/metric?run=a&metric=m");
+});
 
 test("the runs are read, with and without a recording", () => {
   const runs = readRuns(runsAnswer);

@@ -2,6 +2,7 @@
 
 import { readImages, readLayer, readMaps, readMeasurements } from "./model/binary";
 import { flatBuckets } from "./model/histograms";
+import { joinMeasurements, joinRuns } from "./model/join";
 
 export type Severity = "watch" | "warn" | "critical";
 export type Standing = Severity | "ok" | "not-evaluated";
@@ -247,6 +248,13 @@ export interface Measurements {
   values: Float32Array;
 }
 
+/** Measurements with what tells whether later ones continue them. */
+export interface Recorded extends Measurements {
+  /** Changes with the model and the settings of the monitor. */
+  recording: number;
+  wallTimes: Float64Array;
+}
+
 /** Every measure of one layer, in the order of the run's `metrics`; NaN where not measured. */
 export interface LayerMeasurements {
   steps: Float64Array;
@@ -330,8 +338,11 @@ export async function fetchRuns(): Promise<RunSummary[]> {
   return readRuns(await (await ask("api/runs")).json());
 }
 
-export async function fetchRun(run: string): Promise<Run> {
-  return readRun(await (await ask(at("api/run", { run }))).json());
+/** @param known what was fetched before: only what is new is asked for. */
+export function fetchRun(run: string, known?: Run): Promise<Run> {
+  const read = async (since: Since) =>
+    readRun(await (await ask(at("api/run", { run, ...since }))).json());
+  return continued(known, joinRuns, read);
 }
 
 /** @param choice JSON texts of changed thresholds and of suppressions; empty for none. */
@@ -350,8 +361,24 @@ export async function fetchComparison(run: string, baseline: string): Promise<Co
   return readComparison(await (await ask(at("api/compare", { run, baseline }))).json());
 }
 
-export async function fetchMetric(run: string, metric: string): Promise<Measurements> {
-  return readMeasurements(await (await ask(at("api/metric", { run, metric }))).arrayBuffer());
+/** @param known what was fetched before: only what is new is asked for. */
+export function fetchMetric(run: string, metric: string, known?: Recorded): Promise<Recorded> {
+  const read = async (since: Since) =>
+    readMeasurements(await (await ask(at("api/metric", { run, metric, ...since }))).arrayBuffer());
+  return continued(known, joinMeasurements, read);
+}
+
+type Since = { since?: string };
+
+/** Asks for what came after the known; for all where the answer does not continue it. */
+async function continued<T extends { steps: ArrayLike<number> }>(
+  known: T | undefined,
+  join: (known: T, news: T) => T | null,
+  read: (since: Since) => Promise<T>,
+): Promise<T> {
+  if (!known?.steps.length) return read({});
+  const news = await read({ since: String(known.steps[known.steps.length - 1]) });
+  return join(known, news) ?? read({});
 }
 
 export async function fetchLayer(run: string, layer: string): Promise<LayerMeasurements> {
@@ -381,6 +408,9 @@ export async function fetchCams(run: string): Promise<Cams> {
     images: readImages(images!, [samples, ...index.image_size]),
   };
 }
+
+/** The report of a run in words, as a file. */
+export const reportAddress = (run: string) => at("api/report", { run, format: "markdown" });
 
 const LAYER = "name type shape parameters trainable activation role inputs";
 const METRIC = "name title scale source nonfinite about not_measured limits";

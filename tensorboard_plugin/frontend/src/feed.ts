@@ -98,7 +98,7 @@ export class Feed {
     this.underWay.add(key);
     const next: Slot<unknown> = { version: wanted };
     try {
-      next.value = await resource.fetch(run);
+      next.value = await resource.fetch(run, slot.value);
     } catch (error) {
       next.failure = words(error);
       next.absent = error instanceof RequestError && error.status === 404;

@@ -18,6 +18,12 @@ function hostWindow(): Window {
   }
 }
 
+/** What a window of its own is called; in TensorBoard's the name is for screen readers. */
+export function nameWindow(): void {
+  document.title = "Health";
+  document.documentElement.lang = "en";
+}
+
 // --- messages ---------------------------------------------------------------------------------
 
 const REPLY_MS = 1000; // opened alone, nobody ever answers

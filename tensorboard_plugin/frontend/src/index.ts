@@ -3,6 +3,7 @@
 import { Feed, type Wants } from "./feed";
 import {
   isVisible,
+  nameWindow,
   onAddress,
   onVisible,
   openChannel,
@@ -23,6 +24,7 @@ const LINKED = ["view", "shown", "picked", "metric", "step", "layer", "sample", 
 const NARROW = 1100; // pixels; below, the rail begins folded
 
 export function render(): void {
+  nameWindow();
   document.head.append(Object.assign(document.createElement("style"), { textContent: style }));
   const railOpen =
     (readSetting("rail") ?? (window.innerWidth < NARROW ? "folded" : "open")) === "open";

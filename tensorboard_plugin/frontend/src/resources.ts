@@ -15,8 +15,8 @@ import {
   type Histograms,
   type Judged,
   type LayerMeasurements,
-  type Measurements,
   type Predictions,
+  type Recorded,
   type RuleTable,
   type Run,
 } from "./api";
@@ -26,7 +26,8 @@ import type { Slot, State } from "./state";
 export interface Resource<T> {
   /** Unlike that of any other resource: it is kept under this name. */
   name: string;
-  fetch(run: string): Promise<T>;
+  /** @param known what was fetched before; where only what is new is asked for, it is joined. */
+  fetch(run: string, known?: T): Promise<T>;
   /** Another run that it is made of too. */
   beside?: string;
   /** What else it depends on: with another one it is fetched anew, and replaces what was there. */
@@ -43,7 +44,7 @@ export const FOLDER = "";
 
 export const RUN: Resource<Run> = { name: "run", fetch: fetchRun };
 
-export const CAMS: Resource<Cams> = { name: "cams", fetch: fetchCams };
+export const CAMS: Resource<Cams> = { name: "cams", fetch: (run) => fetchCams(run) };
 
 export const PREDICTIONS: Resource<Predictions> = { name: "predictions", fetch: fetchPredictions };
 
@@ -70,9 +71,9 @@ export interface Trial extends Judged {
 /** Of the whole folder. */
 export const RULE_TABLE: Resource<RuleTable> = { name: "rules", fetch: fetchRules };
 
-export const metricOf = (metric: string): Resource<Measurements> => ({
+export const metricOf = (metric: string): Resource<Recorded> => ({
   name: `metric ${metric}`,
-  fetch: (run) => fetchMetric(run, metric),
+  fetch: (run, known) => fetchMetric(run, metric, known),
 });
 
 export const layerOf = (layer: string): Resource<LayerMeasurements> => ({

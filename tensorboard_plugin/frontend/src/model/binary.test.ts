@@ -8,12 +8,14 @@ function body(header: number[], bytes: number): ArrayBuffer {
   return buffer;
 }
 
-test("measurements are read as steps, then values by step and layer", () => {
-  const buffer = body([2, 3], 2 * 8 + 6 * 4);
-  new Float64Array(buffer, 8, 2).set([1, 20]);
-  new Float32Array(buffer, 24, 6).set([1, 2, NaN, 4, 5, 6]);
+test("measurements are read as steps, their times, then values by step and layer", () => {
+  const buffer = body([2, 3, 77, 0], 4 * 8 + 6 * 4);
+  new Float64Array(buffer, 16, 4).set([1, 20, 1000.5, 1001.5]);
+  new Float32Array(buffer, 48, 6).set([1, 2, NaN, 4, 5, 6]);
   const read = readMeasurements(buffer);
+  expect(read.recording).toBe(77);
   expect([...read.steps]).toEqual([1, 20]);
+  expect([...read.wallTimes]).toEqual([1000.5, 1001.5]);
   expect(read.layers).toBe(3);
   expect([...read.values]).toEqual([1, 2, NaN, 4, 5, 6]);
 });
@@ -32,10 +34,10 @@ test("a layer is read as steps, then each measure over the steps", () => {
 });
 
 test("a body shorter or longer than its header promises is refused", () => {
-  expect(() => readMeasurements(body([2, 3], 8))).toThrow(/48 were expected/);
-  expect(() => readMeasurements(body([1, 1], 40))).toThrow(/Try again/);
-  expect(() => readMeasurements(new ArrayBuffer(3))).toThrow(/at least 8/);
-  expect(() => readMeasurements(body([4294967295, 4294967295], 8))).toThrow(/were expected/);
+  expect(() => readMeasurements(body([2, 3, 0, 0], 8))).toThrow(/72 were expected/);
+  expect(() => readMeasurements(body([1, 1, 0, 0], 40))).toThrow(/Try again/);
+  expect(() => readMeasurements(new ArrayBuffer(3))).toThrow(/at least 16/);
+  expect(() => readMeasurements(body([4294967295, 4294967295, 0, 0], 8))).toThrow(/were expected/);
 });
 
 test("maps and images must have the announced shape", () => {

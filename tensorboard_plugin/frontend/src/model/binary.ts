@@ -1,24 +1,27 @@
 /** Reads the plugin's binary answers: a header of uint32, then numbers, all little-endian. */
 
-import type { LayerMeasurements, Measurements } from "../api";
+import type { LayerMeasurements, Recorded } from "../api";
 
-export function readMeasurements(body: ArrayBuffer): Measurements {
-  const [S = 0, L = 0] = header(body, 2);
-  const start = 8 + 8 * S;
-  expectLength(body, start + 4 * S * L);
+export function readMeasurements(body: ArrayBuffer): Recorded {
+  const [S = 0, L = 0, recording = 0] = header(body, 4);
+  const [times, values] = [16 + 8 * S, 16 + 16 * S];
+  expectLength(body, values + 4 * S * L);
   return {
-    steps: new Float64Array(body, 8, S),
+    recording,
+    steps: new Float64Array(body, 16, S),
+    wallTimes: new Float64Array(body, times, S),
     layers: L,
-    values: new Float32Array(body, start, S * L),
+    values: new Float32Array(body, values, S * L),
   };
 }
 
 export function readLayer(body: ArrayBuffer): LayerMeasurements {
-  const { steps, layers: metrics, values } = readMeasurements(body); // as large, but metric by metric
-  const S = steps.length;
+  const [S = 0, metrics = 0] = header(body, 2);
+  const values = 8 + 8 * S;
+  expectLength(body, values + 4 * S * metrics);
   return {
-    steps,
-    values: Array.from({ length: metrics }, (_, m) => values.subarray(m * S, (m + 1) * S)),
+    steps: new Float64Array(body, 8, S),
+    values: Array.from({ length: metrics }, (_, m) => new Float32Array(body, values + 4 * S * m, S)),
   };
 }
 

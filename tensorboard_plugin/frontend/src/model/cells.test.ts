@@ -35,6 +35,14 @@ const share: ColourScale = {
   along: (v) => v,
 };
 
+test("counts that were fetched at another time are taken at their own steps", () => {
+  const values = measured([10, 20, 30], [[NaN], [1], [NaN]]);
+  const cells = cellsOf(values, measured([5, 10, 30, 40], [[1], [1], [0], [1]]));
+  expect(cells.steps).toEqual([10, 20]);
+  expect([cells.broken(0, 0), cells.broken(1, 0)]).toEqual([true, false]);
+  expect(cellsOf(values, measured([10, 20, 30], [[1, 1], [1, 1], [1, 1]])).steps).toEqual([20]);
+});
+
 test("a probe measure lasts until the next step at which it was taken", () => {
   const cells = cellsOf(measured([10, 20, 30, 40, 50], [[0.5], [NaN], [NaN], [0.75], [NaN]]), null);
   expect(cells.steps).toEqual([10, 40]);

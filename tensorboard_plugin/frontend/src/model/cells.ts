@@ -1,6 +1,7 @@
 /** The horizontal axis: from recorded steps to cells, from cells to columns of pixels. */
 
 import type { Measurements } from "../api";
+import { remember } from "./remember";
 import type { ColourScale } from "./scale";
 
 /** A measure of one run, reduced to the records in which it was taken. */
@@ -34,7 +35,7 @@ export function runEnd(steps: ArrayLike<number>): number {
 
 export function cellsOf(measured: Measurements, counts: Measurements | null): Cells {
   const L = measured.layers;
-  const count = counts?.values.length === measured.values.length ? counts.values : null;
+  const count = counts?.layers === L ? atSteps(counts, measured.steps) : null;
   const records: number[] = [];
   for (let s = 0; s < measured.steps.length; s++) {
     if (wasTaken(measured.values, count, s * L, L)) records.push(s);
@@ -48,6 +49,18 @@ export function cellsOf(measured: Measurements, counts: Measurements | null): Ce
     value: (cell, layer) => measured.values[records[cell]! * L + layer] ?? NaN,
     broken: (cell, layer) => (count?.[records[cell]! * L + layer] ?? 0) > 0,
   };
+}
+
+/** The values at these steps; what was fetched at another time may know fewer or more of them. */
+function atSteps({ steps, layers, values }: Measurements, wanted: Float64Array): Float32Array {
+  if (wanted.every((step, s) => step === steps[s])) return values;
+  const found = new Float32Array(wanted.length * layers).fill(NaN);
+  let at = 0;
+  wanted.forEach((step, s) => {
+    while (at < steps.length && steps[at]! < step) at++;
+    if (steps[at] === step) found.set(values.subarray(at * layers, (at + 1) * layers), s * layers);
+  });
+  return found;
 }
 
 function wasTaken(
@@ -64,19 +77,32 @@ function wasTaken(
 
 /** The cell in which a step lies, -1 before the first and after the end. */
 export function cellAt(cells: Cells, step: number): number {
-  return step > cells.end ? -1 : cells.steps.findLastIndex((start) => start <= step);
+  return step > cells.end ? -1 : lastAtMost(cells.steps, step);
+}
+
+/** The index of the last of some increasing steps that is not after `step`; -1 if all are. */
+export function lastAtMost(steps: ArrayLike<number>, step: number): number {
+  let [from, to] = [0, steps.length];
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    if (steps[middle]! <= step) from = middle + 1;
+    else to = middle;
+  }
+  return from - 1;
 }
 
 /** What each layer has at least once: a value, nothing but NaN or Inf, or nothing. */
-export function layerContents(cells: Cells): ("values" | "broken" | "nothing")[] {
-  return Array.from({ length: cells.layers }, (_, layer) => {
-    let broken = false;
-    for (let c = 0; c < cells.steps.length; c++) {
-      if (!Number.isNaN(cells.value(c, layer))) return "values";
-      broken ||= cells.broken(c, layer);
-    }
-    return broken ? "broken" : "nothing";
-  });
+export const layerContents = remember((cells: Cells) =>
+  Array.from({ length: cells.layers }, (_, layer) => contentsOf(cells, layer)),
+);
+
+function contentsOf(cells: Cells, layer: number): "values" | "broken" | "nothing" {
+  let broken = false;
+  for (let c = 0; c < cells.steps.length; c++) {
+    if (!Number.isNaN(cells.value(c, layer))) return "values";
+    broken ||= cells.broken(c, layer);
+  }
+  return broken ? "broken" : "nothing";
 }
 
 /** For each column of pixels the first and last cell that it touches; -1 for none. */
@@ -106,19 +132,23 @@ export function rowPixels(
   scale: ColourScale,
 ): Float32Array {
   const neutral = scale.ramp === "diverging" ? 0.5 : 0;
-  const known = Array.from({ length: cells.steps.length }, (_, c) =>
-    cellColour(cells, c, layer, scale),
-  );
-  return Float32Array.from(spans, ([first, last]) => {
-    let shown = BLANK;
-    for (let c = first; c >= 0 && c <= last; c++) {
-      const colour = known[c]!;
-      if (colour === BROKEN) return BROKEN;
-      const further = Math.abs(colour - neutral) > Math.abs(shown - neutral);
-      if (colour !== BLANK && (shown === BLANK || further)) shown = colour;
-    }
-    return shown;
-  });
+  // Plain loops: a deep model over many steps has a million cells.
+  const known = new Float32Array(cells.steps.length);
+  for (let c = 0; c < known.length; c++) known[c] = cellColour(cells, c, layer, scale);
+  const shown = new Float32Array(spans.length);
+  for (let p = 0; p < shown.length; p++) shown[p] = mostTelling(known, spans[p]!, neutral);
+  return shown;
+}
+
+function mostTelling(known: Float32Array, [first, last]: [number, number], neutral: number): number {
+  let shown = BLANK;
+  for (let c = first; c >= 0 && c <= last; c++) {
+    const colour = known[c]!;
+    if (colour === BROKEN) return BROKEN;
+    const further = Math.abs(colour - neutral) > Math.abs(shown - neutral);
+    if (colour !== BLANK && (shown === BLANK || further)) shown = colour;
+  }
+  return shown;
 }
 
 function cellColour(cells: Cells, cell: number, layer: number, scale: ColourScale): number {

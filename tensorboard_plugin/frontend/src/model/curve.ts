@@ -1,5 +1,7 @@
 /** Curves over steps: one axis for all runs, gaps where nothing was measured. */
 
+import { lastAtMost } from "./cells";
+import { remember } from "./remember";
 import { roundUp } from "./scale";
 
 export type Series = readonly (number | null)[];
@@ -96,8 +98,7 @@ const unit = (x: number) => Math.min(1, Math.max(0, Number.isNaN(x) ? 0 : x));
  * every n-th record is joined over the records between; a longer silence is a gap.
  */
 export function pieces(series: Series): number[][] {
-  const measured = measuredIndices(series);
-  const reach = usualGap(measured) * 1.5;
+  const { measured, reach } = known(series);
   const joined: number[][] = [];
   measured.forEach((index, k) => {
     if (k > 0 && index - measured[k - 1]! <= reach) joined.at(-1)!.push(index);
@@ -106,7 +107,11 @@ export function pieces(series: Series): number[][] {
   return joined;
 }
 
-const measuredIndices = (series: Series) => series.flatMap((v, i) => (v === null ? [] : [i]));
+/** The records at which a series was measured, and how far apart two may be to belong together. */
+const known = remember((series: Series) => {
+  const measured = series.flatMap((v, i) => (v === null ? [] : [i]));
+  return { measured, reach: usualGap(measured) * 1.5 };
+});
 
 function usualGap(measured: number[]): number {
   const gaps = measured
@@ -134,21 +139,21 @@ export function curvePath(
  * Where a count is above 0: the first record of each such stretch and the record that ends it, -1
  * for none. A record without a count is as the one before it.
  */
-export function stretches(count: Series): [from: number, to: number][] {
-  const found: [number, number][] = [];
+export const stretches = remember((count: Series) => {
+  const found: [from: number, to: number][] = [];
   let open = false;
-  for (const i of measuredIndices(count)) {
+  for (const i of known(count).measured) {
     if (count[i]! > 0 && !open) found.push([i, -1]);
     else if (count[i] === 0 && open) found.at(-1)![1] = i;
     open = count[i]! > 0;
   }
   return found;
-}
+});
 
 /** The index whose value is in effect at a step; -1 in a gap and before the first. */
 export function indexAt(steps: readonly number[], series: Series, step: number): number {
-  const record = steps.findLastIndex((s) => s <= step);
-  const measured = measuredIndices(series);
-  const index = measured.findLast((i) => i <= record) ?? -1;
-  return index >= 0 && record - index <= usualGap(measured) * 1.5 ? index : -1;
+  const record = lastAtMost(steps, step);
+  const { measured, reach } = known(series);
+  const index = measured[lastAtMost(measured, record)] ?? -1;
+  return index >= 0 && record - index <= reach ? index : -1;
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import answer from "../../../../tests/data/rules.json";
+import contract from "../../../../tests/data/contract.json";
 import { type JudgedRun, readRules, type RuleCell, type Severity } from "../api";
 import {
   blocksOf,
@@ -15,7 +15,7 @@ import {
   wordsOf,
 } from "./matrix";
 
-const { rules, runs } = readRules(answer);
+const { rules, runs } = readRules(contract["api/rules"].answer);
 const [healthy, dying, newer] = runs as [JudgedRun, JudgedRun, JudgedRun];
 
 const cell = (severity: Severity | null): RuleCell => ({

@@ -5,6 +5,7 @@ import { type Cells, cellsOf, layerContents, runEnd } from "./cells";
 import { measureOf, SEVERITIES } from "./findings";
 import { absence, alignLayers, rowLayout, rowNames, type RowLayout } from "./layers";
 import { limitsOf, metricsOf } from "./metrics";
+import { remember } from "./remember";
 import { colourScale, type ColourScale, sample } from "./scale";
 
 /** One run's part: what of it is there yet. */
@@ -120,7 +121,7 @@ function worst(findings: readonly Finding[]): Finding | undefined {
 }
 
 /** Where the cursor is when nobody put it anywhere: at the end, in the layer most talked of. */
-export function restingPoint(plot: Plot): { step: number; layer: string | null } {
+export const restingPoint = remember((plot: Plot): { step: number; layer: string | null } => {
   const last = plot.columns.map((c) => c.run?.last_step ?? 0);
   const found = plot.columns.flatMap((column) =>
     (column.run?.findings ?? []).flatMap((f) => {
@@ -132,4 +133,4 @@ export function restingPoint(plot: Plot): { step: number; layer: string | null }
   const here = worst(about) ?? worst(found);
   const firstFilled = plot.layers.find((_, row) => plot.columns.some((c) => c.filled[row]));
   return { step: Math.max(0, ...last), layer: here?.layer ?? firstFilled ?? null };
-}
+});

@@ -115,9 +115,9 @@ function decades(lo: number, hi: number): number[] {
 export function interpolate(anchors: [number, number][], x: number): number {
   if (x <= anchors[0]![0]) return anchors[0]![1];
   for (let i = 1; i < anchors.length; i++) {
-    const [x0, y0] = anchors[i - 1]!;
-    const [x1, y1] = anchors[i]!;
-    if (x <= x1) return y0 + ((y1 - y0) * (x - x0)) / (x1 - x0 || 1);
+    const from = anchors[i - 1]!;
+    const to = anchors[i]!;
+    if (x <= to[0]) return from[1] + ((to[1] - from[1]) * (x - from[0])) / (to[0] - from[0] || 1);
   }
   return anchors.at(-1)![1];
 }

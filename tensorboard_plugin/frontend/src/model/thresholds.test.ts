@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import judgeAnswer from "../../../../tests/data/judge.json";
+import contract from "../../../../tests/data/contract.json";
 import { type Finding, type Judged, readJudged, type Rule } from "../api";
 import {
   changes,
@@ -19,7 +19,7 @@ import {
   written,
 } from "./thresholds";
 
-const base = readJudged(judgeAnswer);
+const base = readJudged(contract["api/judge"].answer);
 
 function finding(rule: string, layer: string | null, severity: Finding["severity"]): Finding {
   return { ...base.findings[0]!, rule, title: rule, layer, severity, evidence: "97 % ≥ 95 %" };

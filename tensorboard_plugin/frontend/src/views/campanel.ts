@@ -11,10 +11,12 @@ import {
   snapshotAt,
 } from "../model/cams";
 import { formatCount, formatShare } from "../model/number";
-import { CAMS, slotOf } from "../resources";
+import { camTable } from "../model/tables";
+import { CAMS, slotOf, valueOf } from "../resources";
 import type { Point, Slot, State, Store } from "../state";
 import { camImage, scaleKey, still } from "./camimage";
 import { type Child, h, refill } from "./element";
+import { exports } from "./export";
 import { problem } from "./notices";
 import type { Panel } from "./panel";
 import { segments } from "./segments";
@@ -47,6 +49,7 @@ export function camPanel(state: State, store: Store, retry: () => void): Panel {
           ? `Grad-CAM of layer ${first.layer}, on held-out images`
           : "Grad-CAM on held-out images",
       ),
+      first && exports("Grad-CAM", () => camTable(shownCams(state))),
     ),
     first &&
       h("div.full.tools", null, samples(first, state, store), targets(state, store), scaleKey("its largest value in the run")),
@@ -64,6 +67,13 @@ export function camPanel(state: State, store: Store, retry: () => void): Panel {
     paint: () => columns.forEach((column) => column.paint()),
     point: (at) => columns.forEach((column) => column.point(at)),
   };
+}
+
+function shownCams(state: State): { name: string; cams: Cams }[] {
+  return state.shown.flatMap((name) => {
+    const cams = valueOf(state, name, CAMS);
+    return cams ? { name, cams } : [];
+  });
 }
 
 const sameAbsence = (one: Slot<Cams>, other: Slot<Cams>) =>

@@ -1,13 +1,15 @@
 /** Loss and accuracy under the heat maps, on the same axis of steps. */
 
 import type { Run } from "../api";
-import { stepTicks } from "../model/cells";
+import { lastAtMost, stepTicks } from "../model/cells";
 import { curveAxis, type CurveAxis, curvePath, indexAt, type Series, stretches } from "../model/curve";
 import { modelMarks, problems } from "../model/findings";
 import { formatCount, formatMagnitude, formatShare, formatTick } from "../model/number";
 import type { Plot } from "../model/plot";
+import { curveTable } from "../model/tables";
 import type { Point } from "../state";
 import { h, refill, svg } from "./element";
+import { exports } from "./export";
 import { type Panel, place } from "./panel";
 
 /** One row of curves: which series it draws, and how its numbers are told. */
@@ -23,12 +25,14 @@ interface Row {
 
 export function curves(plot: Plot, start: (at: Point | null, pin: boolean) => void): Panel {
   const runs = plot.columns.flatMap((column) => column.run ?? []);
-  const rows = curveRows(runs).map((row) => curveRow(row, plot, start));
+  const kinds = curveRows(runs);
+  const names = kinds.flatMap((row) => row.series.map((series) => series.name));
+  const rows = kinds.map((row) => curveRow(row, plot, start));
   const element = h(
     "section.section.curves",
     { id: "loss", "aria-label": "Loss" },
     rows.map((row) => [row.side, row.cells]),
-    h("div.side"),
+    h("div.side", null, names.length > 0 && exports("Loss", () => curveTable(runs, names))),
     plot.columns.map(() => stepAxis(plot.end)),
   );
   return {
@@ -129,7 +133,7 @@ function curveCell(
   const at = (event: MouseEvent): Point => {
     const box = area.getBoundingClientRect();
     const step = ((event.clientX - box.left) / box.width) * plot.end;
-    return { step: steps.findLast((s) => s <= step) ?? steps[0] ?? 0, layer: null };
+    return { step: steps[Math.max(0, lastAtMost(steps, step))] ?? 0, layer: null };
   };
   area.addEventListener("pointermove", (event) => start(at(event), false));
   area.addEventListener("pointerleave", () => start(null, false));
@@ -174,8 +178,10 @@ function brokenSeries(run: Run, row: Drawable): Series | undefined {
 }
 
 export function brokenAt(run: Run, row: Drawable, step: number): boolean {
-  const index = run.steps.findLastIndex((s) => s <= step);
-  return stretches(brokenSeries(run, row)?.slice(0, index + 1) ?? []).at(-1)?.[1] === -1;
+  const index = lastAtMost(run.steps, step);
+  return stretches(brokenSeries(run, row) ?? []).some(
+    ([from, next]) => from <= index && (next < 0 || index < next),
+  );
 }
 
 /** Where the loss was NaN or infinite: a hatch, as in the heat maps. */

@@ -1,6 +1,7 @@
 /** The table of findings of one run: worst first, each unfolds in place. */
 
-import type { Finding, Rule, Run, Suppressed } from "../api";
+import { type Finding, reportAddress, type Rule, type Run, type Suppressed } from "../api";
+import { fileName } from "../model/csv";
 import {
   exemptions,
   isInLoss,
@@ -54,6 +55,20 @@ export function findingsTable(run: Run, state: State, store: Store): HTMLElement
       "button.link.more",
       { "data-key": rest, "aria-expanded": String(all), onclick: () => store.toggle(rest) },
       all ? "Show less" : tally(hidden, unsuppressed(run), run.suppressed.length),
+    ),
+    h(
+      "p.exports",
+      null,
+      h(
+        "a",
+        {
+          "data-key": `report ${run.run}`,
+          href: reportAddress(run.run),
+          download: `${fileName(run.run)}.md`,
+          title: "Save the report of this run as Markdown, for an issue or a colleague",
+        },
+        "Report as Markdown",
+      ),
     ),
   );
 }

@@ -1,6 +1,6 @@
 /** Paints heat maps; a map whose cells, colours and size are as before is not painted again. */
 
-import { BLANK, BROKEN, type Cells, columns, rowPixels } from "../model/cells";
+import { BROKEN, type Cells, columns, rowPixels } from "../model/cells";
 import { RAMPS } from "../model/colour";
 import type { Plot, PlotColumn } from "../model/plot";
 import { h } from "./element";
@@ -41,20 +41,39 @@ export function paintHeat(
   canvas.dataset.painted = key;
   canvas.width = width;
   canvas.height = height;
-  const image = new ImageData(width, height);
-  const pixels = new Uint32Array(image.data.buffer);
   const spans = columns(cells, plot.end, width);
   const colours = palette(plot, dark ? "dark" : "light");
-  column.rows.forEach((layer, row) => {
-    if (layer < 0 || !column.filled[row]) return;
-    const top = plot.layout.tops[row]!;
-    const from = Math.round(top * ratio);
+  const { tops, heights } = plot.layout;
+  const paintRow = (row: number) => {
+    const from = Math.round(tops[row]! * ratio);
     const gap = Math.max(1, Math.round(ratio)); // a hairline of ground between two rows
-    const to = Math.round((top + plot.layout.heights[row]!) * ratio) - gap;
-    const shown = rowPixels(cells, layer, spans, plot.scale!);
-    fillRow(pixels, shown, from, to, colours, ratio, dark);
+    const to = Math.round((tops[row]! + heights[row]!) * ratio) - gap;
+    const shown = rowPixels(cells, column.rows[row]!, spans, plot.scale!);
+    const image = rowImage(shown, from, to, colours, ratio, dark);
+    canvas.getContext("2d")?.putImageData(image, 0, from);
+  };
+  const { top } = canvas.getBoundingClientRect();
+  const isSeen = (row: number) =>
+    top + tops[row]! < window.innerHeight && top + tops[row]! + heights[row]! > 0;
+  const rows = [...plot.layers.keys()].filter((row) => column.rows[row]! >= 0 && column.filled[row]);
+  rows.filter(isSeen).forEach(paintRow);
+  paintLater(
+    rows.filter((row) => !isSeen(row)),
+    paintRow,
+    () => canvas.dataset.painted === key,
+  );
+}
+
+const TOGETHER = 16; // rows; a few milliseconds, between which a pointer is followed
+
+/** What is out of sight must not keep the page waiting. */
+function paintLater(rows: number[], paintRow: (row: number) => void, wanted: () => boolean): void {
+  if (rows.length === 0) return;
+  setTimeout(() => {
+    if (!wanted()) return;
+    rows.slice(0, TOGETHER).forEach(paintRow);
+    paintLater(rows.slice(TOGETHER), paintRow, wanted);
   });
-  canvas.getContext("2d")?.putImageData(image, 0, 0);
 }
 
 function palette(plot: Plot, theme: Theme): Uint32Array {
@@ -65,27 +84,31 @@ function palette(plot: Plot, theme: Theme): Uint32Array {
 }
 
 /** One line of pixels, repeated; only a hatch differs from line to line. */
-function fillRow(
-  pixels: Uint32Array,
+function rowImage(
   shown: Float32Array,
   from: number,
   to: number,
   colours: Uint32Array,
   ratio: number,
   dark: boolean,
-): void {
+): ImageData {
   const width = shown.length;
-  const line = Uint32Array.from(shown, (value) =>
-    value === BLANK || value === BROKEN ? 0 : colours[Math.round(value * 255)]!,
-  );
+  const image = new ImageData(width, Math.max(1, to - from));
+  const pixels = new Uint32Array(image.data.buffer);
+  const line = new Uint32Array(width);
+  for (let x = 0; x < width; x++) {
+    if (shown[x]! >= 0) line[x] = colours[Math.round(shown[x]! * 255)]!; // else BLANK or BROKEN
+  }
   const hatch = HATCH[dark ? "dark" : "light"];
   const broken = shown.indexOf(BROKEN);
   for (let y = from; y < to; y++) {
-    pixels.set(line, y * width);
+    const start = (y - from) * width;
+    pixels.set(line, start);
     for (let x = broken; x >= 0 && x < width; x++) {
       if (shown[x] !== BROKEN) continue;
       const inked = (x + y) % (6 * ratio) < 1.4 * ratio;
-      pixels[y * width + x] = inked ? hatch.ink : hatch.ground;
+      pixels[start + x] = inked ? hatch.ink : hatch.ground;
     }
   }
+  return image;
 }

@@ -4,9 +4,11 @@ import { cellAt } from "../model/cells";
 import { describeLayer, rowAt } from "../model/layers";
 import { metricsOf } from "../model/metrics";
 import type { Plot, PlotColumn } from "../model/plot";
+import { heatTable } from "../model/tables";
 import { metricOf, slotOf } from "../resources";
 import type { Point, State, Store } from "../state";
 import { h, refill } from "./element";
+import { exports } from "./export";
 import { gutter, layerOf, weights } from "./gutter";
 import { key } from "./heads";
 import { heatCanvas, paintHeat } from "./heat";
@@ -25,7 +27,12 @@ export function heatmaps(state: State, store: Store, plot: Plot, retry: () => vo
   const element = h(
     "section.section.layers",
     { id: "layers", "aria-label": "Layers by steps" },
-    h("div.side", null, h("h2", null, "Layers × steps")),
+    h(
+      "div.side",
+      null,
+      h("h2", null, "Layers × steps"),
+      plot.metric && exports(plot.metric.title, () => heatTable(plot)),
+    ),
     h(
       "div.full.tools",
       null,
@@ -57,9 +64,8 @@ export function heatmaps(state: State, store: Store, plot: Plot, retry: () => vo
             ]
           : null,
       );
-      for (const name of names.querySelectorAll("[data-layer]")) {
-        name.classList.toggle("on", name.getAttribute("data-layer") === at.layer);
-      }
+      names.querySelector(".on")?.classList.remove("on");
+      names.querySelector(`[data-layer="${CSS.escape(at.layer ?? "")}"]`)?.classList.add("on");
       parts.forEach((part) => part.point(at));
     },
   };

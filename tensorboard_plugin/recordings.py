@@ -1,0 +1,54 @@
+"""The recordings that were asked for last, decoded, so that a tab that asks again need not wait."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import Any
+
+from tensorboard_plugin.experiment import Experiment, Listed
+from tfdiag.storage import schema
+from tfdiag.storage.decoder import Recording, decode
+
+#: As many runs as stand side by side, and as many again for another window.
+MOST = 8
+
+
+class Recordings:
+    """Keeps the last few recordings for as long as nothing was added to them."""
+
+    def __init__(self) -> None:
+        """Keeps none yet."""
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[tuple[str, str], tuple[Any, Recording]] = OrderedDict()
+
+    def of(self, experiment: Experiment, run: str) -> Recording | None:
+        """Returns the recording of `run` without its report; None if nothing was recorded.
+
+        Requests wait for each other: the same recording is never read twice at once.
+
+        Raises:
+            TfdiagError: if the recording is damaged, or of a newer schema.
+        """
+        key = (experiment.id, run)
+        with self._lock:
+            newest = _newest(experiment.listed(run).get(run, {}))
+            known, recording = self._kept.pop(key, (None, None))
+            if recording is None or known != newest:
+                tags = experiment.measurements(run)
+                if not any(name.startswith(schema.STATS) for name in tags):
+                    return None
+                recording = decode(tags)
+            self._kept[key] = (newest, recording)
+            while len(self._kept) > MOST:
+                self._kept.popitem(last=False)
+            return recording
+
+
+def _newest(listed: dict[str, Listed]) -> dict[str, tuple[int, float]]:
+    """Returns what changes whenever a measurement comes in: each tag's last step and time."""
+    return {
+        tag: (series.last_step, series.last_time)
+        for tag, series in listed.items()
+        if tag.startswith((schema.STATS, schema.SERIES))
+    }
