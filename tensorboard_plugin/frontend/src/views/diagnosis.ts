@@ -18,11 +18,13 @@ const CAMERA: Keys = ["shown", "loaded", "sample", "target", "runs"];
 
 export const DIAGNOSIS: ViewKind = {
   create: diagnosis,
-  /** A run's description and maps, then the chosen measure with its count of NaN and Inf. */
+  /** A run's description and maps, then the measures with their counts of NaN and Inf. */
   wants(state, name) {
     const run = valueOf(state, name, RUN);
-    const metric = run?.metrics.find((m) => m.name === state.metric);
-    const names = metric && !metric.not_measured ? [metric.name, metric.nonfinite] : [];
+    const names = [state.metric, state.ahead].flatMap((wanted) => {
+      const metric = run?.metrics.find((m) => m.name === wanted);
+      return metric && !metric.not_measured ? [metric.name, metric.nonfinite] : [];
+    });
     return [RUN, CAMS, ...[...new Set(names)].map(metricOf)];
   },
 };
