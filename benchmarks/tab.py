@@ -33,6 +33,8 @@ from tests.tensorboards import tensorboard
 PATIENCE = 1800
 #: Runs that are asked for, one after the other, to time the addresses.
 ASKED_RUNS = 10
+#: Milliseconds between reaching a button and pressing it.
+POINTED_MS = 400
 #: Milliseconds of hovering.
 HOVER_MS = 3000
 #: Seconds in which TensorBoard has read what is new and the tab has asked for it.
@@ -206,8 +208,9 @@ def _frontend(address: str, live: logfolder.LiveRun) -> Iterator[Row]:
         maps = max(frame.evaluate("window.seen").values())
         yield Row("first heat maps after the click", maps - clicked, "ms")
         page.wait_for_timeout(2000)
-        for title in ("Output RMS", "Weight RMS", "Output RMS"):
-            yield from _switch(frame, title)
+        yield _switch(frame, "Output RMS", "")
+        yield _switch(frame, "Weight RMS", ", which was pointed at", POINTED_MS)
+        yield _switch(frame, "Output RMS", ", again")
         yield from _hover(page, frame)
         yield from _live(page, frame, cdp, live)
         cdp.send("HeapProfiler.collectGarbage")
@@ -227,15 +230,17 @@ def _wait(frame: Any, expression: str) -> float:
     return frame.wait_for_function(expression, polling=20).json_value()
 
 
-def _switch(frame: Any, title: str) -> Iterator[Row]:
+def _switch(frame: Any, title: str, note: str, pointed: int = 0) -> Row:
     group = frame.get_by_role("group", name="Measure shown in the heat maps")
     button = group.get_by_role("button", name=title)
-    again = ", again" if frame.evaluate("title => title in window.seen", title) else ""
+    if pointed:
+        button.hover()
+        frame.page.wait_for_timeout(pointed)
     frame.evaluate("title => { delete window.seen[title] }", title)
     button.click()
     shown = _wait(frame, f"window.seen[{title!r}]")
     clicked = frame.evaluate("window.clicked")
-    yield Row(f"switch to {title}{again}", shown - clicked, "ms", 150)
+    return Row(f"switch to {title}{note}", shown - clicked, "ms", 150)
 
 
 def _hover(page: Any, frame: Any) -> Iterator[Row]:

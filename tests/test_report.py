@@ -73,8 +73,8 @@ def test_counts():
         "critical": 1,
         "warn": 1,
         "watch": 0,
-        "healthy": len(ALL_RULES) - 4,
-        "not_evaluated": 2,
+        "healthy": len(ALL_RULES) - 5,
+        "not_evaluated": 3,
     }
 
 

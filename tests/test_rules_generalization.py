@@ -28,6 +28,14 @@ def test_overfitting_is_dated_at_the_best_epoch():
     assert finding.metric == "val_loss" and "the training loss fell" in finding.message
 
 
+@pytest.mark.parametrize(
+    ("accuracy", "severity"), [(0.8 + 0 * E, "watch"), (np.where(E < 9, 0.8, 0.7), "warn")]
+)
+def test_overfitting_is_a_warning_only_where_the_answers_get_worse(accuracy, severity):
+    run = run_of(RISING, val_accuracy=accuracy, epoch_accuracy=1.0 + 0 * E)
+    assert [one.severity for one in outcome(run, overfitting).findings] == [severity]
+
+
 def test_the_probe_set_serves_without_validation():
     run = traces.trace()
     rising = np.where(run.steps < 200, 1 - run.steps / 400, 0.5 + (run.steps - 200) / 400)

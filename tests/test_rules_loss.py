@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests import test_rules_static as static
 from tests import traces
 from tfdiag.rules import check
 from tfdiag.rules.activations import dead_relu
@@ -11,6 +12,7 @@ from tfdiag.rules.loss import (
     loss_blowup,
     loss_not_decreasing,
     loss_oscillation,
+    no_better_than_guess,
 )
 from tfdiag.rules.progress import progress
 
@@ -284,3 +286,67 @@ def test_few_records_are_made_up_for_by_the_mean_of_each_epoch():
         f for f in check(replace(run, series=epochs)).findings if f.rule == "loss-not-decreasing"
     ]
     assert found.metric == "epoch_loss"
+
+
+def classifier(loss, accuracy=None, labels=None, samples=256, planned=0):
+    """Returns a run of 600 steps of a classifier with these curves on the probe set."""
+    start = static.ending("softmax", y=labels or traces.labels())
+    run = replace(traces.trace(start.architecture), data=start.data)
+    run = traces.with_series(run, probe_loss=loss)
+    if accuracy is not None:
+        run = traces.with_series(run, probe_accuracy=accuracy)
+    return replace(run, probe_samples=samples, planned_steps=planned)
+
+
+def guesses(run):
+    return check(run, [no_better_than_guess]).outcomes[0]
+
+
+GUESS = np.log(10)
+RARE = traces.labels(classes=2, largest=0.95, smallest=0.05, shares=(0.95, 0.05))
+
+
+def test_a_classifier_that_only_guesses_is_found():
+    (finding,) = guesses(classifier(GUESS + 0.1, 0.12)).findings
+    assert (finding.severity, finding.layer, finding.step) == ("warn", None, 0)
+    assert finding.limit == pytest.approx(GUESS)
+    assert "the accuracy is 12 %" in finding.message
+
+
+def test_a_guess_is_dated_where_the_model_was_last_better():
+    run = classifier(GUESS, 0.1)
+    loss = np.where(run.steps < 300, 1.0, GUESS)
+    (finding,) = guesses(classifier(loss, np.where(run.steps < 300, 0.7, 0.1))).findings
+    assert finding.step == 300
+
+
+@pytest.mark.parametrize(
+    ("loss", "accuracy", "labels"),
+    [
+        (2.0, 0.2, None),  # it has learned a little
+        (5.0, 0.6, None),  # sure and wrong on some: it overfits
+        (1.9, 0.1, None),  # the loss is lower, the answers will follow
+        (0.1, 0.95, RARE),  # the rare class is told apart by its probability
+    ],
+)
+def test_a_classifier_that_knows_something_is_healthy(loss, accuracy, labels):
+    assert guesses(classifier(loss, accuracy, labels)).outcome == "healthy"
+
+
+def test_a_guess_by_the_shares_of_rare_classes_is_found():
+    entropy = -(0.95 * np.log(0.95) + 0.05 * np.log(0.05))
+    assert guesses(classifier(entropy, 0.95, RARE)).outcome == "found"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"accuracy": None}, "no accuracy"),
+        ({"samples": 50}, "50 of 100"),
+        ({"planned": 2000}, "judged from step 1000 on"),
+        ({"labels": traces.labels("multi-hot", shape=(10,))}, "only a classifier"),
+    ],
+)
+def test_what_a_guess_cannot_be_told_from(changes, words):
+    found = guesses(classifier(**{"loss": GUESS, "accuracy": 0.1, **changes}))
+    assert found.outcome == "not-evaluated" and words in found.reason

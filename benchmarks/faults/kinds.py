@@ -26,6 +26,7 @@ RULES: dict[str, tuple[str, ...]] = {
         "update-ratio-low",
         "unchanged-weights",
         "loss-not-decreasing",
+        "no-better-than-guess",
         "slow-convergence",
         "learning-rate-range",
     ),
@@ -42,11 +43,12 @@ RULES: dict[str, tuple[str, ...]] = {
         "dead-weights",
         "dead-on-arrival",
         "loss-not-decreasing",
+        "no-better-than-guess",
     ),
     "bad-start": ("poor-init", "initial-loss", "dead-weights", "dead-on-arrival"),
     "linear": ("missing-nonlinearity",),
     "output": ("loss-activation-mismatch", "label-mismatch", "initial-loss"),
-    "labels": ("label-mismatch", "loss-not-decreasing", "constant-output"),
+    "labels": ("label-mismatch", "loss-not-decreasing", "no-better-than-guess", "constant-output"),
     "input-range": ("input-range", "activation-scale"),
     "input-values": ("input-nonfinite", "input-flat", "constant-output"),
     "imbalance": ("class-imbalance", "prediction-collapse"),
@@ -55,7 +57,7 @@ RULES: dict[str, tuple[str, ...]] = {
     "regularised": ("dropout-high", "dead-weights", "activation-scale"),
     "small-batch": ("batchnorm-small-batch", "loss-oscillation", "gradient-noise"),
     "few-samples": ("probe-too-small",),
-    "short": ("slow-convergence", "loss-not-decreasing"),
+    "short": ("slow-convergence", "loss-not-decreasing", "no-better-than-guess"),
 }
 
 

@@ -22,7 +22,13 @@ from tfdiag.rules.facts import facts
 from tfdiag.rules.flow import gradient_flow_ratio, zero_gradient
 from tfdiag.rules.generalization import overfitting, overtraining, too_good_validation
 from tfdiag.rules.gradients import exploding_gradient, gradient_spike, vanishing_gradient
-from tfdiag.rules.loss import initial_loss, loss_blowup, loss_not_decreasing, loss_oscillation
+from tfdiag.rules.loss import (
+    initial_loss,
+    loss_blowup,
+    loss_not_decreasing,
+    loss_oscillation,
+    no_better_than_guess,
+)
 from tfdiag.rules.numerics import nonfinite_loss, nonfinite_tensor
 from tfdiag.rules.outcome import Outcome, Report
 from tfdiag.rules.outputs import activation_scale, constant_output, poor_init
@@ -90,6 +96,7 @@ ALL_RULES: tuple[Rule, ...] = (
     prediction_collapse,
     loss_blowup,
     loss_not_decreasing,
+    no_better_than_guess,
     loss_oscillation,
     overfitting,
     overtraining,

@@ -253,11 +253,11 @@ class Link:
 
 
 #: Rules whose first step is too uncertain to be held against a cause.
-_UNDATED = (loss_not_decreasing.id, "loss-oscillation")
+_UNDATED = (loss_not_decreasing.id, "loss-oscillation", "no-better-than-guess")
 _NAN = "nonfinite-tensor nonfinite-loss"
 _UNITS = "dead-relu saturated-activation activation-scale constant-output"
 _STARVING = "vanishing-gradient gradient-flow-ratio zero-gradient unchanged-weights"
-_STUCK = "prediction-collapse loss-not-decreasing"
+_STUCK = "prediction-collapse loss-not-decreasing no-better-than-guess"
 _LARGE = "exploding-gradient gradient-spike update-ratio weight-explosion"
 _RESTLESS = "loss-blowup loss-oscillation"
 _ANY = f"initial-loss {_UNITS} {_LARGE} {_RESTLESS} {_NAN} {_STARVING} {_STUCK}"
@@ -298,7 +298,8 @@ LINKS: tuple[Link, ...] = (
     Link("zero-gradient", "unchanged-weights loss-not-decreasing"),
     Link("vanishing-gradient", "unchanged-weights"),
     Link("constant-output", _STUCK),
-    Link("prediction-collapse", "loss-not-decreasing"),
+    Link("prediction-collapse", "loss-not-decreasing no-better-than-guess"),
+    Link("loss-not-decreasing", "no-better-than-guess"),
     Link("overfitting", "overtraining"),
 )
 

@@ -32,21 +32,29 @@ _STOP = "keras.callbacks.EarlyStopping(patience=5, restore_best_weights=True)"
     watch="Stop here, or keep the weights of the best epoch: EarlyStopping.",
 )
 def overfitting(
-    trace: Trace, *, gap: float = 0.1, rise: float = 0.05, harm: float = 0.5, epochs: int = 3
+    trace: Trace,
+    *,
+    gap: float = 0.1,
+    rise: float = 0.05,
+    harm: float = 0.5,
+    slip: float = 0.01,
+    epochs: int = 3,
 ) -> Iterator[Finding]:
     """Finds a loss on held-out data that rises while the training loss falls.
 
     A gap alone proves nothing: dropout, augmentation and the mean over an epoch move the training
     loss, and a tiny one makes every ratio huge. So the held-out loss must have risen from its
     best by more than its noise, in epochs in a row up to the last one. It is over when the loss
-    is back within `rise` of its best. Many a healthy run ends a little above its best: that is
-    only watched.
+    is back within `rise` of its best. Many a healthy run ends a little above its best, and one that
+    is only more sure of its few errors answers as well as before: these are only watched.
 
     Args:
         gap: held-out loss above the training loss, as a share of the latter. Source: SageMaker
             Debugger, Overfit, 0.1.
         rise: share by which the held-out loss must exceed its best. Source: heuristic, no source.
         harm: share above its best from which on it is a warning. Source: heuristic, no source.
+        slip: by how much the accuracy on the same data must have fallen since then for a warning,
+            where one is measured. Source: heuristic, no source.
         epochs: epochs in a row, up to the last one. Source: heuristic; SageMaker Debugger takes
             1, which noise passes.
 
@@ -61,8 +69,9 @@ def overfitting(
         return
     if not train[-epochs:].mean() < train[best]:
         return
+    held_up = _accuracy_holds(trace, name.removesuffix("loss"), int(steps[best]), slip)
     yield Finding(
-        severity="warn" if held[-1] > (1 + harm) * held[best] else "watch",
+        severity="warn" if held[-1] > (1 + harm) * held[best] and not held_up else "watch",
         step=int(steps[best]),
         message=f"The {_words(name)} rose from {number(held[best])} at step {steps[best]} to "
         f"{number(held[-1])}, above {number((1 + rise) * held[best])} for "
@@ -73,6 +82,17 @@ def overfitting(
         limit=float((1 + rise) * held[best]),
         metric=name,
     )
+
+
+def _accuracy_holds(trace: Trace, prefix: str, since: int, slip: float) -> bool:
+    """Returns True if the accuracy on held-out data is about what it was at a step, or better."""
+    ends = (f"{prefix}accuracy", f"{prefix}acc", "_accuracy")
+    for name, values in trace.series.items():
+        rows = np.flatnonzero(np.isfinite(values))
+        if name.startswith(prefix) and name.endswith(ends) and len(rows):
+            at = rows[max(0, np.searchsorted(trace.steps[rows], since, side="right") - 1)]
+            return bool(values[rows[-3:]].mean() >= values[at] - slip)
+    return False
 
 
 @rule(

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from tfdiag.rules.ending import BINARY, CATEGORICAL, data_of, ending
 from tfdiag.rules.progress import guessing, judged_from, progress
 from tfdiag.rules.rates import tenth
 from tfdiag.rules.rule import CannotJudge, NotApplicable, rule
@@ -262,3 +263,93 @@ def initial_loss(trace: Trace, *, times: float = 2.0) -> Iterator[Finding]:
         limit=times * guess,
         metric=name,
     )
+
+
+@rule(
+    id="no-better-than-guess",
+    title="No better than a guess",
+    needs=("probe_loss",),
+    advice=(
+        "Check that the model can learn ten samples by heart; if not, look at data and loss.",
+        "Check that inputs and labels still belong together: shuffle them only as pairs.",
+        "Try a learning rate ten times larger, then ten times smaller.",
+    ),
+    why="Who knows how frequent each class is, and nothing else, does as well as the model.",
+    source="CS231n, https://cs231n.github.io/neural-networks-3/#sanitycheck; the limits are "
+    "heuristics",
+    verdict="No better than a guess",
+    shares=("margin", "spent"),
+    below=("margin",),
+)
+def no_better_than_guess(
+    trace: Trace,
+    *,
+    margin: float = 0.02,
+    deviations: float = 3.0,
+    samples: int = 100,
+    patience: int = 3,
+    spent: float = 0.5,
+    longest: int = 2000,
+) -> Iterator[Finding]:
+    """Finds a classifier that has learned nothing by the middle of its training.
+
+    Its loss on the probe set is that of always saying how frequent each class is, or higher, and
+    its accuracy is that of always saying the most frequent one. Both, since a model that overfits
+    may have the first, and one of rare classes the second, and be of use.
+
+    Args:
+        margin: share of the guess's loss by which the loss must be lower to count. Source:
+            heuristic, no source.
+        deviations: standard errors of the probe set's accuracy within which it is a guess's.
+            Source: heuristic, three sigma.
+        samples: of the probe set that it takes to tell.
+        patience: records of the probe loss in a row, up to the last one.
+        spent: share of the planned training before which nothing is said. Source: heuristic;
+            AUTOTRAINER has 0.3 for a loss that does not fall.
+        longest: steps after which that is said all the same. Source: heuristic, no source.
+
+    Raises:
+        NotApplicable: if the model is no classifier of Keras' cross-entropy, or has no accuracy.
+        CannotJudge: if too little is known, or a model that guesses may still learn.
+    """
+    labels = data_of(trace).labels
+    end = ending(trace)
+    if end.loss not in (*CATEGORICAL, *BINARY) or "focal" in end.loss or not labels[0].shares:
+        raise NotApplicable("only a classifier with cross-entropy is compared with a guess")
+    if trace.probe_samples < samples:
+        raise CannotJudge(f"{trace.probe_samples} of {samples} probe samples: too few to tell")
+    accuracy = next((name for name in trace.series if _is_accuracy(name)), None)
+    if accuracy is None:
+        raise NotApplicable("no accuracy is measured on the probe set")
+    shares = np.array(labels[0].shares)
+    guess = float(-(shares[shares > 0] * np.log(shares[shares > 0])).sum())
+    luck = math.sqrt(labels[0].largest * (1 - labels[0].largest) / trace.probe_samples)
+    most = labels[0].largest + deviations * luck
+    both = np.stack([trace.series["probe_loss"], trace.series[accuracy]])
+    rows = np.flatnonzero(np.isfinite(both).all(axis=0))
+    if len(rows) < patience:
+        raise CannotJudge(f"{len(rows)} of {patience} records of the probe loss")
+    losses, accuracies = both[:, rows]
+    as_guess = (losses >= (1 - margin) * guess) & (accuracies <= most)
+    if not as_guess[-patience:].all():
+        return
+    wait = judged_from(trace, spent=spent, longest=longest)
+    if trace.steps[-1] < wait:
+        raise CannotJudge(f"it is a guess as yet; judged from step {math.ceil(wait)} on")
+    better = np.flatnonzero(~as_guess)
+    step = int(trace.steps[rows[better[-1] + 1 if len(better) else 0]])
+    yield Finding(
+        severity="warn",
+        step=step,
+        message=f"The probe loss is {number(losses[-1])}, a guess by the classes' shares has "
+        f"{number(guess)}; the accuracy is {accuracies[-1]:.0%}, the most frequent class has "
+        f"{labels[0].largest:.0%}.".replace("%", " %"),
+        evidence=f"{number(losses[-1])}, a guess {number(guess)}",
+        value=float(losses[-1]),
+        limit=guess,
+        metric="probe_loss",
+    )
+
+
+def _is_accuracy(name: str) -> bool:
+    return name.startswith("probe_") and name.endswith(("accuracy", "acc"))

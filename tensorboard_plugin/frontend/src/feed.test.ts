@@ -35,6 +35,50 @@ function finished(run: string, start: number): RunSummary {
   };
 }
 
+/** A resource that answers when it is told to. */
+function slow(name: string) {
+  const answers: ((value: string) => void)[] = [];
+  return { name, answers, fetch: () => new Promise<string>((done) => answers.push(done)) };
+}
+
+const shownOf = (store: Store, name: string) => store.get().loaded.get("a")?.get(name)?.value;
+
+test("what is first shown comes at once, what is renewed comes together", async () => {
+  const [one, two] = [slow("one"), slow("two")];
+  const store = new Store(initialState({}));
+  const feed = new Feed(store, () => true, (_, run) => (run === FOLDER ? [] : [one, two]));
+  await feed.refresh();
+  one.answers[0]!("one 1");
+  await vi.advanceTimersByTimeAsync(1);
+  expect(shownOf(store, "one")).toBe("one 1");
+  two.answers[0]!("two 1");
+  await vi.advanceTimersByTimeAsync(1);
+  served.runs = [{ ...finished("a", 1000), last_step: 700 }];
+  await feed.refresh();
+  one.answers[1]!("one 2");
+  await vi.advanceTimersByTimeAsync(1);
+  expect(shownOf(store, "one")).toBe("one 1");
+  two.answers[1]!("two 2");
+  await vi.advanceTimersByTimeAsync(1);
+  expect([shownOf(store, "one"), shownOf(store, "two")]).toEqual(["one 2", "two 2"]);
+});
+
+test("one slow answer does not hold back the others for ever", async () => {
+  const [one, two] = [slow("one"), slow("two")];
+  const store = new Store(initialState({}));
+  const feed = new Feed(store, () => true, (_, run) => (run === FOLDER ? [] : [one, two]));
+  await feed.refresh();
+  one.answers[0]!("one 1");
+  two.answers[0]!("two 1");
+  await vi.advanceTimersByTimeAsync(1);
+  served.runs = [{ ...finished("a", 1000), last_step: 700 }];
+  await feed.refresh();
+  one.answers[1]!("one 2");
+  await vi.advanceTimersByTimeAsync(1);
+  await feed.refresh();
+  expect(shownOf(store, "one")).toBe("one 2");
+});
+
 beforeEach(() => {
   vi.useFakeTimers();
   Object.assign(served, { runs: [finished("a", 1000)], asked: 0, tables: 0 });

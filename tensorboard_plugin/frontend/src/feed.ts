@@ -15,6 +15,8 @@ export type Wants = (state: State, run: string) => readonly Resource<unknown>[];
 export class Feed {
   private reading: Promise<void> | null = null;
   private readonly underWay = new Set<string>();
+  /** What has come, but is not shown yet. */
+  private readonly arrived = new Map<string, [run: string, resource: Resource<unknown>, Slot<unknown>]>();
 
   constructor(
     private readonly store: Store,
@@ -66,6 +68,7 @@ export class Feed {
   private async readRuns(): Promise<void> {
     try {
       const runs = await fetchRuns();
+      this.showArrived(); // one slow answer holds back the others no longer than until now
       const { shown, picked, failure } = this.store.get();
       if (failure !== null) this.forgetFailures(); // what failed with the server comes back with it
       const next = picked ? keepShown(shown, runs) : growShown(shown, runs);
@@ -93,7 +96,7 @@ export class Feed {
   private async fill(run: string, resource: Resource<unknown>, wanted: string): Promise<void> {
     const key = `${run}\n${resource.name}`;
     const slot = slotOf(this.store.get(), run, resource);
-    if (slot.version === wanted || this.underWay.has(key)) return;
+    if (slot.version === wanted || this.underWay.has(key) || this.arrived.has(key)) return;
     if (!this.isVisible()) return; // asked for when the tab comes to the front
     this.underWay.add(key);
     const next: Slot<unknown> = { version: wanted };
@@ -105,11 +108,21 @@ export class Feed {
       if (!next.absent) next.value = slot.value; // old data is better than none
     }
     this.underWay.delete(key);
-    const { loaded } = this.store.get();
-    const kept = [...(loaded.get(run) ?? [])].filter(([name]) => !isReplaced(name, resource));
-    const slots = new Map(kept).set(resource.name, next);
-    this.store.set({ loaded: new Map(loaded).set(run, slots) });
-    this.complete(); // a version that came up meanwhile, or what this answer makes needed
+    this.arrived.set(key, [run, resource, next]);
+    // What is first shown is shown at once; what is only renewed waits for all that is renewed.
+    if (slot.value === undefined || this.underWay.size === 0) this.showArrived();
+  }
+
+  private showArrived(): void {
+    if (this.arrived.size === 0) return;
+    const loaded = new Map(this.store.get().loaded);
+    for (const [run, resource, slot] of this.arrived.values()) {
+      const kept = [...(loaded.get(run) ?? [])].filter(([name]) => !isReplaced(name, resource));
+      loaded.set(run, new Map(kept).set(resource.name, slot));
+    }
+    this.arrived.clear();
+    this.store.set({ loaded });
+    this.complete(); // a version that came up meanwhile, or what these answers make needed
   }
 
   private chooseMetric(): void {

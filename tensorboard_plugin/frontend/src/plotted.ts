@@ -5,11 +5,13 @@ import { buildPlot, type Plot, restingPoint } from "./model/plot";
 import { metricOf, RUN, valueOf } from "./resources";
 import type { Point, State } from "./state";
 
-/** A run's description, then the chosen measure with its count of NaN and Inf. */
+/** A run's description, then the measures, chosen and pointed at, with their counts of NaN and Inf. */
 export const plotWants: Wants = (state, name) => {
   const run = valueOf(state, name, RUN);
-  const metric = run?.metrics.find((m) => m.name === state.metric);
-  const names = metric && !metric.not_measured ? [metric.name, metric.nonfinite] : [];
+  const names = [state.metric, state.ahead].flatMap((wanted) => {
+    const metric = run?.metrics.find((m) => m.name === wanted);
+    return metric && !metric.not_measured ? [metric.name, metric.nonfinite] : [];
+  });
   return [RUN, ...[...new Set(names)].map(metricOf)];
 };
 

@@ -40,6 +40,8 @@ export interface State {
   picked: boolean;
   loaded: ReadonlyMap<string, Loaded>;
   metric: string | null;
+  /** A measure that will probably be chosen next: it is fetched ahead. */
+  ahead: string | null;
   /** The pinned step and layer; null follows the newest data. */
   step: number | null;
   layer: string | null;
@@ -103,6 +105,7 @@ export function initialState(address: Record<string, string>): State {
     picked: false,
     loaded: new Map(),
     metric: null,
+    ahead: null,
     step: null,
     layer: null,
     hover: null,
