@@ -90,8 +90,9 @@ def _accuracy_holds(trace: Trace, prefix: str, since: int, slip: float) -> bool:
     for name, values in trace.series.items():
         rows = np.flatnonzero(np.isfinite(values))
         if name.startswith(prefix) and name.endswith(ends) and len(rows):
-            at = rows[max(0, np.searchsorted(trace.steps[rows], since, side="right") - 1)]
-            return bool(values[rows[-3:]].mean() >= values[at] - slip)
+            earlier = rows[trace.steps[rows] <= since]
+            then = values[earlier[-1] if len(earlier) else rows[0]]
+            return bool(values[rows[-3:]].mean() >= then - slip)
     return False
 
 
