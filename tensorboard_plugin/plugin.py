@@ -103,8 +103,7 @@ class HealthPlugin(base_plugin.TBPlugin):
         run, experiment = _parameter(request, "run"), self._experiment(request)
         since = _since(request)
         recording = self._recording(experiment, run)
-        report = experiment.last_reports(run).get(run)
-        judged = with_report(recording, report, experiment.last_measured(run))
+        judged = with_report(recording, experiment.last_reports(run).get(run))
         return _json(answers.run(run, experiment.runs().get(run), judged, since))
 
     def _metric(self, request: Request) -> tuple[bytes, str]:
@@ -125,8 +124,7 @@ class HealthPlugin(base_plugin.TBPlugin):
             raise errors.InvalidArgumentError(f"`format` is {_shown(kind)}, but must be markdown.")
         experiment = self._experiment(request)
         recording = self._recording(experiment, run)
-        report = experiment.last_reports(run).get(run)
-        stored = with_report(recording, report, experiment.last_measured(run)).report_json
+        stored = with_report(recording, experiment.last_reports(run).get(run)).report_json
         if stored is None:
             raise errors.NotFoundError(
                 f"The rules have not judged run {_shown(run)} yet. Try again after its first epoch."
