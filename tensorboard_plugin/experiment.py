@@ -77,11 +77,6 @@ class Experiment:
         }
         return {name: tags for name, tags in listed.items() if newest_stats(tags)}
 
-    def last_measured(self, run: str) -> float:
-        """Returns when a recorded run's newest model was last measured."""
-        stats = newest_stats(self.listed(run).get(run, {}))
-        return stats.last_time if stats else 0.0
-
     def last_reports(self, run: str | None = None) -> dict[str, Tag]:
         """Returns each run's newest report.
 
@@ -91,13 +86,18 @@ class Experiment:
         found = self._read(schema.EVENTS_PLUGIN, run, [schema.REPORT], downsample=1)
         return {name: tags[schema.REPORT] for name, tags in found.items() if schema.REPORT in tags}
 
-    def measurements(self, run: str) -> dict[str, Tag]:
-        """Returns the tags that `tfdiag.storage.decoder.decode` wants, without the report."""
-        return self._tags(run, (schema.STATS, schema.SERIES))
+    def measurements(self, run: str, listed: Mapping[str, Listed]) -> dict[str, Tag]:
+        """Returns the tags that `tfdiag.storage.decoder.decode` wants, without the report.
+
+        Args:
+            listed: all tags of the run.
+        """
+        return self._tags(run, listed, (schema.STATS, schema.SERIES))
 
     def snapshots(self, run: str) -> dict[str, Tag]:
         """Returns the tags that `tfdiag.storage.snapshots.decode_cams` wants."""
-        return self._tags(run, (schema.CAMS, schema.PREDICTIONS, schema.IMAGES))
+        kinds = (schema.CAMS, schema.PREDICTIONS, schema.IMAGES)
+        return self._tags(run, self.listed(run).get(run, {}), kinds)
 
     def predictions(self, run: str) -> dict[str, Tag]:
         """Returns the tags that `tfdiag.storage.snapshots.decode_predictions` wants."""
@@ -106,10 +106,12 @@ class Experiment:
     def histograms(self, run: str, layer: str) -> dict[str, Tag]:
         """Returns the tags that `tfdiag.storage.histograms.decode` wants."""
         native = self._read("histograms", run, [schema.GRADIENT_HISTOGRAMS + layer])
-        return {**self._tags(run, (schema.HISTOGRAMS,)), **native.get(run, {})}
+        packed = self._tags(run, self.listed(run).get(run, {}), (schema.HISTOGRAMS,))
+        return {**packed, **native.get(run, {})}
 
-    def _tags(self, run: str, prefixes: tuple[str, ...]) -> dict[str, Tag]:
-        listed = self.listed(run).get(run, {})
+    def _tags(
+        self, run: str, listed: Mapping[str, Listed], prefixes: tuple[str, ...]
+    ) -> dict[str, Tag]:
         names = [tag for tag in listed if tag.startswith(prefixes)]
         found = self._read(schema.PLUGIN, run, names) if names else {}
         return {

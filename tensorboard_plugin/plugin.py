@@ -210,8 +210,7 @@ class HealthPlugin(base_plugin.TBPlugin):
     def _judged(self, experiment: Experiment, run: str) -> Recording:
         """Returns the recording of `run` with its newest report; raises as `_recording` does."""
         recording = self._recording(experiment, run)
-        report = experiment.last_reports(run).get(run)
-        return with_report(recording, report, experiment.last_measured(run))
+        return with_report(recording, experiment.last_reports(run).get(run))
 
     def _recording(self, experiment: Experiment, run: str) -> Recording:
         """Returns the recording of `run`, without its report.

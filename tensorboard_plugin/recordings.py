@@ -32,10 +32,11 @@ class Recordings:
         """
         key = (experiment.id, run)
         with self._lock:
-            newest = _newest(experiment.listed(run).get(run, {}))
+            listed = experiment.listed(run).get(run, {})
+            newest = _newest(listed)
             known, recording = self._kept.pop(key, (None, None))
             if recording is None or known != newest:
-                tags = experiment.measurements(run)
+                tags = experiment.measurements(run, listed)
                 if not any(name.startswith(schema.STATS) for name in tags):
                     return None
                 recording = decode(tags)

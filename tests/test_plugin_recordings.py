@@ -24,7 +24,7 @@ class Experiment:
             }
         }
 
-    def measurements(self, run):
+    def measurements(self, run, listed):
         self.reads += 1
         tags = reader.read_tags(self._folder)
         return {name: tag for name, tag in tags.items() if name != schema.REPORT}

@@ -46,7 +46,7 @@ def test_the_tab_has_a_window_of_its_own(viewing, context):
         expect(page).to_have_title("Health")
         for run in ("first", "second"):
             expect(page.get_by_role("article", name=run)).to_contain_text("dense")
-        pressed = page.get_by_role("button", name="Output RMS")
+        pressed = page.get_by_role("button", name="Output RMS", exact=True)
         expect(pressed).to_have_attribute("aria-pressed", "true")
         page.get_by_role("checkbox", name="Show first").uncheck(force=True)
         expect(page).to_have_url(re.compile("p.tfdiag.runs=.*second"))

@@ -39,6 +39,7 @@ class Recording:
     Attributes:
         id: changes with the model or the settings of the monitor.
         trace: what was measured.
+        last_measured: when its layers were last measured, in seconds since the Unix epoch.
         thresholds: rule's id to the thresholds that the run was recorded with.
         versions: package's name to its version.
         monitor: the monitor's own settings.
@@ -52,6 +53,7 @@ class Recording:
 
     id: str
     trace: Trace
+    last_measured: float
     thresholds: dict[str, dict[str, Any]]
     versions: dict[str, str]
     monitor: dict[str, Any]
@@ -97,6 +99,7 @@ def decode(tags: Mapping[str, Tag]) -> Recording:
     recording = Recording(
         id=newest.removeprefix(schema.STATS),
         trace=_trace(manifest, in_order(records), tags),
+        last_measured=stats[newest][-1].wall_time,
         thresholds=manifest["thresholds"],
         versions=manifest["versions"],
         monitor=manifest["monitor"],
@@ -105,15 +108,14 @@ def decode(tags: Mapping[str, Tag]) -> Recording:
         cost=None,
         other_models=len(stats) - len(same),
     )
-    return with_report(recording, tags.get(schema.REPORT), stats[newest][-1].wall_time)
+    return with_report(recording, tags.get(schema.REPORT))
 
 
-def with_report(recording: Recording, tag: Tag | None, last_time: float) -> Recording:
+def with_report(recording: Recording, tag: Tag | None) -> Recording:
     """Returns the recording with what its newest report says.
 
     Args:
         tag: that of `schema.REPORT`.
-        last_time: when the matrix was last recorded, in seconds since the Unix epoch.
 
     Raises:
         TfdiagError: if the report is damaged, or of a newer schema.
@@ -122,7 +124,7 @@ def with_report(recording: Recording, tag: Tag | None, last_time: float) -> Reco
     return replace(
         recording,
         report_json=report and report.json,
-        finished=ended(tag, last_time),
+        finished=ended(tag, recording.last_measured),
         cost=report and report.cost,
     )
 
