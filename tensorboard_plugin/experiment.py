@@ -101,7 +101,7 @@ class Experiment:
 
     def predictions(self, run: str) -> dict[str, Tag]:
         """Returns the tags that `tfdiag.storage.snapshots.decode_predictions` wants."""
-        return self._tags(run, (schema.PROBE,))
+        return self._tags(run, self.listed(run).get(run, {}), (schema.PROBE,))
 
     def histograms(self, run: str, layer: str) -> dict[str, Tag]:
         """Returns the tags that `tfdiag.storage.histograms.decode` wants."""
