@@ -131,5 +131,6 @@ def test_names_from_a_recording_are_text_and_nothing_else(tab, tmp_path):
         tab.open(address)
         for name in HOSTILE:
             expect(tab.verdict(name)).to_contain_text("dense died at step 3")
+            tab.settle()
             assert HOSTILE[0] in tab.point_at(name, HOSTILE[0], 0.5)
     assert dialogs == []

@@ -29,6 +29,7 @@ export interface Look {
 /** A place on the page, and the parts of it that change. */
 export interface PlaceElements {
   element: HTMLElement;
+  label: HTMLElement;
   sign: HTMLElement;
   value: HTMLElement;
   more: HTMLElement;
@@ -42,7 +43,9 @@ export function placeElements(
   title: string,
 ): PlaceElements {
   const layer = layers[place.layers[0]!]!;
-  const [sign, value] = [h("span.place-sign"), h("b.place-value")];
+  const label = h("span.sr"); // all of it, in the order in which it is listened to
+  const hidden = { "aria-hidden": "true" };
+  const [sign, value] = [h("span.place-sign", hidden), h("b.place-value")];
   const more = h("span.place-more", null, place.block ? "" : weights(layer));
   const element = h(
     place.block ? "button.place.block" : "button.place",
@@ -53,16 +56,17 @@ export function placeElements(
       title: place.block?.name ?? layer.name,
       style: `left:${box.x}px;top:${box.y}px;width:${box.width}px;height:${box.height}px`,
     },
+    label,
     sign,
-    h("span.place-line", null, h("code.place-name", null, title), value),
+    h("span.place-line", hidden, h("code.place-name", null, title), value),
     h(
       "span.place-line.place-facts",
-      null,
+      hidden,
       h("span.place-what", null, place.block ? plural(place.layers.length, "layer") : what(layer)),
       more,
     ),
   );
-  return { element, sign, value, more };
+  return { element, label, sign, value, more };
 }
 
 /** "Dense 10 softmax, output" */
@@ -72,7 +76,7 @@ export function what(layer: Layer): string {
 
 /** Puts colour, sign and value on a place; nothing is made anew that stays. */
 export function dressPlace(
-  { element, sign, value, more }: PlaceElements,
+  { element, label, sign, value, more }: PlaceElements,
   place: Place,
   look: Look,
   ramp: Ramp | null,
@@ -92,8 +96,8 @@ export function dressPlace(
   }
   if (value.textContent !== shown.words) value.textContent = shown.words;
   if (place.block && member) more.textContent = `worst: ${shortName(member, place)}`;
-  const label = labelOf(element.title, place, look);
-  if (element.getAttribute("aria-label") !== label) element.setAttribute("aria-label", label);
+  const words = labelOf(element.title, place, look);
+  if (label.textContent !== words) label.textContent = words;
 }
 
 const shortName = (member: Layer, { block }: Place) => member.name.slice(block!.name.length + 1);
