@@ -36,8 +36,8 @@ def main(options: argparse.Namespace) -> int:
         TfdiagError: if there is no such folder, or the port is taken.
     """
     address = serve(options.logdir, options.host, options.port)
-    print(f"The health of {options.logdir} is at {address} (Ctrl-C ends this)", flush=True)
     try:
+        print(f"The health of {options.logdir} is at {address} (Ctrl-C ends this)", flush=True)
         threading.Event().wait()
     except KeyboardInterrupt:
         print()

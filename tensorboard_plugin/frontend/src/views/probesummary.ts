@@ -151,7 +151,7 @@ function table(pairs: Pair[], classes: number[]): HTMLElement {
       h(
         "tr",
         null,
-        h("th", { title: "true class by predicted class" }),
+        h("td", { title: "true class by predicted class" }),
         heads.map((predicted) => h("th", { scope: "col" }, title(predicted))),
       ),
       classes.map((truth) =>
