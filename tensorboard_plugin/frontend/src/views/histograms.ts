@@ -215,7 +215,7 @@ export function overlay(sources: readonly HistogramSource[], state: State): Pane
     "aria-hidden": "true",
   });
   const letters = h("div.marks");
-  const title = h("h2");
+  const title = h("h2", null, "At one step");
   const lines = h("div.overlay-lines");
   const area = h(
     "div.overlay-plot",
