@@ -288,7 +288,7 @@ def test_few_records_are_made_up_for_by_the_mean_of_each_epoch():
     assert found.metric == "epoch_loss"
 
 
-def classifier(loss, accuracy=None, labels=None, samples=256, planned=0):
+def classifier(loss, accuracy=None, labels=None, samples=256, planned=600):
     """Returns a run of 600 steps of a classifier with these curves on the probe set."""
     start = static.ending("softmax", y=labels or traces.labels())
     run = replace(traces.trace(start.architecture), data=start.data)
@@ -303,7 +303,7 @@ def guesses(run):
 
 
 GUESS = np.log(10)
-RARE = traces.labels(classes=2, largest=0.95, smallest=0.05, shares=(0.95, 0.05))
+RARE = traces.labels(classes=2, largest=0.7, smallest=0.3, shares=(0.7, 0.3))
 
 
 def test_a_classifier_that_only_guesses_is_found():
@@ -326,7 +326,8 @@ def test_a_guess_is_dated_where_the_model_was_last_better():
         (2.0, 0.2, None),  # it has learned a little
         (5.0, 0.6, None),  # sure and wrong on some: it overfits
         (1.9, 0.1, None),  # the loss is lower, the answers will follow
-        (0.1, 0.95, RARE),  # the rare class is told apart by its probability
+        (0.3, 0.7, RARE),  # the rare class is told apart by its probability
+        (0.65, 0.55, RARE),  # its class counts more: it answers unlike a guess
     ],
 )
 def test_a_classifier_that_knows_something_is_healthy(loss, accuracy, labels):
@@ -334,8 +335,8 @@ def test_a_classifier_that_knows_something_is_healthy(loss, accuracy, labels):
 
 
 def test_a_guess_by_the_shares_of_rare_classes_is_found():
-    entropy = -(0.95 * np.log(0.95) + 0.05 * np.log(0.05))
-    assert guesses(classifier(entropy, 0.95, RARE)).outcome == "found"
+    entropy = -(0.7 * np.log(0.7) + 0.3 * np.log(0.3))
+    assert guesses(classifier(entropy, 0.7, RARE)).outcome == "found"
 
 
 @pytest.mark.parametrize(
@@ -344,6 +345,9 @@ def test_a_guess_by_the_shares_of_rare_classes_is_found():
         ({"accuracy": None}, "no accuracy"),
         ({"samples": 50}, "50 of 100"),
         ({"planned": 2000}, "judged from step 1000 on"),
+        ({"planned": 0}, "judged from step 2000 on"),
+        ({"labels": traces.labels(largest=1.0, shares=(1.0,))}, "100 % of the probe set"),
+        ({"labels": traces.labels(shape=(12,))}, "only a classifier"),
         ({"labels": traces.labels("multi-hot", shape=(10,))}, "only a classifier"),
     ],
 )

@@ -130,7 +130,7 @@ def test_the_change_of_a_large_weight_is_measured_on_evenly_spaced_blocks():
     assert part.size == CHANGE_ENTRIES < before.size
     places = np.flatnonzero(np.isin(before.ravel(), part))
     assert places[0] == 0
-    assert np.diff(places).max() < 2 * before.size / sums.blocks(before.size).count
+    assert np.diff(places).max() < 2 * before.size / sums.blocks(before.shape).count
     exact, found = (
         dict(zip(WEIGHT_SUMS, sums.weight_sums([None], [old], [after])[0], strict=True))
         for old in (before, part)
@@ -139,6 +139,18 @@ def test_the_change_of_a_large_weight_is_measured_on_evenly_spaced_blocks():
         assert found[name] == pytest.approx(exact[name], rel=0.02), name
         assert found.pop(name) != exact.pop(name), name
     assert found == exact
+
+
+@pytest.mark.parametrize(
+    "shape", [(1024, 4096), (512, 32_768), (256, 4096), (2048, 2048), (9, 50_000)]
+)
+def test_blocks_of_long_rows_reach_all_columns(shape):
+    of = sums.blocks(shape)
+    assert of.count * sums.BLOCK <= CHANGE_ENTRIES and of.spanned <= np.prod(shape)
+    assert of.spanned > 0.95 * np.prod(shape)
+    starts = np.arange(of.count) * of.period % shape[-1]
+    columns = (starts[:, None] + np.arange(sums.BLOCK)) % shape[-1]
+    assert len(np.unique(columns)) > 0.95 * min(shape[-1], columns.size)
 
 
 def test_a_weight_of_few_entries_is_measured_on_all_of_them():

@@ -21,7 +21,7 @@ ODD = 'a "quoted" \\ reason,\nof two lines, \x7f and \u202e, ünï·コード �
 
 
 def recording(trace: Trace, thresholds=None) -> Recording:
-    return Recording("1a2b3c4d", trace, thresholds or {}, {}, {}, None, True, None, 0)
+    return Recording("1a2b3c4d", trace, 0.0, thresholds or {}, {}, {}, None, True, None, 0)
 
 
 def stored(report) -> Tag:

@@ -102,7 +102,7 @@ class ForwardTap:
             for batch in probe.batches(size, exactly=declared is not None):
                 with backend.watching(look.on_layer, look.on_operation, self._loops):
                     logs = self._test(test, _tensors(batch))
-                said.add(look.output)
+                said.add(look.output, len(keras.tree.flatten(batch[0])[0]))
                 look.next_batch()
             if not look.has_run:
                 raise ValueError(
@@ -169,7 +169,7 @@ class _Said:
         self.outputs: list[data.Output] = []
         self._answers: list[np.ndarray] | None = []
         self._rows = rows
-        self._followed: list[np.ndarray] = []
+        self._followed: list[np.ndarray] | None = []  # None once outputs are not the samples' own
         self._seen = 0  # samples so far
 
     @property
@@ -180,21 +180,27 @@ class _Said:
     def followed(self) -> np.ndarray | None:
         return np.concatenate(self._followed) if self._followed else None
 
-    def add(self, output: Any) -> None:
-        """Adds the model's output on a batch; None if it was not seen."""
+    def add(self, output: Any, samples: int) -> None:
+        """Adds the model's output on a batch of so many samples; None if it was not seen."""
         tensors = [] if output is None else keras.tree.flatten(output)
         arrays = [np.asarray(tensor) for tensor in tensors if isinstance(tensor, tf.Tensor)]
         known: list[data.Output | None] = [*self.outputs] or [None] * len(arrays)
         facts = [data.output(array.astype(np.float32)) for array in arrays if array.ndim]
         self.outputs = [data.joined(*pair) for pair in zip(known, facts, strict=False)]
         self._answers = _answers(arrays, self._answers)
-        if len(arrays) == 1 and arrays[0].ndim in (1, 2) and arrays[0].size:
-            self._follow(arrays[0])
+        self._follow(arrays, samples)
 
-    def _follow(self, array: np.ndarray) -> None:
-        first, self._seen = self._seen, self._seen + len(array)
+    def _follow(self, arrays: list[np.ndarray], samples: int) -> None:
+        first, self._seen = self._seen, self._seen + samples
+        if self._followed is None:
+            return
+        if len(arrays) != 1 or arrays[0].ndim not in (1, 2) or len(arrays[0]) != samples:
+            self._followed = None
+            return
         rows = self._rows[(self._rows >= first) & (self._rows < self._seen)] - first
-        self._followed.append(array[rows].reshape(len(rows), -1).astype(np.float32))
+        own = arrays[0].reshape(samples, -1)[rows].astype(np.float32)
+        alike = not self._followed or self._followed[0].shape[1] == own.shape[1]
+        self._followed = [*self._followed, own] if alike else None
 
 
 def _answers(arrays: list[np.ndarray], before: list[np.ndarray] | None) -> list[np.ndarray] | None:

@@ -201,17 +201,24 @@ class Blocks:
         return self.count * self.period
 
 
-def blocks(size: int) -> Blocks | None:
-    """Returns on which entries a weight's change is measured; None for all of them."""
+def blocks(shape: Sequence[int]) -> Blocks | None:
+    """Returns on which entries a weight's change is measured; None for all of them.
+
+    Rows longer than a block begin each at another column, by the golden ratio, so that no unit is
+    left out.
+    """
+    size = math.prod(shape)
     if size <= CHANGE_ENTRIES:
         return None
-    count = CHANGE_ENTRIES // BLOCK
-    return Blocks(count, size // count)
+    columns, period = int(shape[-1]), size // (CHANGE_ENTRIES // BLOCK)
+    if columns > BLOCK:
+        period += (round(0.618 * columns) - period) % columns
+    return Blocks(size // period, period)
 
 
 def in_blocks(weight: np.ndarray) -> np.ndarray:
     """Returns the entries on which a weight's change is measured."""
-    of = blocks(weight.size)
+    of = blocks(weight.shape)
     if of is None:
         return weight
     return weight.reshape(-1)[: of.spanned].reshape(of.count, of.period)[:, :BLOCK]

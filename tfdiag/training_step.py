@@ -178,11 +178,13 @@ class InstrumentedStep:
     def _before(self, variable: Any, gradient: Any) -> tf.Tensor:
         """Returns as much of a weight as its change is measured on.
 
-        Where a gradient is sparse that is all of it: blocks could miss the few rows that change.
+        Where a gradient is sparse, or may still be, that is all of it: blocks could miss the few
+        rows that change.
         """
         value = tf.identity(variable.value)
-        of = sums.blocks(value.shape.num_elements())
-        if of is None or self.in_graph or isinstance(gradient, tf.IndexedSlices):
+        of = sums.blocks(value.shape.as_list())
+        sparse = gradient is None or isinstance(gradient, tf.IndexedSlices)
+        if of is None or self.in_graph or sparse:
             return value
         rows = tf.reshape(tf.reshape(value, [-1])[: of.spanned], [of.count, of.period])
         return rows[:, : sums.BLOCK]

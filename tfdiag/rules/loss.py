@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tfdiag.rules.ending import BINARY, CATEGORICAL, data_of, ending
+from tfdiag.data import Labels
+from tfdiag.rules.ending import CATEGORICAL, Ending, data_of, ending
 from tfdiag.rules.progress import guessing, judged_from, progress
 from tfdiag.rules.rates import tenth
 from tfdiag.rules.rule import CannotJudge, NotApplicable, rule
@@ -278,7 +279,7 @@ def initial_loss(trace: Trace, *, times: float = 2.0) -> Iterator[Finding]:
     source="CS231n, https://cs231n.github.io/neural-networks-3/#sanitycheck; the limits are "
     "heuristics",
     verdict="No better than a guess",
-    shares=("margin", "spent"),
+    shares=("margin", "largest", "spent"),
     below=("margin",),
 )
 def no_better_than_guess(
@@ -287,7 +288,9 @@ def no_better_than_guess(
     margin: float = 0.02,
     deviations: float = 3.0,
     samples: int = 100,
+    largest: float = 0.8,
     patience: int = 3,
+    warm_up: int = 200,
     spent: float = 0.5,
     longest: int = 2000,
 ) -> Iterator[Finding]:
@@ -295,7 +298,8 @@ def no_better_than_guess(
 
     Its loss on the probe set is that of always saying how frequent each class is, or higher, and
     its accuracy is that of always saying the most frequent one. Both, since a model that overfits
-    may have the first, and one of rare classes the second, and be of use.
+    may have the first, and one of rare classes the second, and be of use. Not judged are smoothed
+    labels and several labels per sample, whose loss is not that of one class.
 
     Args:
         margin: share of the guess's loss by which the loss must be lower to count. Source:
@@ -303,7 +307,10 @@ def no_better_than_guess(
         deviations: standard errors of the probe set's accuracy within which it is a guess's.
             Source: heuristic, three sigma.
         samples: of the probe set that it takes to tell.
+        largest: share of the most frequent class above which its accuracy says too little. Source:
+            heuristic, no source.
         patience: records of the probe loss in a row, up to the last one.
+        warm_up: optimizer steps before the first record that counts towards `patience`.
         spent: share of the planned training before which nothing is said. Source: heuristic;
             AUTOTRAINER has 0.3 for a loss that does not fall.
         longest: steps after which that is said all the same. Source: heuristic, no source.
@@ -314,8 +321,14 @@ def no_better_than_guess(
     """
     labels = data_of(trace).labels
     end = ending(trace)
-    if end.loss not in (*CATEGORICAL, *BINARY) or "focal" in end.loss or not labels[0].shares:
+    if not _is_of_classes(end, labels[0]) or (trace.architecture.loss_options or {}).get(
+        "label_smoothing"
+    ):
         raise NotApplicable("only a classifier with cross-entropy is compared with a guess")
+    if not labels[0].largest <= largest:
+        raise CannotJudge(
+            f"{labels[0].largest:.0%} of the probe set are one class".replace("%", " %")
+        )
     if trace.probe_samples < samples:
         raise CannotJudge(f"{trace.probe_samples} of {samples} probe samples: too few to tell")
     accuracy = next((name for name in trace.series if _is_accuracy(name)), None)
@@ -324,16 +337,17 @@ def no_better_than_guess(
     shares = np.array(labels[0].shares)
     guess = float(-(shares[shares > 0] * np.log(shares[shares > 0])).sum())
     luck = math.sqrt(labels[0].largest * (1 - labels[0].largest) / trace.probe_samples)
-    most = labels[0].largest + deviations * luck
     both = np.stack([trace.series["probe_loss"], trace.series[accuracy]])
     rows = np.flatnonzero(np.isfinite(both).all(axis=0))
-    if len(rows) < patience:
-        raise CannotJudge(f"{len(rows)} of {patience} records of the probe loss")
+    if (trace.steps[rows] > warm_up).sum() < patience:
+        raise CannotJudge(f"fewer than {patience} records of the accuracy after step {warm_up}")
     losses, accuracies = both[:, rows]
-    as_guess = (losses >= (1 - margin) * guess) & (accuracies <= most)
+    as_guess = (losses >= (1 - margin) * guess) & (
+        np.abs(accuracies - labels[0].largest) <= deviations * luck
+    )
     if not as_guess[-patience:].all():
         return
-    wait = judged_from(trace, spent=spent, longest=longest)
+    wait = judged_from(trace, spent=spent, longest=longest) if trace.planned_steps else longest
     if trace.steps[-1] < wait:
         raise CannotJudge(f"it is a guess as yet; judged from step {math.ceil(wait)} on")
     better = np.flatnonzero(~as_guess)
@@ -349,6 +363,14 @@ def no_better_than_guess(
         limit=guess,
         metric="probe_loss",
     )
+
+
+def _is_of_classes(end: Ending, labels: Labels) -> bool:
+    """Returns whether each sample is of one class, whose probability is the loss."""
+    one = labels.shape in ((), (1,)) or (labels.kind == "one-hot" and len(labels.shape) == 1)
+    binary = end.loss == "binary_crossentropy" and end.width == 1
+    categorical = end.loss in CATEGORICAL and "focal" not in end.loss
+    return bool(labels.shares) and one and (binary or categorical)
 
 
 def _is_accuracy(name: str) -> bool:
