@@ -86,10 +86,9 @@ def overfitting(
 
 def _accuracy_holds(trace: Trace, prefix: str, since: int, slip: float) -> bool:
     """Returns True if the accuracy on held-out data is about what it was at a step, or better."""
-    ends = (f"{prefix}accuracy", f"{prefix}acc", "_accuracy")
     for name, values in trace.series.items():
         rows = np.flatnonzero(np.isfinite(values))
-        if name.startswith(prefix) and name.endswith(ends) and len(rows):
+        if name.startswith(prefix) and name.endswith(("accuracy", "acc")) and len(rows):
             earlier = rows[trace.steps[rows] <= since]
             then = values[earlier[-1] if len(earlier) else rows[0]]
             return bool(values[rows[-3:]].mean() >= then - slip)
