@@ -51,6 +51,8 @@ def test_what_is_new_is_added_and_nothing_moves(tab, training):
     live, address = training
     tab.open(address)
     tab.settle()
+    tab.page.wait_for_load_state("networkidle")
+    tab.page.wait_for_timeout(1000)  # what came last has its place
     asked = []
     tab.page.on("request", lambda request: asked.append(request.url))
     area = tab.heat_map("live")
