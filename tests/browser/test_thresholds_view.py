@@ -87,6 +87,44 @@ def test_a_number_that_does_not_fit_is_not_sent(tab, address):
     expect(tab.frame.get_by_role("region", name="Thresholds")).to_contain_text("1 number changed")
 
 
+def hold(tab, run):
+    """Keeps back what the server says of a run; returns what lets it go."""
+    held = []
+    tab.page.route(re.compile(f"api/judge.*run={run}"), lambda route: held.append(route))
+
+    def release():
+        assert held
+        for route in held:
+            route.continue_()
+
+    return release
+
+
+def test_a_number_that_is_typed_stays_when_another_run_comes_in(tab, address):
+    release = hold(tab, "dying-relu")
+    open_view(tab, address)
+    number(tab, "Dead ReLU", "warn").fill("40")
+    release()
+    row = tab.frame.get_by_role("region", name="Dead ReLU", exact=True)
+    expect(row.get_by_role("img", name="Critical in dying-relu")).to_be_visible()
+    expect(row).to_contain_text("Wanted: a number from 0 to 1.")
+    expect(number(tab, "Dead ReLU", "warn")).to_be_focused()
+    expect(number(tab, "Dead ReLU", "warn")).to_have_value("40")
+
+
+def test_a_reason_that_is_typed_stays_when_another_run_comes_in(tab, address):
+    release = hold(tab, "exploding")
+    open_view(tab, address)
+    findings(tab).get_by_role("button", name="Suppress Dead ReLU dense").click()
+    reason = findings(tab).get_by_role("textbox", name="Reason")
+    reason.fill("a wide")
+    release()
+    expect(findings(tab)).to_contain_text("Exploding gradient")
+    expect(reason).to_be_focused()
+    tab.page.keyboard.type(" layer")
+    expect(reason).to_have_value("a wide layer")
+
+
 def test_a_finding_is_suppressed_with_a_reason_only(tab, each_address):
     verdicts = open_view(tab, each_address)
     findings(tab).get_by_role("button", name="Suppress Dead ReLU dense").click()

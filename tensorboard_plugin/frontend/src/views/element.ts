@@ -45,10 +45,16 @@ function append(parent: Element, children: Child[]): void {
   }
 }
 
-/** Puts new content into a place that stays; what had the focus has it again, if it has a key. */
-export function refill(place: Element, ...children: Child[]): void {
+/**
+ * Puts new content into a place that stays; what had the focus has it again, if it has a key.
+ *
+ * @param content a function where it takes over elements of the old content, which lose the focus
+ *   as soon as they are moved.
+ */
+export function refill(place: Element, ...content: (Child | (() => Child))[]): void {
   const active = document.activeElement;
   const key = active && place.contains(active) ? active.getAttribute("data-key") : null;
+  const children = content.map((part) => (typeof part === "function" ? part() : part));
   place.replaceChildren();
   append(place, children);
   if (key === null) return;

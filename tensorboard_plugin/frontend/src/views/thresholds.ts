@@ -68,7 +68,7 @@ function thresholds(store: Store, retry: () => void): View {
   const suppress = (all: readonly Suppression[]) => store.choose("suppress", written(all));
 
   let tried: Tried[] = [];
-  const drawFindings = () => refill(list, findings(store.get(), store, tried, form, retry));
+  const drawFindings = () => refill(list, () => findings(store.get(), store, tried, form, retry));
 
   return {
     element: h("div.trial", null, top, status, list, table.element, apart, file),

@@ -75,9 +75,11 @@ export function tuning(store: Store, choose: Choose): Tuning {
         block.update(rule, edits, state.shown);
         return block.element;
       });
-      // Moving an element takes the focus away: only where the order has changed.
-      if (wanted.some((one, i) => list.children[i] !== one) || wanted.length !== list.children.length)
-        refill(list, wanted);
+      // Moving an element takes the focus away, and with it what is being typed there.
+      const isInUse = list.contains(document.activeElement);
+      const isAsWanted =
+        wanted.length === list.children.length && wanted.every((one, i) => list.children[i] === one);
+      if (!isAsWanted && !isInUse) refill(list, wanted);
       const words = rules.length ? "No rule has all of these words." : "Loading the rules …";
       none.textContent = found.length ? "" : words;
       refill(tally, ...tallied(edits, store));
