@@ -14,13 +14,14 @@ import os
 import time
 import weakref
 from collections.abc import Callable, Iterable, Mapping
-from importlib import metadata
 from typing import Any, ClassVar
 
 import keras
 import numpy as np
+import tensorboard
 import tensorflow as tf
 
+import tfdiag
 from tfdiag import actions, distribution
 from tfdiag.cadence import EVERY, FIRST, PROBE_EVERY, Budget, Cadence
 from tfdiag.forward import ProbeSums
@@ -37,9 +38,6 @@ from tfdiag.trainer import Trainer
 from tfdiag.training_step import StepSums
 
 _log = logging.getLogger("tfdiag")
-
-#: Packages whose versions a recording notes.
-_PACKAGES = ("tfdiag", "keras", "tensorflow", "tensorflow-cpu", "numpy", "tensorboard")
 
 _NOT_AGREED = (
     "the workers do not sample the same training steps: pass the same callbacks to `fit` on "
@@ -535,10 +533,6 @@ class Recording:
 
 @functools.cache
 def _versions() -> dict[str, str]:
-    versions = {}
-    for package in _PACKAGES:
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue  # one of two builds of TensorFlow
-    return versions
+    """Returns what is installed; the modules know it, while to ask their packages takes 10 ms."""
+    modules = (tfdiag, keras, tf, np, tensorboard)
+    return {module.__name__: module.__version__ for module in modules}

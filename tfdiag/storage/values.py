@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,10 +28,10 @@ def measurements(
         array = np.asarray(stats, np.float32)
         values.append(Value(schema.tag(schema.STATS, manifest), schema.PLUGIN, array, manifest))
     if series:
-        names = sorted(series)
-        content = schema.encode({"series": names})
+        names = tuple(sorted(series))
+        tag, content = _series(names)
         array = np.array([series[name] for name in names], np.float32)
-        values.append(Value(schema.tag(schema.SERIES, content), schema.PLUGIN, array, content))
+        values.append(Value(tag, schema.PLUGIN, array, content))
     for name, number in scalars.items():
         array = np.asarray(number, np.float32)
         values.append(Value(schema.SCALARS + name, "scalars", array, kind=event.SCALAR))
@@ -72,3 +73,9 @@ def report(
     content = {"report": report_json, "finished": bool(finished), "cost": cost}
     array = [schema.encode(content)]
     return [Value(schema.REPORT, schema.EVENTS_PLUGIN, array, schema.encode({}))]
+
+
+@functools.lru_cache(maxsize=8)
+def _series(names: tuple[str, ...]) -> tuple[str, bytes]:
+    content = schema.encode({"series": names})
+    return schema.tag(schema.SERIES, content), content
