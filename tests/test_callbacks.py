@@ -64,6 +64,28 @@ def test_training_is_bit_for_bit_that_without_a_monitor(kind, jit, tmp_path):
     assert np.isfinite(trace.columns["output_rms"]).any(axis=1).sum() == 21
 
 
+@pytest.mark.parametrize("epochs", [1, 9])  # a short run samples its first step, a long one later
+def test_the_users_step_is_traced_once(epochs, tmp_path):
+    models = [keras_models.compiled(optimizer=keras.optimizers.Adam(name="adam")) for _ in range(2)]
+    traced = []
+    loss = models[1].compute_loss
+
+    def compute_loss(*args, **kwargs):
+        if not tf.executing_eagerly():
+            traced.append(args)
+        return loss(*args, **kwargs)
+
+    models[1].compute_loss = compute_loss
+    fit(models[0], [], epochs=epochs)
+    fit(models[1], [monitor(tmp_path, every=None, probe_every=None)], epochs=epochs)
+    assert len(traced) == 1  # without the monitor it is traced twice: Adam creates variables
+    assert_same_state(*models)
+    paths = [[variable.path for variable in model.optimizer.variables] for model in models]
+    assert paths[0] == paths[1]
+    steps = open_recording(tmp_path).trace().steps
+    assert len(steps) > 2
+
+
 def test_everything_is_recorded_at_its_cadence(tmp_path):
     fit(keras_models.compiled(), [monitor(tmp_path)], validation_data=held_out())
     trace = tfdiag.load(tmp_path)

@@ -81,6 +81,7 @@ class OneBatch:
     """
 
     def __init__(self, iterator: Iterator):
+        self.spec = getattr(iterator, "element_spec", None)
         self._batch = next(iterator)
 
     def __iter__(self) -> OneBatch:
@@ -90,17 +91,45 @@ class OneBatch:
         return self._batch
 
 
-def one_batch(step: Callable[[Any], Any]) -> Callable[[Iterator], Any]:
-    """Returns a train function of one step per execution, without a trace of its own."""
+def one_batch(step: Any) -> Callable[[OneBatch], Any]:
+    """Returns a train function of one step per execution, without a trace of its own.
 
-    def function(iterator: Iterator) -> Any:
-        batch = keras.tree.map_structure(
-            lambda part: None if isinstance(part, tf.experimental.Optional) else part,
-            next(iterator),
-        )
-        return step(batch)
+    Args:
+        step: what `traced_once` returned; where nothing has traced it yet, that is done for all of
+            the data that is to come, not for the first batch alone.
+    """
+    traced = step.experimental_get_tracing_count
+
+    def function(iterator: OneBatch) -> Any:
+        if not traced():
+            spec = _without_optionals(iterator.spec)
+            if all(isinstance(part, tf.TensorSpec) for part in keras.tree.flatten(spec)):
+                step.get_concrete_function(spec)
+        return step(_without_optionals(next(iterator)))
 
     return function
+
+
+def _without_optionals(batch: Any) -> Any:
+    """Returns a batch, or what it is made of, with None where Keras has put an empty optional."""
+    kinds = (tf.experimental.Optional, tf.OptionalSpec)
+    return keras.tree.map_structure(
+        lambda part: None if isinstance(part, kinds) else part,
+        batch,
+    )
+
+
+def build_optimizer(model: keras.Model) -> None:
+    """Lets the optimizer create its variables, as Keras' own training step is about to do.
+
+    Those that are created while a step is traced make TensorFlow trace it a second time.
+    """
+    optimizer = getattr(model, "optimizer", None)
+    own = type(model).train_step is not keras.Model.train_step  # which may train other weights
+    if own or not model.built or optimizer is None or optimizer.built:
+        return
+    with keras.name_scope(optimizer.name, caller=optimizer):
+        optimizer.build(model.trainable_weights)
 
 
 def is_traced(function: Any) -> bool:

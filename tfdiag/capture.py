@@ -7,6 +7,7 @@ sampled steps, one that does not, in which they are pruned and nothing is added,
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 import weakref
@@ -107,6 +108,7 @@ class _SampledFunction:
         self.failure: str | None = None
         self.clock = Clock()
         self._is_eager = trainer.is_eager
+        self._prepare = trainer.prepare
         self._own = trainer.function
         self._step = InstrumentedStep(trainer, self._ours)
         plain, self._sampled = trainer.functions(self._step)
@@ -155,6 +157,9 @@ class _SampledFunction:
         In that case no weight has changed and the data is still there: the user's own function
         goes on, and if the error was the user's, it raises it again.
         """
+        if not self._step.was_traced:
+            with contextlib.suppress(Exception):  # then the step itself will say so
+                self._prepare()
         try:
             return function(*args, **kwargs)
         except Exception as error:

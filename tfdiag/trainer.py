@@ -68,6 +68,9 @@ class Trainer(Protocol):
             and one that returns all that `step` does.
         """
 
+    def prepare(self) -> None:
+        """Creates what the first step would: a trace that creates something is made twice."""
+
     def fetched(self, *args: Any) -> tuple[Any, ...]:
         """Returns a call's arguments with data that is still there if the call fails."""
 
@@ -150,6 +153,10 @@ class Fit:
             return plain, backend.one_batch(shared)
         return plain, backend.train_function(self.model, shared)
 
+    def prepare(self) -> None:
+        if not self.is_eager and backend.is_single(self.model):
+            backend.build_optimizer(self.model)
+
     def fetched(self, *args: Any) -> tuple[Any, ...]:
         once = self.steps_per_execution == 1 and backend.is_single(self.model)
         return (backend.OneBatch(*args),) if once else args
@@ -218,6 +225,9 @@ class OwnLoop:
 
     def fetched(self, *args: Any) -> tuple[Any, ...]:
         return args
+
+    def prepare(self) -> None:
+        pass  # what the step trains is known to the user only
 
     def loss_in(self, returned: Any) -> Any:
         if isinstance(returned, Mapping):
