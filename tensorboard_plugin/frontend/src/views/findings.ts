@@ -13,7 +13,7 @@ import {
   tally,
 } from "../model/findings";
 import { rowNames } from "../model/layers";
-import { formatCount } from "../model/number";
+import { formatCount, readableNumbers } from "../model/number";
 import { RUN, valueOf } from "../resources";
 import type { State, Store } from "../state";
 import { type Child, h, prose } from "./element";
@@ -52,13 +52,13 @@ export function findingsTable(run: Run, state: State, store: Store): HTMLElement
           .map(ruleLine),
       ),
     h(
-      "button.link.more",
-      { "data-key": rest, "aria-expanded": String(all), onclick: () => store.toggle(rest) },
-      all ? "Show less" : tally(hidden, unsuppressed(run), run.suppressed.length),
-    ),
-    h(
-      "p.exports",
+      "p.under",
       null,
+      h(
+        "button.link",
+        { "data-key": rest, "aria-expanded": String(all), onclick: () => store.toggle(rest) },
+        all ? "Show less" : tally(hidden, unsuppressed(run), run.suppressed.length),
+      ),
       h(
         "a",
         {
@@ -104,7 +104,7 @@ function row(run: Run, problem: Problem, all: Problem[], state: State, store: St
         source &&
           h("span.follows", null, "follows from ", h("b.number", null, String(source.number))),
       ),
-      h("span.evidence", { title: worst.evidence }, worst.evidence),
+      h("span.evidence", null, prose(worst.evidence)),
       h(
         "span.since",
         { title: `Since step ${formatCount(problem.step)}` },
@@ -193,7 +193,7 @@ function evidence(run: Run, finding: Finding, store: Store): HTMLElement {
 }
 
 function layerButton(run: Run, finding: Finding, store: Store): HTMLElement {
-  const words = `${finding.evidence}, since step ${formatCount(finding.step)}. ${whereTo(run, finding)}`;
+  const words = `${readableNumbers(finding.evidence)}, since step ${formatCount(finding.step)}. ${whereTo(run, finding)}`;
   return h(
     "button.link",
     {
@@ -243,7 +243,7 @@ function suppressedLine({ title, layer, evidence, reason }: Suppressed): HTMLEle
     h(
       "div",
       null,
-      h("p", null, title, " ", layer !== null && h("code", null, layer), ` ${evidence}`),
+      h("p", null, title, " ", layer !== null && h("code", null, layer), " ", prose(evidence)),
       h("p.quiet", null, "suppressed: ", reason),
     ),
   );
