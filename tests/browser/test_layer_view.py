@@ -59,7 +59,7 @@ def test_it_begins_with_the_layer_of_the_worst_finding(view, each_address, demo)
     (finding,) = [f for f in check(trace).findings if f.severity == "critical"]
     expect(view.findings("dying-relu")).to_contain_text(finding.message)
     expect(view.findings("healthy")).to_contain_text("No finding in this layer")
-    expect(view.findings("healthy")).to_contain_text("no tanh or sigmoid: Saturated activation")
+    expect(view.findings("healthy")).to_contain_text("Exempt from Saturated activation: no tanh or sigmoid")
     dead = trace.columns["dead_fraction"][:, trace.layers.index("dense")]
     last = dead[np.isfinite(dead)][-1]
     expect(view.value("Dead units", "dying-relu")).to_contain_text(f"{last:.0%}".replace("%", " %"))

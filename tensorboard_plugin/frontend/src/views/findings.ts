@@ -11,6 +11,7 @@ import {
   problems,
   sourceOf,
   tally,
+  titled,
 } from "../model/findings";
 import { rowNames } from "../model/layers";
 import { formatCount, readableNumbers } from "../model/number";
@@ -49,7 +50,7 @@ export function findingsTable(run: Run, state: State, store: Store): HTMLElement
         unsuppressed(run)
           .filter((r) => r.outcome !== "found")
           .sort(silentFirst)
-          .map(ruleLine),
+          .map((rule) => ruleLine(rule, run)),
       ),
     h(
       "p.under",
@@ -252,7 +253,7 @@ function suppressedLine({ title, layer, evidence, reason }: Suppressed): HTMLEle
 const ORDER = ["not-evaluated", "healthy"];
 const silentFirst = (a: Rule, b: Rule) => ORDER.indexOf(a.outcome) - ORDER.indexOf(b.outcome);
 
-function ruleLine(rule: Rule): HTMLElement {
+function ruleLine(rule: Rule, { rules }: Run): HTMLElement {
   const silent = rule.outcome === "not-evaluated";
   return h(
     "div.rule",
@@ -273,7 +274,7 @@ function ruleLine(rule: Rule): HTMLElement {
         ),
       ),
       exemptions(rule).map(({ reason, layers }) =>
-        h("p.quiet", null, `exempt, ${reason}: `, h("code", null, layers.join(", "))),
+        h("p.quiet", null, `exempt, ${titled(reason, rules)}: `, h("code", null, layers.join(", "))),
       ),
     ),
   );

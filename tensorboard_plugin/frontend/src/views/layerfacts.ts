@@ -134,7 +134,8 @@ function item(
   );
 }
 
-function exempted(run: Run, layer: string): Child {
+/** The rules that leave the layer out, and why. */
+export function exempted(run: Run, layer: string): Child {
   const reasons = leftOut(run.rules, layer);
   return (
     reasons.length > 0 &&
@@ -142,7 +143,7 @@ function exempted(run: Run, layer: string): Child {
       "ul.exempted",
       { "aria-label": "Rules that leave this layer out" },
       reasons.map(({ reason, rules }) =>
-        h("li", null, glyph("exempt", 12), h("span", null, `Exempt, ${reason}: ${rules.join(", ")}`)),
+        h("li", null, glyph("exempt", 12), h("span", null, `Exempt from ${rules.join(", ")}: ${reason}`)),
       ),
     )
   );

@@ -13,8 +13,7 @@ const MARK = 15;
 
 export interface Slider {
   element: HTMLElement;
-  /** @param columns those whose findings are marked. */
-  show(plot: Plot, steps: readonly number[], columns: readonly number[]): void;
+  show(plot: Plot, steps: readonly number[]): void;
   point(at: Point): void;
 }
 
@@ -35,7 +34,7 @@ export function stepSlider(store: Store): Slider {
   });
   return {
     element,
-    show(plot, recorded, columns) {
+    show(plot, recorded) {
       steps = recorded;
       range.max = String(steps.at(-1) ?? 0);
       range.disabled = steps.length === 0;
@@ -43,7 +42,7 @@ export function stepSlider(store: Store): Slider {
       const width = Math.max(1, range.clientWidth - 16);
       refill(
         lanes,
-        columns.map((column) => lane(plot, column, end, width, store)),
+        plot.columns.map((_, column) => lane(plot, column, end, width, store)),
       );
     },
     point(at) {
