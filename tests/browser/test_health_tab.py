@@ -85,6 +85,28 @@ def test_evidence_is_there_in_full(tab, address, width):
         assert cell.evaluate("cell => cell.scrollWidth <= cell.clientWidth + 1")
 
 
+def test_the_dock_stays_and_tells_of_every_run_at_the_step(tab, address, demo):
+    tab.open(address)
+    tab.settle()
+    dock = tab.frame.get_by_role("region", name="Step", exact=True)
+    runs = [load(demo / run) for run in RUNS]
+    losses = [re.compile(rf"loss {value}") for value in (r"0\.\d", r"2\.\d", "NaN")]
+    expect(dock.locator(".dock-readout")).to_have_text(losses)
+    tab.frame.locator("main").evaluate("main => main.scrollTop = main.scrollHeight")
+    expect(dock).to_be_in_viewport(ratio=1)
+    dock.get_by_role("slider", name="Step").press("Home")
+    expect(dock).to_contain_text(f"Step {min(run.steps[0] for run in runs)}")
+    later = len({finding.rule for finding in check(runs[2]).findings})
+    expect(dock).to_contain_text(f"no finding, {later} later")
+    tab.frame.get_by_role("button", name="Layer", exact=True).click()
+    expect(dock).to_contain_text(f"no finding, {later} later")  # one step for all views
+    dock.get_by_role("button", name="Findings by step").click()
+    dock.get_by_role("button", name=re.compile("^Step 157: ")).click()
+    expect(dock).to_contain_text("Step 157")
+    tab.page.reload()
+    expect(dock.get_by_role("button", name=re.compile("^Step 157: "))).to_be_visible()
+
+
 def test_a_cell_is_read_out_under_the_pointer(tab, each_address, demo):
     tab.open(each_address)
     expect(tab.measure("Dead units")).to_have_attribute("aria-pressed", "true")

@@ -58,9 +58,10 @@ function own(
   if (layer === undefined) return null;
   const where = ` in ${run?.model.layers[layer]?.name ?? ""}`;
   const value = cells.value(cell, layer);
-  if (cells.broken(cell, layer)) return { kind: "broken", along: 1, words: `NaN or Inf${where}` };
+  if (cells.broken(cell, layer) || Math.abs(value) === Infinity)
+    return { kind: "broken", along: 1, words: `NaN or Inf${where}` };
   if (Number.isNaN(value)) return { ...NONE, words: `not measured${where}` };
   const words = formatValue(value, "log") + where;
-  if (value === 0) return { kind: "zero", along: 0, words };
+  if (value <= 0) return { kind: "zero", along: 0, words };
   return { kind: "value", along: plot.scale?.along(value) ?? 0, words };
 }

@@ -51,6 +51,7 @@ function diagnosis(store: Store, retry: () => void): View {
     },
     point: () => all().forEach((panel) => panel.point(at())),
     paint: () => all().forEach((panel) => panel.paint()),
+    docked: true,
     cursor: () => ({ steps: plot.steps, layers: plot.layers, at: at() }),
   };
 }

@@ -32,7 +32,7 @@ export interface Canvas {
 }
 
 /** What is too small to be read loses its second line. */
-const FAR = 0.62;
+const FAR = 0.8;
 const STEP = 1.25;
 const PAN = 60;
 const CLICK = 4; // pixels that the pointer may move in a click

@@ -100,6 +100,7 @@ function layerView(store: Store, retry: () => void): View {
       panels.forEach((panel) => panel.point(at()));
     },
     paint: () => panels.forEach((panel) => panel.paint()),
+    docked: true,
     cursor: () => ({ steps, layers: plot.layers, at: at() }),
   };
 }

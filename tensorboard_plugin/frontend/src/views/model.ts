@@ -23,7 +23,6 @@ import { measureTools } from "./measuretools";
 import { problem } from "./notices";
 import type { Keys, View, ViewKind } from "./panel";
 import type { Look } from "./place";
-import { stepSlider } from "./slider";
 
 const DRAWN: Keys = ["runs", "shown", "loaded", "metric", "dark", "names", "choices"];
 
@@ -65,7 +64,6 @@ function model(store: Store, retry: () => void): View {
     h("div"),
     h("div.columns"),
   ];
-  const slider = stepSlider(store);
   let drawn: Pane[] = [];
 
   const at = () => cursorIn(shared.plot, store.get());
@@ -86,7 +84,6 @@ function model(store: Store, retry: () => void): View {
     drawn = next;
     if (!same) panes.replaceChildren(...next.map(({ element }) => element));
     for (const shown of drawn) dressPane(shown, state, shared.plot, retry);
-    slider.show(shared.plot, stepsOf(shared.plot));
   };
 
   refill(zooms, zoomButtons((how) => drawn.forEach(({ canvas }) => canvas?.zoom(how))));
@@ -114,7 +111,6 @@ function model(store: Store, retry: () => void): View {
         panes,
       ),
       h("aside.section", { "aria-label": "Chosen layer" }, h("div.side", null, about), health),
-      slider.element,
     ),
     update(state, changed) {
       if (!changed(DRAWN)) return;
@@ -132,12 +128,9 @@ function model(store: Store, retry: () => void): View {
       }
       refill(about, layerFacts(shared.plot, now, store));
       refill(health, ...layerHealth(shared.plot, now, store));
-      slider.point(now);
     },
-    paint() {
-      repaint();
-      slider.show(shared.plot, stepsOf(shared.plot));
-    },
+    paint: repaint,
+    docked: true,
     cursor() {
       const { plot } = shared;
       const now = at();
