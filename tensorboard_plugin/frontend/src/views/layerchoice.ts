@@ -31,9 +31,9 @@ export function layerChoice(store: Store): LayerChoice {
   const element = h(
     "div.layer-choice",
     null,
-    h("h2", null, sign, "Layer"),
+    h("h2", null, "Layer"),
     select,
-    h("p", null, before, after, words),
+    h("p", null, before, after, sign, words),
   );
   return {
     element,
