@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 from tests.recordings import record
 from tests.tensorboards import tensorboard
 from tfdiag import check, load, report
+from tfdiag.rules.diagnosis import diagnose
 
 pytestmark = [pytest.mark.browser, pytest.mark.tensorflow]
 
@@ -42,6 +43,68 @@ def test_a_finding_tells_evidence_reason_and_remedy(tab, address, demo):
         expect(card.get_by_role("heading", name=title)).to_be_visible()
     source = card.get_by_role("link", name="https://")
     expect(source).to_have_attribute("href", re.compile("^https://arxiv"))
+
+
+def test_the_first_screen_tells_of_three_runs_what_is_wrong_and_what_to_try(tab, address, demo):
+    tab.page.set_viewport_size({"width": 1440, "height": 900})
+    tab.open(address)
+    for run in ("dying-relu", "exploding"):
+        expect(tab.card(run).get_by_text("Try first")).to_be_in_viewport(ratio=1)
+        expect(
+            tab.card(run).get_by_text(re.compile("^(Very likely|Likely|Possible): "))
+        ).to_be_visible()
+        for row in tab.findings(run).all():
+            expect(row).to_be_in_viewport(ratio=1)
+        chain = tab.card(run).get_by_role("list", name="What led to what").get_by_role("listitem")
+        told = diagnose(check(load(demo / run))).chain
+        expect(chain).to_have_count(len(told))
+        for line, event in zip(chain.all(), told, strict=True):
+            expect(line).to_contain_text(f"Step {event.step}")
+    heights = [tab.card(run).bounding_box()["height"] for run in ("healthy", "exploding")]
+    assert heights[0] < heights[1] / 2
+
+
+def test_settings_unfold_for_all_runs_and_stay_so_in_the_address(tab, address):
+    tab.open(address)
+    optimizer = tab.frame.get_by_role("definition").filter(has_text="SGD")
+    expect(optimizer.first).not_to_be_visible()
+    tab.card("healthy").get_by_text("Settings: SGD, learning rate 0.1").click()
+    expect(optimizer).to_have_count(len(RUNS))
+    expect(tab.card("exploding").get_by_text("PiecewiseConstantDecay")).to_be_visible()
+    tab.page.reload()
+    expect(optimizer.last).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [900, 1000, 1440])
+def test_evidence_is_there_in_full(tab, address, width):
+    tab.page.set_viewport_size({"width": width, "height": 900})
+    tab.open(address)
+    evidence = tab.card("dying-relu").locator(".finding-row .evidence")
+    expect(evidence.nth(1)).to_have_text("0 < 0.001")  # as on the axes, not 1e-03
+    for cell in tab.frame.locator(".finding-row .evidence").all():
+        assert cell.evaluate("cell => cell.scrollWidth <= cell.clientWidth + 1")
+
+
+def test_the_dock_stays_and_tells_of_every_run_at_the_step(tab, address, demo):
+    tab.open(address)
+    tab.settle()
+    dock = tab.frame.get_by_role("region", name="Step", exact=True)
+    runs = [load(demo / run) for run in RUNS]
+    losses = [re.compile(rf"loss {value}") for value in (r"0\.\d", r"2\.\d", "NaN")]
+    expect(dock.locator(".dock-readout")).to_have_text(losses)
+    tab.frame.locator("main").evaluate("main => main.scrollTop = main.scrollHeight")
+    expect(dock).to_be_in_viewport(ratio=1)
+    dock.get_by_role("slider", name="Step").press("Home")
+    expect(dock).to_contain_text(f"Step {min(run.steps[0] for run in runs)}")
+    later = len({finding.rule for finding in check(runs[2]).findings})
+    expect(dock).to_contain_text(f"no finding, {later} later")
+    tab.frame.get_by_role("button", name="Layer", exact=True).click()
+    expect(dock).to_contain_text(f"no finding, {later} later")  # one step for all views
+    dock.get_by_role("button", name="Findings by step").click()
+    dock.get_by_role("button", name=re.compile("^Step 157: ")).click()
+    expect(dock).to_contain_text("Step 157")
+    tab.page.reload()
+    expect(dock.get_by_role("button", name=re.compile("^Step 157: "))).to_be_visible()
 
 
 def test_a_cell_is_read_out_under_the_pointer(tab, each_address, demo):

@@ -1,6 +1,8 @@
 """The Model view: the layers as a graph, coloured by their health at the cursor's step."""
 
+import json
 import re
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import expect
@@ -71,7 +73,7 @@ class Graph:
 
 
 def open_model(tab, address, more=""):
-    tab.open(address)
+    tab.open(address, more)
     tab.frame.get_by_role("button", name="Model", exact=True).click()
     expect(tab.frame.get_by_role("heading", name="Layer graph")).to_be_visible()
     tab.frame.locator(".place-value:not(:empty)").first.wait_for()
@@ -99,7 +101,7 @@ def test_every_layer_is_a_place_with_its_health_at_the_step(tab, each_address, d
     assert "p.tfdiag.layer=dense" in tab.page.url
     expect(facts(tab)).to_contain_text("Dead ReLU")
     expect(facts(tab)).to_contain_text("since step")
-    expect(facts(tab)).to_contain_text("exempt from saturated-activation")
+    expect(facts(tab)).to_contain_text("Exempt from Saturated activation")
     # At the first step the finding of a later one is not there yet.
     exploding = Graph(tab, "exploding")
     expect(exploding.place("conv_1")).to_have_accessible_name(re.compile("Critical"))
@@ -186,17 +188,40 @@ def test_odd_graphs_are_told_in_words_and_hang_nothing(tab, tmp_path):
         assert Graph(tab, "circle").names() == [HOSTILE, "b", "c"]
 
 
-def test_a_run_is_chosen_by_its_letter(tab, tmp_path):
-    for run in ("one", "two", "three"):
+def test_every_run_has_its_column_however_narrow_the_window(tab, tmp_path):
+    runs = ["four", "one", "three", "two"]
+    for run in runs:
         record(tmp_path / run, model=residual(), cams=True)
-    with tensorboard(tmp_path, runs=3) as address:
-        open_model(tab, address)
-        picker = tab.frame.get_by_role("group", name="Runs shown as graphs").get_by_role("button")
+    with tensorboard(tmp_path, runs=4) as address:
+        open_model(tab, address, f"&p.tfdiag.runs={quote(json.dumps(runs))}")
         shown = tab.frame.get_by_role("group", name=re.compile("^Layer graph of"))
-        expect(shown).to_have_count(2)
-        tab.page.set_viewport_size({"width": 1000, "height": 800})
-        expect(shown).to_have_count(1)
-        picker.nth(2).click()
-        expect(shown).to_have_count(1)
-        expect(picker.nth(2)).to_have_attribute("aria-pressed", "true")
-        expect(picker.nth(0)).to_have_attribute("aria-pressed", "false")
+        for width in (1600, 1000):
+            tab.page.set_viewport_size({"width": width, "height": 800})
+            expect(shown).to_have_count(4)
+            graphs, heads = tab.frame.locator("main").evaluate(
+                """main => [".viewport", ".heads .head"].map(name =>
+                    [...main.querySelectorAll(name)].map(e => e.getBoundingClientRect().left))"""
+            )
+            assert graphs == heads and len(graphs) == 4
+
+
+def test_edges_are_as_wide_as_the_gradient_that_comes_back(tab, each_address):
+    open_model(tab, each_address)
+    edges = {run: Graph(tab, run).edges() for run in ("healthy", "dying-relu", "exploding")}
+
+    def width(edge):
+        return float(edge.evaluate("line => getComputedStyle(line).strokeWidth").rstrip("px"))
+
+    first = edges["healthy"].first  # it leaves conv_1
+    expect(first).to_have_class(re.compile("flow-value"))
+    expect(first).to_contain_text("in conv_1")
+    expect(edges["dying-relu"].first).to_have_class(re.compile("flow-zero"))
+    expect(edges["dying-relu"].first).to_contain_text("0 in conv_1")
+    expect(edges["exploding"].first).to_have_class(re.compile("flow-broken"))
+    tab.frame.get_by_role("button", name="Findings by step").click()
+    tab.frame.get_by_role("button", name=re.compile("^Step 155: ")).click()
+    expect(edges["exploding"].last).to_have_class(re.compile("flow-value"))
+    assert width(edges["exploding"].last) > width(edges["healthy"].last)
+    expect(tab.frame.get_by_role("region", name="Layer graph", exact=True)).to_contain_text(
+        "Edges: Gradient RMS"
+    )

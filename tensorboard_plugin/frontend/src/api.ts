@@ -157,6 +157,7 @@ export interface Judged
 
 /** The most likely single cause of a run's troubles. */
 export interface Diagnosis {
+  cause: { text: string };
   chain: { rule: string; layers: string[]; step: number; text: string }[];
   sureness: "possible" | "likely" | "very likely";
   reason: string;

@@ -3,7 +3,7 @@
 import type { Metric, Parting, RunSummary, Setting } from "../api";
 import { cellAt, type Cells } from "./cells";
 import { absence } from "./layers";
-import { formatCount, formatMagnitude, formatShare, plural } from "./number";
+import { formatCount, formatMagnitude, formatSetting, formatShare, plural } from "./number";
 import { layerAt, type Plot, type PlotColumn } from "./plot";
 import { colourScale, type ColourScale, roundUp, sample } from "./scale";
 
@@ -199,14 +199,7 @@ export function settingValue(setting: Setting, side: "run" | "baseline"): string
   if (setting.only !== null && setting.only !== side) return "not there";
   const value = setting[side];
   if (value === null) return "none";
-  if (typeof value === "boolean") return value ? "yes" : "no";
-  return typeof value === "number" ? formatSetting(value) : value;
-}
-
-/** Settings are told as they were set: 0.001, 47,530; single precision leaves no trail of digits. */
-function formatSetting(value: number): string {
-  if (Number.isInteger(value)) return value.toLocaleString("en-US", { maximumFractionDigits: 0 });
-  return String(Number(value.toPrecision(6)));
+  return formatSetting(value);
 }
 
 /** Why a row has no difference; null where it has one. */

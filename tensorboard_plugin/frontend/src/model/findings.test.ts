@@ -13,6 +13,7 @@ import {
   sourceOf,
   spread,
   tally,
+  titled,
   worstOf,
 } from "./findings";
 
@@ -160,4 +161,10 @@ test("the rules that leave a layer out stand together by their reason", () => {
   expect(leftOut(rules, "constructor")).toEqual([]);
   const whole = { ...rule("U", { a: "no accuracy" }), reason: "no accuracy" };
   expect(leftOut([whole], "a")).toEqual([]);
+});
+
+test("another rule in a reason is called by its title, other words stay as they are", () => {
+  const dead = { id: "dead-relu", title: "Dead ReLU" } as Rule;
+  expect(titled("ReLU: see dead-relu", [dead])).toBe("ReLU: see Dead ReLU");
+  expect(titled("my_dead-relu, constructor", [dead])).toBe("my_dead-relu, constructor");
 });

@@ -148,7 +148,13 @@ export function leftOut(rules: readonly Rule[], layer: string): { reason: string
     const reason = Object.hasOwn(exempt, layer) ? exempt[layer] : undefined;
     if (reason && reason !== why) byReason.set(reason, [...(byReason.get(reason) ?? []), title]);
   }
-  return [...byReason].map(([reason, titles]) => ({ reason, rules: titles }));
+  return [...byReason].map(([reason, titles]) => ({ reason: titled(reason, rules), rules: titles }));
+}
+
+/** "ReLU: see Dead ReLU": the id of another rule as its title, by which it is called here. */
+export function titled(text: string, rules: readonly Rule[]): string {
+  const titles = new Map(rules.map(({ id, title }) => [id, title]));
+  return text.replace(/[\w-]+/g, (word) => titles.get(word) ?? word);
 }
 
 /** What was found about one layer, each with the number of its problem in this run. */

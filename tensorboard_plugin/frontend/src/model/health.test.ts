@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Metric, Run } from "../api";
-import { exemptFrom, findingSteps, foundBy, isJudged, shownAt, snapStep, worstRow, worstSeverity } from "./health";
+import { findingSteps, foundBy, isJudged, shownAt, snapStep, worstRow, worstSeverity } from "./health";
 import { buildPlot } from "./plot";
 
 const metric = {
@@ -75,11 +75,6 @@ test("a block is as bad as its worst layer: by findings, then by values", () => 
   expect(worst([0, 1, 2], 5)).toBe(0);
   expect(worst([2, 1], 10)).toBe(1);
   expect(worst([3, 1, 2], 20)).toBe(1);
-});
-
-test("exemptions name the rule; a name of JavaScript's own is not among them", () => {
-  expect(exemptFrom(run, "c")).toEqual([{ rule: "r", reason: "no ReLU" }]);
-  expect(exemptFrom(run, "constructor")).toEqual([]);
 });
 
 test("findings by step, ascending", () => {

@@ -50,14 +50,6 @@ export function worstSeverity(findings: readonly Finding[]): Severity | null {
   return SEVERITIES.find((s) => findings.some(({ severity }) => severity === s)) ?? null;
 }
 
-/** The rules that leave a layer out: "no ReLU" and whose reason that is. */
-export function exemptFrom(run: Run, layer: string): { rule: string; reason: string }[] {
-  return run.rules.flatMap(({ id, exempt }) => {
-    const reason = Object.hasOwn(exempt, layer) ? exempt[layer] : undefined;
-    return reason === undefined ? [] : [{ rule: id, reason }];
-  });
-}
-
 /** Of some layers the row of the worst: by what was found, then by what is measured. */
 export function worstRow(
   column: PlotColumn,

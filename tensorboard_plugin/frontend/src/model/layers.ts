@@ -1,6 +1,7 @@
 /** The vertical axis: which layers stand in which row, and why a row may be empty. */
 
 import type { Layer, Metric, Run } from "../api";
+import { titled } from "./findings";
 import { formatCount } from "./number";
 
 /** Merges the layers of several runs into one order that agrees with each, as far as it can. */
@@ -60,7 +61,7 @@ export function absence(run: Run, metric: Metric, layer: Layer | undefined): str
 export function exemption(run: Run, metric: Metric, layer: string): string | null {
   for (const limit of metric.limits) {
     const reason = run.rules.find((rule) => rule.id === limit.rule)?.exempt[layer];
-    if (reason) return reason;
+    if (reason) return titled(reason, run.rules);
   }
   return null;
 }

@@ -7,6 +7,7 @@ import {
   formatTick,
   formatValue,
   plural,
+  readableNumbers,
 } from "./number";
 
 test("a magnitude has two digits that count", () => {
@@ -52,4 +53,11 @@ test("ages and plurals", () => {
   expect(plural(1, "layer")).toBe("1 layer");
   expect(plural(1200, "step")).toBe("1,200 steps");
   expect(formatCount(1e6)).toBe("1,000,000");
+});
+
+test("numbers of messages are written as all others, the rest of the text is left alone", () => {
+  expect(readableNumbers("0 < 1e-03")).toBe("0 < 0.001");
+  expect(readableNumbers("3.6e+18 > 100, below 1e-07 since")).toBe("3.6e18 > 100, below 1e-7 since");
+  expect(readableNumbers("1.2e+04, -2.5e-05")).toBe("12,000, −2.5e-5");
+  expect(readableNumbers("layer_1e-03 of lr-1e-05, conv2e-1x")).toBe("layer_1e-03 of lr-1e-05, conv2e-1x");
 });

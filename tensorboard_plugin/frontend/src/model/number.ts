@@ -37,6 +37,21 @@ export function formatMagnitude(value: number): string {
   return value < 0 ? MINUS + text : text;
 }
 
+const WRITTEN = /(?<![\w./-])-?(\d+(?:\.\d+)?)e([+-]\d+)(?!\w)/g;
+
+/** Numbers in Python's messages as all others here: "1e-03" is 0.001, "3.6e+18" is 3.6e18. */
+export function readableNumbers(text: string): string {
+  return text.replace(WRITTEN, (written, digits: string, exponent: string) => {
+    const value = Number(written);
+    const size = Math.abs(value);
+    const short = `${digits}e${Number(exponent)}`;
+    const plain = size < 0.001 || size >= 100_000 ? short : groups.format(size);
+    return value < 0 ? MINUS + plain : plain;
+  });
+}
+
+const groups = new Intl.NumberFormat("en-US", { maximumSignificantDigits: 12 });
+
 /** A limit or tick: as few characters as identify it, "1e-7" and "0.1". */
 export function formatTick(value: number, scale: Scale): string {
   if (scale === "share") return formatShare(value);
@@ -52,6 +67,14 @@ export function formatAge(seconds: number): string {
   if (s < 3600) return `${Math.floor(s / 60)} min`;
   if (s < 2 * 86400) return `${Math.floor(s / 3600)} h`;
   return `${Math.floor(s / 86400)} d`;
+}
+
+/** As it was set: 0.001, 47,530; single precision leaves no trail of digits. */
+export function formatSetting(value: string | number | boolean): string {
+  if (typeof value === "boolean") return value ? "yes" : "no";
+  if (typeof value === "string") return value;
+  if (Number.isInteger(value)) return value.toLocaleString("en-US", { maximumFractionDigits: 0 });
+  return String(Number(value.toPrecision(6)));
 }
 
 export function plural(count: number, noun: string): string {

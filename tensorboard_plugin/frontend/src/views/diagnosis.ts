@@ -13,7 +13,7 @@ import type { Keys, Panel, View, ViewKind } from "./panel";
 import { verdicts } from "./verdicts";
 
 /** What each part is drawn from. The cursor is not among it: it only moves lines. */
-const CARDS: Keys = ["runs", "shown", "loaded", "open", "names", "dark"];
+const CARDS: Keys = ["runs", "shown", "loaded", "open", "names", "dark", "choices"];
 const PLOTS: Keys = ["shown", "loaded", "metric", "dark"];
 const CAMERA: Keys = ["shown", "loaded", "sample", "target", "runs"];
 
@@ -51,6 +51,7 @@ function diagnosis(store: Store, retry: () => void): View {
     },
     point: () => all().forEach((panel) => panel.point(at())),
     paint: () => all().forEach((panel) => panel.paint()),
+    docked: true,
     cursor: () => ({ steps: plot.steps, layers: plot.layers, at: at() }),
   };
 }

@@ -4,7 +4,6 @@ import type { Parting } from "../api";
 import { cellAt } from "../model/cells";
 import { emptyReason, formatDistance, type Pair, told } from "../model/compare";
 import { describeLayer, rowAt } from "../model/layers";
-import { metricsOf } from "../model/metrics";
 import { formatCount, formatValue } from "../model/number";
 import type { Plot, PlotColumn } from "../model/plot";
 import type { ColourScale } from "../model/scale";
@@ -16,7 +15,7 @@ import { h, refill } from "./element";
 import { gutter, layerOf, weights } from "./gutter";
 import { heatCanvas, paintHeat } from "./heat";
 import { ramp } from "./legend";
-import { metricChoice } from "./metricchoice";
+import { measureTools } from "./measuretools";
 import { problem } from "./notices";
 import { type Panel, place } from "./panel";
 
@@ -34,7 +33,6 @@ export function difference(
   store: Store,
   retry: () => void,
 ): Panel {
-  const runs = both.columns.flatMap((column) => column.run ?? []);
   const facts = h("div.side.layer-facts");
   const names = gutter(both, store);
   const losses = bothLosses(both, pair, state, store);
@@ -49,16 +47,12 @@ export function difference(
         h("h2", null, "Difference"),
         h("p", null, "Layers × steps. Each cell is as it was recorded last."),
       ),
-      h(
-        "div.full.tools",
-        null,
-        metricChoice(metricsOf(runs), runs, state.metric, store),
-        h(
-          "div.about",
-          null,
-          h("p.quiet", null, both.metric?.about ?? ""),
-          plot.scale && both.metric && legend(plot.scale, both.metric.scale, state.dark),
-        ),
+      measureTools(
+        both,
+        state,
+        store,
+        "heat maps",
+        plot.scale && both.metric && legend(plot.scale, both.metric.scale, state.dark),
       ),
       losses.side,
       losses.element,

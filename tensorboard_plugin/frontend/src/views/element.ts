@@ -1,5 +1,7 @@
 /** Elements in one expression. Text is always text: nothing here parses markup. */
 
+import { readableNumbers } from "../model/number";
+
 export type Child = Node | string | null | undefined | false | Child[];
 
 type Value = string | number | boolean | null | undefined | ((event: never) => void);
@@ -64,6 +66,15 @@ export function refill(place: Element, ...content: (Child | (() => Child))[]): v
 
 /** Text in which `code` stands between backticks, as in Python's messages. */
 export function prose(text: string): Child[] {
-  const kept = text.replace(/(\d) %/g, "$1\u00a0%").replace(/([≥≤<>]) /g, "$1\u00a0"); // a number and its unit stay together
-  return kept.split("`").map((part, i) => (i % 2 ? h("code", null, part) : part));
+  return text.split("`").map((part, i) => (i % 2 ? h("code", null, part) : numbers(part)));
+}
+
+/** A number is never broken, and stays with its sign and unit. */
+function numbers(text: string): Child[] {
+  const kept = readableNumbers(text)
+    .replace(/(\d) %/g, "$1\u00a0%")
+    .replace(/([≥≤<>]) /g, "$1\u00a0");
+  return kept
+    .split(/(\b\d[\d.]*e-\d+)/)
+    .map((part, i) => (i % 2 ? h("span.unbroken", null, part) : part));
 }

@@ -11,9 +11,10 @@ import {
   problems,
   sourceOf,
   tally,
+  titled,
 } from "../model/findings";
 import { rowNames } from "../model/layers";
-import { formatCount } from "../model/number";
+import { formatCount, readableNumbers } from "../model/number";
 import { RUN, valueOf } from "../resources";
 import type { State, Store } from "../state";
 import { type Child, h, prose } from "./element";
@@ -49,16 +50,16 @@ export function findingsTable(run: Run, state: State, store: Store): HTMLElement
         unsuppressed(run)
           .filter((r) => r.outcome !== "found")
           .sort(silentFirst)
-          .map(ruleLine),
+          .map((rule) => ruleLine(rule, run)),
       ),
     h(
-      "button.link.more",
-      { "data-key": rest, "aria-expanded": String(all), onclick: () => store.toggle(rest) },
-      all ? "Show less" : tally(hidden, unsuppressed(run), run.suppressed.length),
-    ),
-    h(
-      "p.exports",
+      "p.under",
       null,
+      h(
+        "button.link",
+        { "data-key": rest, "aria-expanded": String(all), onclick: () => store.toggle(rest) },
+        all ? "Show less" : tally(hidden, unsuppressed(run), run.suppressed.length),
+      ),
       h(
         "a",
         {
@@ -104,7 +105,7 @@ function row(run: Run, problem: Problem, all: Problem[], state: State, store: St
         source &&
           h("span.follows", null, "follows from ", h("b.number", null, String(source.number))),
       ),
-      h("span.evidence", { title: worst.evidence }, worst.evidence),
+      h("span.evidence", null, prose(worst.evidence)),
       h(
         "span.since",
         { title: `Since step ${formatCount(problem.step)}` },
@@ -193,7 +194,7 @@ function evidence(run: Run, finding: Finding, store: Store): HTMLElement {
 }
 
 function layerButton(run: Run, finding: Finding, store: Store): HTMLElement {
-  const words = `${finding.evidence}, since step ${formatCount(finding.step)}. ${whereTo(run, finding)}`;
+  const words = `${readableNumbers(finding.evidence)}, since step ${formatCount(finding.step)}. ${whereTo(run, finding)}`;
   return h(
     "button.link",
     {
@@ -243,7 +244,7 @@ function suppressedLine({ title, layer, evidence, reason }: Suppressed): HTMLEle
     h(
       "div",
       null,
-      h("p", null, title, " ", layer !== null && h("code", null, layer), ` ${evidence}`),
+      h("p", null, title, " ", layer !== null && h("code", null, layer), " ", prose(evidence)),
       h("p.quiet", null, "suppressed: ", reason),
     ),
   );
@@ -252,7 +253,7 @@ function suppressedLine({ title, layer, evidence, reason }: Suppressed): HTMLEle
 const ORDER = ["not-evaluated", "healthy"];
 const silentFirst = (a: Rule, b: Rule) => ORDER.indexOf(a.outcome) - ORDER.indexOf(b.outcome);
 
-function ruleLine(rule: Rule): HTMLElement {
+function ruleLine(rule: Rule, { rules }: Run): HTMLElement {
   const silent = rule.outcome === "not-evaluated";
   return h(
     "div.rule",
@@ -273,7 +274,7 @@ function ruleLine(rule: Rule): HTMLElement {
         ),
       ),
       exemptions(rule).map(({ reason, layers }) =>
-        h("p.quiet", null, `exempt, ${reason}: `, h("code", null, layers.join(", "))),
+        h("p.quiet", null, `exempt, ${titled(reason, rules)}: `, h("code", null, layers.join(", "))),
       ),
     ),
   );

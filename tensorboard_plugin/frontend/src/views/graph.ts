@@ -3,9 +3,11 @@
 import type { Layer } from "../api";
 import { type Anchor, anchored, type Camera, fit, home, reveal, within, zoom } from "../model/camera";
 import type { Ramp } from "../model/colour";
+import type { Flow } from "../model/flow";
 import { type Graph, LOSS, type Place } from "../model/graph";
 import { layoutOf, type Path, smooth } from "../model/layout";
 import { h, refill, svg } from "./element";
+import { flowWidth } from "./flowlegend";
 import { dressPlace, type Look, placeElements } from "./place";
 
 export interface GraphActions {
@@ -17,15 +19,20 @@ export interface GraphActions {
 export interface Canvas {
   element: HTMLElement;
   graph: Graph;
-  /** Recolours; the layout stays. */
-  dress(look: (place: Place) => Look, ramp: Ramp | null, loss: (Node | string | null)[]): void;
+  /** Recolours; the layout stays. @param flows one for each edge. */
+  dress(
+    look: (place: Place) => Look,
+    ramp: Ramp | null,
+    flows: readonly Flow[],
+    loss: (Node | string | null)[],
+  ): void;
   paint(): void;
   /** "in", "out" or all of it. */
   zoom(how: number | "fit"): void;
 }
 
 /** What is too small to be read loses its second line. */
-const FAR = 0.62;
+const FAR = 0.8;
 const STEP = 1.25;
 const PAN = 60;
 const CLICK = 4; // pixels that the pointer may move in a click
@@ -64,6 +71,7 @@ export function graphCanvas(
       return [place.id, placeElements(place, layers, box, key, titleOf(place))];
     }),
   );
+  const lines = layout.paths.map(edge);
   const lossBox = layout.places.get(LOSS)!;
   const loss = h("div.place.loss", { style: position(lossBox) });
   const world = h(
@@ -86,7 +94,11 @@ export function graphCanvas(
         ),
       ),
     ),
-    edges(layout.paths, layout.width, layout.height),
+    svg(
+      "svg",
+      { class: "edges", width: layout.width, height: layout.height, "aria-hidden": "true" },
+      lines.map((line) => line.elements),
+    ),
     [...elements.values()].map((made) => made.element),
     loss,
   );
@@ -155,7 +167,8 @@ export function graphCanvas(
     graph,
     zoom: zoomTo,
     paint: draw,
-    dress(look, ramp, lossWords) {
+    dress(look, ramp, flows, lossWords) {
+      lines.forEach((line, i) => line.dress(flows[i]!));
       const focused = placeAt(document.activeElement);
       const mine = focused && element.contains(document.activeElement);
       for (const place of graph.places) {
@@ -176,23 +189,27 @@ export function graphCanvas(
 const position = (box: { x: number; y: number; width: number; height: number }) =>
   `left:${box.x}px;top:${box.y}px;width:${box.width}px;height:${box.height}px`;
 
-function edges(paths: readonly Path[], width: number, height: number): SVGElement {
-  return svg(
-    "svg",
-    { class: "edges", width, height, "aria-hidden": "true" },
-    paths.map(({ points, inferred }) => [
-      svg("path", { class: inferred ? "edge inferred" : "edge", d: smooth(points) }),
-      svg("path", { class: "tip", d: tip(points) }),
-    ]),
-  );
-}
+const TIP = 6; // pixels from the end of a line to the place that it points at
 
-/** The head of an arrow; upwards where the graph goes in a circle. */
-function tip(points: Path["points"]): string {
+/** A connection: as wide as the gradient that comes back through it. */
+function edge({ points, inferred }: Path) {
   const [before, end] = points.slice(-2);
-  if (!before || !end) return "";
-  const up = end.y < before.y ? 1 : -1;
-  return `M${end.x} ${end.y}l-3.5 ${up * 5.5}h7z`;
+  const up = before && end && end.y < before.y ? 1 : -1; // upwards where the graph goes in a circle
+  const stem = end ? [...points.slice(0, -1), { x: end.x, y: end.y + up * TIP }] : [];
+  const title = svg("title");
+  const line = svg("path", { d: smooth(stem) }, title);
+  const tip = svg("path", { class: "tip" });
+  return {
+    elements: [line, tip],
+    dress(flow: Flow) {
+      const width = flowWidth(flow);
+      line.setAttribute("class", `edge flow-${flow.kind}${inferred ? " inferred" : ""}`);
+      line.style.strokeWidth = `${width}px`;
+      title.textContent = `Gradient: ${flow.words}`;
+      const half = Math.max(3.5, width / 2 + 2.5);
+      if (end) tip.setAttribute("d", `M${end.x} ${end.y}l${-half} ${up * TIP}h${2 * half}z`);
+    },
+  };
 }
 
 /** Dragging moves the graph, the wheel with Ctrl or Cmd zooms it. */

@@ -1,30 +1,25 @@
 /** What is known of one layer at the cursor: facts, findings so far, and who leaves it out. */
 
 import type { Finding, Layer, Run } from "../api";
-import { exemptFrom, foundBy, isJudged } from "../model/health";
+import { foundBy, isJudged } from "../model/health";
 import { formatCount, plural } from "../model/number";
 import { layerAt, type Plot } from "../model/plot";
 import type { Point, Store } from "../state";
-import { h, prose } from "./element";
+import { type Child, h, prose } from "./element";
 import { glyph } from "./glyph";
 import { weights } from "./gutter";
 import { key } from "./heads";
+import { exempted } from "./layerfacts";
 import { reading } from "./reading";
 
-/** @param columns the runs that are told of, from left to right. */
-export function layerFacts(
-  plot: Plot,
-  columns: readonly number[],
-  at: Point,
-  store: Store,
-): (HTMLElement | null)[] {
+/** What the layer is, in the first run that has it. */
+export function layerFacts(plot: Plot, at: Point, store: Store): Child[] {
   const row = plot.layers.indexOf(at.layer ?? "");
-  const layers = columns.map((column) => layerAt(plot.columns[column]!, row));
-  const first = layers.find((layer) => layer !== undefined);
-  if (!first || at.layer === null) return [h("p.quiet", null, "No layer is chosen.")];
-  const owner = columns[layers.indexOf(first)]!;
+  const owner = plot.columns.find((column) => layerAt(column, row));
+  if (!owner || at.layer === null) return [h("p.quiet", null, "No layer is chosen.")];
+  const layer = layerAt(owner, row)!;
   return [
-    h("h3.facts-name", { title: first.name }, h("code", null, first.name)),
+    h("h3.facts-name", { title: layer.name }, h("code", null, layer.name)),
     h(
       "button.small",
       {
@@ -33,12 +28,16 @@ export function layerFacts(
       },
       "Open layer",
     ),
-    facts(first, plot.columns[owner]!.run!),
-    ...columns.map((column, i) => {
-      const { run } = plot.columns[column]!;
-      return run ? health(plot, column, run, layers[i], at, store) : null;
-    }),
+    facts(layer, owner.run!),
   ];
+}
+
+/** Run by run its value and what was found about it until now. */
+export function layerHealth(plot: Plot, at: Point, store: Store): HTMLElement[] {
+  const row = plot.layers.indexOf(at.layer ?? "");
+  return plot.columns.map((column, i) =>
+    column.run ? health(plot, i, column.run, layerAt(column, row), at, store) : h("div"),
+  );
 }
 
 function facts(layer: Layer, run: Run): HTMLElement {
@@ -99,9 +98,7 @@ function health(
           },
           `${plural(later.length, "finding")} later, from step ${formatCount(next)}`,
         ),
-      exemptFrom(run, name).map(({ rule, reason }) =>
-        h("p.exempt", null, glyph("exempt", 11), `exempt from ${rule}: ${reason}`),
-      ),
+      exempted(run, name),
     ],
   );
 }

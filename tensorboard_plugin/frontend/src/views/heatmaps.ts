@@ -2,7 +2,6 @@
 
 import { cellAt } from "../model/cells";
 import { describeLayer, rowAt } from "../model/layers";
-import { metricsOf } from "../model/metrics";
 import type { Plot, PlotColumn } from "../model/plot";
 import { heatTable } from "../model/tables";
 import { metricOf, slotOf } from "../resources";
@@ -12,15 +11,13 @@ import { exports } from "./export";
 import { gutter, layerOf, weights } from "./gutter";
 import { key } from "./heads";
 import { heatCanvas, paintHeat } from "./heat";
-import { legend } from "./legend";
 import { markElements, signs } from "./marks";
-import { metricChoice } from "./metricchoice";
+import { measureTools } from "./measuretools";
 import { problem } from "./notices";
 import { type Panel, place } from "./panel";
 import { emptyRows, ending, reading } from "./reading";
 
 export function heatmaps(state: State, store: Store, plot: Plot, retry: () => void): Panel {
-  const runs = plot.columns.flatMap((column) => column.run ?? []);
   const gutterHead = h("div.side.layer-facts");
   const names = gutter(plot, store);
   const parts = plot.columns.map((column, i) => heatmap(column, i, plot, state, store, retry));
@@ -33,17 +30,7 @@ export function heatmaps(state: State, store: Store, plot: Plot, retry: () => vo
       h("h2", null, "Layers × steps"),
       plot.metric && exports(plot.metric.title, () => heatTable(plot)),
     ),
-    h(
-      "div.full.tools",
-      null,
-      metricChoice(metricsOf(runs), runs, state.metric, store),
-      h(
-        "div.about",
-        null,
-        h("p.quiet", null, plot.metric?.about ?? ""),
-        plot.scale && legend(plot.scale, state.dark),
-      ),
-    ),
+    measureTools(plot, state, store),
     gutterHead,
     parts.map((part) => part.readout),
     names,

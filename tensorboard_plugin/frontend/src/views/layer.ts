@@ -10,7 +10,7 @@ import { heads } from "./heads";
 import { type HistogramSource, overlay, timelines } from "./histograms";
 import { layerChoice } from "./layerchoice";
 import { layerCurves } from "./layercurves";
-import { layerFacts } from "./layerfacts";
+import { layerFacts, layerFindings } from "./layerfacts";
 import type { Keys, Panel, View, ViewKind } from "./panel";
 
 const HEADS: Keys = ["runs", "shown", "names", "dark"];
@@ -30,9 +30,20 @@ export const LAYER: ViewKind = {
 };
 
 function layerView(store: Store, retry: () => void): View {
-  const [top, body] = [h("div"), h("div")];
+  const [top, about, columns, body] = [h("div"), h("div"), h("div.columns"), h("div")];
   const choice = layerChoice(store);
-  const element = h("div.layer-view", null, top, choice.element, body);
+  const element = h(
+    "div.layer-view",
+    null,
+    top,
+    h(
+      "section.section",
+      { "aria-label": "Facts and findings" },
+      h("div.side", null, choice.element, about), // the list stays, so that an open one stays open
+      columns,
+    ),
+    body,
+  );
   let plot: Plot = buildPlot([], null);
   let wanted: string | null = null;
   let layer: string | null = null;
@@ -68,9 +79,10 @@ function layerView(store: Store, retry: () => void): View {
       timelines(histograms, plot.end, start, retry),
       overlay(histograms, state),
     ];
+    refill(about, layerFacts(sources));
+    refill(columns, layerFindings(sources, state, store, retry));
     refill(
       body,
-      layerFacts(sources, state, store, retry),
       panels.map((panel) => panel.element),
     );
     panels.forEach((panel) => panel.paint());
@@ -88,6 +100,7 @@ function layerView(store: Store, retry: () => void): View {
       panels.forEach((panel) => panel.point(at()));
     },
     paint: () => panels.forEach((panel) => panel.paint()),
+    docked: true,
     cursor: () => ({ steps, layers: plot.layers, at: at() }),
   };
 }

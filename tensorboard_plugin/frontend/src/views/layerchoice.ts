@@ -29,10 +29,11 @@ export function layerChoice(store: Store): LayerChoice {
   const sign = h("span.sign");
   const words = h("span.quiet", { role: "status" });
   const element = h(
-    "section.section.layer-choice",
-    { "aria-label": "Choice of the layer" },
-    h("div.side", null, h("h2", null, "Layer")),
-    h("div.full", null, sign, before, select, after, words),
+    "div.layer-choice",
+    null,
+    h("h2", null, "Layer"),
+    select,
+    h("p", null, before, after, sign, words),
   );
   return {
     element,

@@ -14,7 +14,7 @@ import {
   type Reason,
   withoutRow,
 } from "../model/layercurves";
-import { formatCount, formatTick, formatValue } from "../model/number";
+import { formatCount, formatTick, formatValue, readableNumbers } from "../model/number";
 import type { Point } from "../state";
 import { endDot, hatches, share, stepAxis } from "./curves";
 import { type Child, h, refill, svg } from "./element";
@@ -173,7 +173,7 @@ function numbers(metric: Metric, source: LayerSource, end: number, width: number
   return here.map(({ problem, finding }, i) =>
     h(
       "b.number.mark",
-      { style: `left:${places[i]}px;top:9px`, title: `${finding.title}: ${finding.evidence}` },
+      { style: `left:${places[i]}px;top:9px`, title: `${finding.title}: ${readableNumbers(finding.evidence)}` },
       String(problem.number),
     ),
   );

@@ -12,35 +12,40 @@ import { unfolding } from "./findings";
 import { glyph } from "./glyph";
 import { problem } from "./notices";
 
-export function layerFacts(
+/** What the layer is in the first run that has it. */
+export function layerFacts(sources: readonly LayerSource[]): HTMLElement {
+  return h(
+    "dl",
+    null,
+    commonFacts(sources).map(([title, words]) => [
+      h("dt", null, title),
+      h("dd", { title: words }, words),
+    ]),
+  );
+}
+
+function commonFacts(sources: readonly LayerSource[]): [string, string][] {
+  const model = sources.find((source) => source.layer)?.layer;
+  return model ? facts(model) : [];
+}
+
+/** What was found in the layer, run by run. */
+export function layerFindings(
   sources: readonly LayerSource[],
   state: State,
   store: Store,
   retry: () => void,
-): HTMLElement {
-  const model = sources.find((source) => source.layer)?.layer;
-  const common = model ? facts(model) : [];
-  return h(
-    "section.section.layer-facts-row",
-    { "aria-label": "Facts and findings" },
-    h("div.side", null, list(common)),
-    sources.map((source) =>
-      h(
-        "article",
-        { "aria-label": `Findings in ${source.name}` },
-        failures(source, state, retry),
-        content(source, common, store),
-      ),
+): HTMLElement[] {
+  const common = commonFacts(sources);
+  return sources.map((source) =>
+    h(
+      "article",
+      { "aria-label": `Findings in ${source.name}` },
+      failures(source, state, retry),
+      content(source, common, store),
     ),
   );
 }
-
-const list = (pairs: [string, string][]) =>
-  h(
-    "dl",
-    null,
-    pairs.map(([title, words]) => [h("dt", null, title), h("dd", { title: words }, words)]),
-  );
 
 /** What could not be fetched of this run and layer. */
 function failures({ name, layer }: LayerSource, state: State, retry: () => void): Child {
@@ -111,7 +116,7 @@ function item(
       h("b.number", null, String(about.number)),
       glyph(finding.severity),
       h("b", null, finding.title),
-      h("span.evidence", { title: finding.evidence }, finding.evidence),
+      h("span.evidence", null, prose(finding.evidence)),
     ),
     h("p.told", null, prose(finding.message)),
     h(
@@ -129,7 +134,8 @@ function item(
   );
 }
 
-function exempted(run: Run, layer: string): Child {
+/** The rules that leave the layer out, and why. */
+export function exempted(run: Run, layer: string): Child {
   const reasons = leftOut(run.rules, layer);
   return (
     reasons.length > 0 &&
@@ -137,7 +143,7 @@ function exempted(run: Run, layer: string): Child {
       "ul.exempted",
       { "aria-label": "Rules that leave this layer out" },
       reasons.map(({ reason, rules }) =>
-        h("li", null, glyph("exempt", 12), h("span", null, `Exempt, ${reason}: ${rules.join(", ")}`)),
+        h("li", null, glyph("exempt", 12), h("span", null, `Exempt from ${rules.join(", ")}: ${reason}`)),
       ),
     )
   );

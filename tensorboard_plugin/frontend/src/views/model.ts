@@ -2,13 +2,12 @@
 
 import type { Run } from "../api";
 import type { Anchor, Camera } from "../model/camera";
-import { chosenColumns, pressed } from "../model/choice";
 import { RAMPS } from "../model/colour";
+import { FLOW, flowsOf } from "../model/flow";
 import { graphOf, type Place } from "../model/graph";
 import { foundBy, isJudged, shownAt, worstRow, worstSeverity } from "../model/health";
 import { alignLayers } from "../model/layers";
 import { layoutOf } from "../model/layout";
-import { metricsOf } from "../model/metrics";
 import { formatMagnitude } from "../model/number";
 import { buildPlot, layerAt, type Plot } from "../model/plot";
 import { cursorIn, plotOf, plotWants } from "../plotted";
@@ -17,26 +16,30 @@ import type { Point, State, Store } from "../state";
 import { type Child, h, refill } from "./element";
 import { glyph } from "./glyph";
 import { type Canvas, type GraphActions, graphCanvas } from "./graph";
-import { head, key } from "./heads";
-import { layerFacts } from "./graphfacts";
-import { legend } from "./legend";
-import { metricChoice } from "./metricchoice";
+import { flowLegend } from "./flowlegend";
+import { layerFacts, layerHealth } from "./graphfacts";
+import { heads } from "./heads";
+import { measureTools } from "./measuretools";
 import { problem } from "./notices";
 import type { Keys, View, ViewKind } from "./panel";
 import type { Look } from "./place";
-import { stepSlider } from "./slider";
 
 const DRAWN: Keys = ["runs", "shown", "loaded", "metric", "dark", "names", "choices"];
-/** Pixels that a graph needs beside another one, and that the facts take. */
-const LEAST_WIDTH = 330;
-const FACTS_WIDTH = 296;
 
-export const MODEL: ViewKind = { create: model, wants: plotWants };
+export const MODEL: ViewKind = {
+  create: model,
+  wants: (state, name) => [
+    ...plotWants(state, name),
+    ...plotWants({ ...state, metric: FLOW, ahead: null }, name),
+  ],
+};
 
 /** What graphs have in common that come and go. */
 interface Shared {
   store: Store;
   plot: Plot;
+  /** Of the gradient, which the edges show. */
+  flow: Plot;
   cameras: Map<string, Camera>;
   /** The block that was folded or unfolded just now. */
   anchor: Anchor | null;
@@ -47,109 +50,87 @@ interface Shared {
 interface Pane {
   column: number;
   element: HTMLElement;
-  head: HTMLElement;
   words: HTMLElement;
   canvas: Canvas | null;
 }
 
 function model(store: Store, retry: () => void): View {
-  const [tools, picker, zooms, panes, facts] = [
-    h("div.full.tools"),
-    h("div.picker", { role: "group", "aria-label": "Runs shown as graphs" }),
+  const [top, tools, panes, flows, zooms, about, health] = [
+    h("div"),
+    h("div.columns"),
+    h("div.columns"),
+    h("div"),
     h("div.zooms", { role: "group", "aria-label": "Zoom" }),
-    h("div.panes"),
-    h("aside.layer-facts-panel", { "aria-label": "Chosen layer" }),
+    h("div"),
+    h("div.columns"),
   ];
-  const slider = stepSlider(store);
-  const stage = h("div.full.stage", null, panes, facts);
   let drawn: Pane[] = [];
-  let room = 1;
 
   const at = () => cursorIn(shared.plot, store.get());
-  const columns = () => drawn.map(({ column }) => column);
   const repaint = () => drawn.forEach(({ canvas }) => canvas?.paint());
   const shared: Shared = {
     store,
     plot: buildPlot([], null),
+    flow: buildPlot([], null),
     cameras: new Map(),
     anchor: null,
     moved: repaint,
   };
 
   const arrange = (state: State) => {
-    const { plot } = shared;
-    const standings = state.shown.map(
-      (name) => state.runs?.find(({ run }) => run === name)?.verdict?.severity,
-    );
-    const chosen = chosenColumns(state.choices.graphs ?? "", standings, room);
-    refill(picker, state.shown.map((_, column) => pick(state, store, column, chosen, room)));
-    const next = chosen.map((column) => pane(state, column, drawn, shared));
+    const next = state.shown.map((_, column) => pane(state, column, drawn, shared));
     shared.anchor = null;
     const same = next.length === drawn.length && next.every((p, i) => p.element === drawn[i]!.element);
     drawn = next;
     if (!same) panes.replaceChildren(...next.map(({ element }) => element));
-    for (const shown of drawn) dressPane(shown, state, plot, retry);
-    slider.show(plot, stepsOf(plot), chosen);
-  };
-
-  const point = () => {
-    const { plot } = shared;
-    const now = at();
-    for (const { column, canvas } of drawn) {
-      if (canvas) dressGraph(canvas, column, plot, now, store.get().dark);
-    }
-    refill(facts, ...layerFacts(plot, columns(), now, store));
-    slider.point(now);
+    for (const shown of drawn) dressPane(shown, state, shared.plot, retry);
   };
 
   refill(zooms, zoomButtons((how) => drawn.forEach(({ canvas }) => canvas?.zoom(how))));
   return {
     element: h(
-      "div",
+      "div.model-view",
       null,
+      top,
       h(
-        "section.section.model-view.model-tools",
+        "section.section.model-tools",
         { "aria-label": "Measure" },
-        h(
-          "div.side",
-          null,
-          h("h2", null, "Layer graph"),
-          h("p", null, "Input at the top, loss at the bottom."),
-        ),
+        h("div.side", null, h("h2", null, "Layer graph"), h("p", null, "Input at the top, loss at the bottom.")),
         tools,
       ),
       h(
-        "section.section.model-view.model-graphs",
+        "section.section.model-graphs",
         { "aria-label": "Layer graph" },
         h(
           "div.side",
           null,
-          picker,
           zooms,
+          flows,
           h("p.hint", null, "Drag moves the graph, Ctrl and wheel zoom it."),
         ),
-        stage,
+        panes,
       ),
-      h("div.model-view", null, slider.element),
+      h("aside.section", { "aria-label": "Chosen layer" }, h("div.side", null, about), health),
     ),
     update(state, changed) {
       if (!changed(DRAWN)) return;
       shared.plot = plotOf(state);
-      refill(tools, ...toolbar(state, store, shared.plot));
+      shared.flow = plotOf({ ...state, metric: FLOW });
+      refill(top, heads(state));
+      refill(tools, measureTools(shared.plot, state, store, "graph"));
+      refill(flows, flowLegend(shared.flow));
       arrange(state);
     },
-    point,
-    paint() {
-      const wide = stage.clientWidth - FACTS_WIDTH;
-      const fits = wide >= 2 * LEAST_WIDTH ? 2 : 1;
-      if (fits !== room) {
-        room = fits;
-        arrange(store.get());
-        point();
+    point() {
+      const now = at();
+      for (const { column, canvas } of drawn) {
+        if (canvas) dressGraph(canvas, column, shared, now);
       }
-      repaint();
-      slider.show(shared.plot, stepsOf(shared.plot), columns());
+      refill(about, layerFacts(shared.plot, now, store));
+      refill(health, ...layerHealth(shared.plot, now, store));
     },
+    paint: repaint,
+    docked: true,
     cursor() {
       const { plot } = shared;
       const now = at();
@@ -161,47 +142,11 @@ function model(store: Store, retry: () => void): View {
   };
 }
 
-function toolbar(state: State, store: Store, plot: Plot): Child[] {
-  const runs = plot.columns.flatMap((column) => column.run ?? []);
-  return [
-    metricChoice(metricsOf(runs), runs, state.metric, store, "graph"),
-    h(
-      "div.about",
-      null,
-      h("p.quiet", null, plot.metric?.about ?? ""),
-      plot.scale && legend(plot.scale, state.dark),
-    ),
-  ];
-}
-
 /** The steps of the measure; where there is none of it, all that were recorded. */
 function stepsOf(plot: Plot): readonly number[] {
   if (plot.steps.length) return plot.steps;
   const all = plot.columns.flatMap(({ run }) => run?.steps ?? []);
   return [...new Set(all)].sort((a, b) => a - b);
-}
-
-function pick(
-  state: State,
-  store: Store,
-  column: number,
-  chosen: readonly number[],
-  room: number,
-): HTMLElement {
-  const name = state.shown[column]!;
-  const sign = state.runs?.find(({ run }) => run === name)?.verdict?.severity;
-  return h(
-    "button.pick",
-    {
-      "data-key": `graph ${name}`,
-      "aria-pressed": String(chosen.includes(column)),
-      title: name,
-      onclick: () => store.choose("graphs", pressed(chosen, column, room)),
-    },
-    key(column),
-    sign && glyph(sign, 13),
-    h("span.name", null, name),
-  );
 }
 
 function zoomButtons(zoom: (how: number | "fit") => void): HTMLElement[] {
@@ -247,9 +192,9 @@ function pane(
     },
   };
   const canvas = graph && graphCanvas(graph, layers, name, cameras, anchor, actions, moved);
-  const [top, words] = [h("div.pane-head"), h("div.pane-words")];
-  const element = h("div.pane", { "data-run": name }, top, words, canvas?.element);
-  return { column, element, head: top, words, canvas };
+  const words = h("div.pane-words");
+  const element = h("div.pane", { "data-run": name }, words, canvas?.element);
+  return { column, element, words, canvas };
 }
 
 /** Names of the blocks that the user folded or unfolded; a mangled link has none. */
@@ -264,7 +209,6 @@ function toggled(state: State): Set<string> {
 
 function dressPane(shown: Pane, state: State, plot: Plot, retry: () => void): void {
   const { name, run, metric } = plot.columns[shown.column]!;
-  refill(shown.head, head(state, name, shown.column));
   refill(shown.words, ...paneWords(shown, state, name, run, metric?.not_measured ?? null, retry));
 }
 
@@ -296,7 +240,7 @@ function paneWords(
   ];
 }
 
-function dressGraph(canvas: Canvas, column: number, plot: Plot, at: Point, dark: boolean): void {
+function dressGraph(canvas: Canvas, column: number, { plot, flow, store }: Shared, at: Point): void {
   const of = plot.columns[column]!;
   const { run, rows } = of;
   if (!run) return;
@@ -315,8 +259,9 @@ function dressGraph(canvas: Canvas, column: number, plot: Plot, at: Point, dark:
       selected: place.layers.includes(rows[chosen] ?? -1),
     };
   };
-  const ramp = plot.scale && RAMPS[dark ? "dark" : "light"][plot.scale.ramp];
-  canvas.dress(look, ramp, lossWords(run, at.step));
+  const ramp = plot.scale && RAMPS[store.get().dark ? "dark" : "light"][plot.scale.ramp];
+  const flows = flowsOf(canvas.graph, flow.columns[column]!, flow, at.step);
+  canvas.dress(look, ramp, flows, lossWords(run, at.step));
 }
 
 /** The row of a place's layer, of a folded block that of its worst one. */

@@ -2,6 +2,7 @@
 
 import type { State, Store } from "../state";
 import { bar, pill } from "./bar";
+import { dock } from "./dock";
 import { h, refill } from "./element";
 import { age } from "./heads";
 import { listenToKeys } from "./keys";
@@ -17,6 +18,7 @@ const TOGETHER_MS = 60;
 const RAIL: Keys = ["runs", "names", "filter", "shown", "dark", "railOpen"];
 const BAR: Keys = ["runs", "failure", "railOpen", "view"];
 const FRAME: Keys = ["runs", "failure", "shown", "view"];
+const DOCK: Keys = ["runs", "shown", "loaded", "metric", "choices"];
 /** What moves the cursor only. */
 const CURSOR: Keys = ["step", "layer", "hover"];
 
@@ -25,6 +27,7 @@ export function page(store: Store, retry: () => void): HTMLElement {
   const top = h("div.top");
   const [message, body] = [h("div.message"), h("div.page")];
   const main = h("main", null, message, body);
+  const bottom = dock(store);
   const element = h("div.app", null, top, side.element, main);
   const views = new Map<ViewName, View>();
 
@@ -41,10 +44,22 @@ export function page(store: Store, retry: () => void): HTMLElement {
       views.set(state.view, view);
     }
     const comes = isNew || changed(["view"]);
-    if (comes) refill(body, view.element);
+    if (comes) refill(body, view.element, view.docked && bottom.element);
     view.update(state, comes ? () => true : changed);
     view.point?.();
+    if (comes || changed(DOCK)) showDock();
+    else pointDock();
     if (comes) main.scrollTop = 0;
+  };
+
+  const docked = () => (shownView()?.docked ? (shownView()?.cursor?.() ?? null) : null);
+  const showDock = () => {
+    const cursor = docked();
+    if (cursor) bottom.show(store.get(), cursor.steps, cursor.at);
+  };
+  const pointDock = () => {
+    const cursor = docked();
+    if (cursor) bottom.point(cursor.at);
   };
 
   const waiting = new Set<keyof State>();
@@ -62,11 +77,16 @@ export function page(store: Store, retry: () => void): HTMLElement {
     if ([...waiting].every((key) => CURSOR.includes(key))) {
       waiting.clear();
       shownView()?.point?.();
+      pointDock();
     } else if (!onlyData) flush();
     else if (!timer) timer = window.setTimeout(flush, TOGETHER_MS);
   });
   listenToKeys(store, () => shownView()?.cursor?.() ?? null, side.focusFilter);
-  new ResizeObserver(() => shownView()?.paint?.()).observe(body);
+  const resized = () => {
+    shownView()?.paint?.();
+    showDock();
+  };
+  new ResizeObserver(resized).observe(body);
   main.addEventListener("scroll", () => main.classList.toggle("stuck", main.scrollTop > 40));
   setInterval(() => tick(store.get(), element), 1000);
   draw(store.get(), () => true);

@@ -26,6 +26,8 @@ export interface View {
   point?(): void;
   /** The view has another size. */
   paint?(): void;
+  /** Its columns are the shown runs, and the dock below them tells of the cursor's step. */
+  docked?: true;
   /** What the arrow keys, j and k move along; without it they do nothing here. */
   cursor?(): { steps: readonly number[]; layers: readonly string[]; at: Point };
 }

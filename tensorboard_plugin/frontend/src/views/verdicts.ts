@@ -1,12 +1,13 @@
 /** One card per run: the verdict, what to try first, what was found. */
 
-import type { Diagnosis, Run, Verdict } from "../api";
+import type { Run, Verdict } from "../api";
+import { chainOf, type Link } from "../model/chain";
 import { often } from "../model/cost";
-import { formatShare, plural } from "../model/number";
+import { formatCount, formatSetting, formatShare, plural } from "../model/number";
 import { RUN, slotOf } from "../resources";
 import type { State, Store } from "../state";
 import { copyButton } from "./copy";
-import { h, prose } from "./element";
+import { type Child, h, prose } from "./element";
 import { findingsTable } from "./findings";
 import { glyph, WORDS } from "./glyph";
 import { problem } from "./notices";
@@ -19,7 +20,8 @@ export function verdicts(state: State, store: Store, retry: () => void): HTMLEle
       "div.side",
       null,
       h("h2", null, "Verdict"),
-      h("p", null, "One likely cause per run. Numbers mark where a finding sits below."),
+      h("p", null, "One likely cause per run, and what it led to by step."),
+      h("p", null, "Numbers mark where a finding sits below."),
     ),
     state.shown.map((name) => card(state, store, name, retry)),
   );
@@ -40,12 +42,7 @@ function card(state: State, store: Store, name: string, retry: () => void): HTML
         ? title(verdict)
         : waiting(),
     verdict
-      ? h(
-          "div",
-          null,
-          h("p.summary", null, prose(verdict.summary)),
-          slot.value?.diagnosis && reasons(slot.value.diagnosis),
-        )
+      ? h("div", null, reasons(verdict, slot.value))
       : h("div"),
     verdict?.try_first ? tryFirst(verdict.try_first, name) : wellDone ? null : h("div"),
     slot.failure && !slot.value
@@ -53,18 +50,29 @@ function card(state: State, store: Store, name: string, retry: () => void): HTML
       : slot.value
         ? findingsTable(slot.value, state, store)
         : h("div"),
-    slot.value ? recorded(slot.value) : h("div"),
+    slot.value ? recorded(slot.value, state, store) : h("div"),
   );
 }
 
-/** From the cause to its last consequence, and how sure that is. */
-function reasons({ chain, sureness, reason }: Diagnosis): HTMLElement {
-  const links = chain.map((link) => link.text).join(" → ");
+/** The cause, its way to the last consequence, and how sure that is. */
+function reasons(verdict: Verdict, run: Run | undefined): Child[] {
+  const diagnosis = run?.diagnosis;
+  const links = run ? chainOf(run) : [];
+  const words = diagnosis && links.length > 0 ? diagnosis.cause.text : verdict.summary;
+  return [
+    h("p.summary", null, prose(words)),
+    links.length > 0 && h("ol.chain", { "aria-label": "What led to what" }, links.map(link)),
+    diagnosis && h("p.sureness", null, prose(`${capital(diagnosis.sureness)}: ${diagnosis.reason}.`)),
+  ];
+}
+
+function link({ step, severity, text }: Link): HTMLElement {
   return h(
-    "div.reasons",
+    "li",
     null,
-    chain.length > 1 && h("p", null, prose(capital(links))),
-    h("p", null, prose(`${capital(sureness)}: ${reason}.`)),
+    h("span.at", null, step !== null && [h("span.sr", null, "Step "), formatCount(step)]),
+    h("span.bead", null, severity ? glyph(severity, 11) : h("i.clue", { title: "A clue, no finding" })),
+    h("span", null, prose(text)),
   );
 }
 
@@ -91,26 +99,51 @@ function tryFirst(advice: { text: string; code: string | null }, run: string): H
   );
 }
 
-/** How the run was made and watched: what one looks up, not what one reads. */
-function recorded(run: Run): HTMLElement {
-  const settings = Object.entries(run.model.settings)
-    .filter(([, value]) => value !== null && value !== false && value !== 0)
-    .map(([name, value]) => `${name.replaceAll("_", " ")} ${value}`);
-  const made = [run.model.optimizer, ...settings, run.model.loss].filter(Boolean).join(" · ");
-  const { every, probe_every: probeEvery } = { ...run.monitor, ...run.cost };
-  const budget = run.monitor.budget;
-  const watched = [
-    `recorded ${often(every)}`,
-    run.probe_samples > 0 && `${plural(run.probe_samples, "probe sample")} ${often(probeEvery)}`,
-    run.cost &&
-      `monitor ${formatShare(run.cost.share)} of the time` +
-        (budget ? ` (budget ${formatShare(budget)})` : ""),
-  ];
-  const versions = Object.entries(run.versions).map(([name, version]) => `${name} ${version}`);
+/** How the run was made and watched, to be looked up; all runs unfold it together. */
+function recorded(run: Run, state: State, store: Store): HTMLElement {
+  const { optimizer, settings } = run.model;
+  const rate = settings.learning_rate;
+  const short = [optimizer, typeof rate === "number" && `learning rate ${formatSetting(rate)}`];
+  const unfold = (event: Event) => {
+    event.preventDefault(); // the address holds what is open
+    store.choose("settings", state.choices.settings ? "" : "open");
+  };
   return h(
-    "div.recorded",
-    { title: versions.join("\n") },
-    h("p", null, made),
-    h("p", null, prose(watched.filter(Boolean).join(" · "))),
+    "details.recorded",
+    { open: Boolean(state.choices.settings) },
+    h(
+      "summary",
+      { "data-key": `settings ${run.run}`, onclick: unfold },
+      ["Settings", short.filter(Boolean).join(", ")].filter(Boolean).join(": "),
+    ),
+    h(
+      "dl",
+      null,
+      settingsOf(run).map(([name, words]) => [h("dt", null, name), h("dd", null, prose(words))]),
+    ),
   );
+}
+
+function settingsOf(run: Run): [name: string, words: string][] {
+  const { optimizer, loss, settings } = run.model;
+  const { every, probe_every: probeEvery } = { ...run.monitor, ...run.cost };
+  const { budget } = run.monitor;
+  const rows: [string, string | null | false][] = [
+    ["optimizer", optimizer],
+    ...Object.entries(settings).map(([name, value]): [string, string | false] => [
+      name.replaceAll("_", " "),
+      value !== null && value !== false && value !== 0 && formatSetting(value),
+    ]),
+    ["loss", loss],
+    ["recorded", often(every)],
+    ["probe", run.probe_samples > 0 && `${plural(run.probe_samples, "sample")} ${often(probeEvery)}`],
+    [
+      "monitor",
+      run.cost &&
+        `${formatShare(run.cost.share)} of the time` +
+          (budget ? ` (budget ${formatShare(budget)})` : ""),
+    ],
+    ...Object.entries(run.versions),
+  ];
+  return rows.flatMap(([name, words]) => (words ? [[name, words]] : []));
 }

@@ -1,0 +1,172 @@
+/** The one step of all views: a slider, what each run was like there, when something was found. */
+
+import type { Finding, Run } from "../api";
+import { indexAt } from "../model/curve";
+import { findingSteps, isJudged, snapStep, worstSeverity } from "../model/health";
+import { formatCount, formatMagnitude, plural } from "../model/number";
+import { problems, spread } from "../model/findings";
+import { RUN, valueOf } from "../resources";
+import type { Point, State, Store } from "../state";
+import { brokenAt } from "./curves";
+import { h, refill } from "./element";
+import { glyph, WORDS } from "./glyph";
+import { key } from "./heads";
+
+const MARK = 15;
+const THUMB = 16; // pixels of the slider's knob, by which its axis is shorter
+
+export interface Dock {
+  element: HTMLElement;
+  /** Draws what there is of the runs. @param steps those that the slider stops at. */
+  show(state: State, steps: readonly number[], at: Point): void;
+  point(at: Point): void;
+}
+
+/** Made once, so that a slider that is being moved stays. */
+export function dock(store: Store): Dock {
+  let steps: readonly number[] = [];
+  let now = 0;
+  let readouts: ((at: Point) => void)[] = [];
+  const words = h("p.step-now");
+  const range = h("input.range", { type: "range", "aria-label": "Step", step: 1, min: 0 });
+  const [fold, told, lanes] = [h("div.side"), h("div.columns"), h("div.full.lanes")];
+  const element = h(
+    "section.section.dock",
+    { "aria-label": "Step" },
+    h("div.side", null, words),
+    h("div.full", null, range),
+    fold,
+    told,
+    lanes,
+  );
+  range.addEventListener("input", () => {
+    store.set({ step: snapStep(steps, Number(range.value), now), hover: null });
+  });
+  const point = (at: Point) => {
+    now = at.step;
+    range.value = String(at.step);
+    const step = `step ${formatCount(at.step)}`;
+    range.setAttribute("aria-valuetext", step);
+    refill(words, h("b", null, capital(step)), at.resting && h("span.quiet", null, " newest"));
+    readouts.forEach((tell) => tell(at));
+  };
+  return {
+    element,
+    point,
+    show(state, recorded, at) {
+      steps = recorded;
+      range.max = String(steps.at(-1) ?? 0);
+      range.disabled = steps.length === 0;
+      const open = Boolean(state.choices.dock);
+      refill(fold, foldButton(open, store));
+      const runs = state.shown.map((name) => valueOf(state, name, RUN));
+      const columns = runs.map(readout);
+      readouts = columns.map(({ tell }) => tell);
+      refill(told, columns.map((column) => column.element));
+      const width = Math.max(1, range.clientWidth - THUMB);
+      const end = steps.at(-1) || 1;
+      refill(lanes, open && runs.map((run, column) => lane(run, column, end, width, store)));
+      point(at);
+    },
+  };
+}
+
+function foldButton(open: boolean, store: Store): HTMLElement {
+  return h(
+    "button.link",
+    {
+      "data-key": "dock",
+      "aria-expanded": String(open),
+      onclick: () => store.choose("dock", open ? "" : "open"),
+    },
+    open ? "Hide findings by step" : "Findings by step",
+  );
+}
+
+/** "A  loss 0.017  3 findings so far" */
+function readout(run: Run | undefined, column: number) {
+  const element = h("p.dock-readout");
+  return {
+    element,
+    tell(at: Point) {
+      refill(element, key(column), run ? [loss(run, at.step), foundUntil(run, at.step)] : null);
+    },
+  };
+}
+
+function loss(run: Run, step: number): HTMLElement {
+  const name = ["loss", "probe_loss"].find((one) => run.series[one]);
+  if (!name) return h("span.quiet", null, "no loss recorded");
+  const series = run.series[name]!;
+  const i = indexAt(run.steps, series, step);
+  const lost = brokenAt(run, { series: [{ name, label: "" }] }, step);
+  const value = lost ? "NaN" : i < 0 ? "–" : formatMagnitude(series[i]!);
+  return h("span", null, h("span.quiet", null, `${name.replace("_", " ")} `), h("b", null, value));
+}
+
+function foundUntil(run: Run, step: number): HTMLElement {
+  const found = run.findings.filter((finding) => finding.step <= step);
+  const severity = worstSeverity(found);
+  const count = problems(found).length; // as the table of findings has them
+  const later = problems(run.findings).length - count;
+  const more = later > 0 ? `, ${formatCount(later)} later` : "";
+  const none = isJudged(run) ? "no finding" : "not evaluated";
+  return h(
+    "span.found",
+    { title: listed(found) },
+    severity && glyph(severity, 12),
+    h("span", null, (count > 0 ? plural(count, "finding") : none) + more),
+  );
+}
+
+/** The findings by name, the first dozen of them. */
+const listed = (findings: readonly Finding[]) =>
+  findings
+    .slice(0, 12)
+    .map(({ title, layer }) => (layer ? `${title} ${layer}` : title))
+    .join("\n");
+
+const capital = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
+
+/** One run's findings along the axis of the slider. */
+function lane(
+  run: Run | undefined,
+  column: number,
+  end: number,
+  width: number,
+  store: Store,
+): HTMLElement {
+  const found = run ? findingSteps(run) : [];
+  const places = spread(
+    found.map(({ step }) => (Math.min(step, end) / end) * width),
+    MARK,
+    width + MARK,
+  );
+  return h(
+    "div.lane",
+    null,
+    key(column),
+    h(
+      "div.lane-marks",
+      null,
+      found.map(({ step, findings }, i) => {
+        const severity = worstSeverity(findings)!;
+        const label = `Step ${formatCount(step)}: ${plural(findings.length, "finding")}, worst ${WORDS[severity]}`;
+        return h(
+          "button.step-mark",
+          {
+            "data-key": `mark ${column} ${step}`,
+            style: `left:${places[i]}px`,
+            title: `${label}\n${listed(findings)}`,
+            "aria-label": label,
+            onclick: () => store.set({ step, hover: null }),
+          },
+          glyph(severity, 12),
+        );
+      }),
+      run &&
+        found.length === 0 &&
+        h("span.quiet", null, isJudged(run) ? "nothing found" : "no rule was evaluated"),
+    ),
+  );
+}
