@@ -160,7 +160,6 @@ def test_many_runs_with_odd_names_and_one_without_a_report(tab, tmp_path):
     with tensorboard(tmp_path, runs=32) as address:
         grid = open_rules(tab, address)
         expect(grid.get_by_role("columnheader")).to_have_count(32)
-        unfold(tab)
         box = grid.locator("..")
         assert box.evaluate("box => box.scrollWidth > box.clientWidth")
         name = grid.get_by_role("rowheader", name="Dead ReLU")

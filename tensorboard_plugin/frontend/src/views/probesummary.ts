@@ -170,7 +170,7 @@ function table(pairs: Pair[], classes: number[]): HTMLElement {
 function entry(truth: number, predicted: number | null, count: number, most: number): HTMLElement {
   const words = `${count} of class ${truth} taken for ${predicted ?? "NaN"}`;
   const kind = truth === predicted ? "td.true" : count ? "td.false" : "td";
-  const share = Math.round((count / most) * 60) + 15;
+  const share = Math.round((count / most) * 35) + 15;
   return h(
     kind,
     { title: words, style: count && truth !== predicted ? `--share:${share}%` : null },
