@@ -107,7 +107,9 @@ def test_each_run_has_its_map_beside_the_difference(compare, address):
     compare.open(address)
     compare.run.select_option("exploding")
     compare.tab.measure("Gradient RMS").click()
-    columns = [compare.difference.get_by_role("img", name=f"Gradient RMS of {run}, ") for run in RUNS]
+    columns = [
+        compare.difference.get_by_role("img", name=f"Gradient RMS of {run}, ") for run in RUNS
+    ]
     columns.append(compare.map)
     for column in columns:
         expect(column).to_be_visible()
