@@ -147,11 +147,12 @@ def judged(name: str, recording: Recording, report: Tag | None, choice: Config) 
     chosen = choice.added_to(Report.from_json(stored.json)) if stored else choice
     found = chosen.check_again(recording.trace, recording.thresholds)
     recorded = resolve_thresholds(known_thresholds(recording.thresholds))
+    exempt = {outcome.rule: outcome.exempt for outcome in found.outcomes}
     return {
         "run": name,
         "recording": recording.id,
         **reports.as_json(found),
-        "thresholds": catalogue.adjustable(ALL_RULES, recorded),
+        "thresholds": catalogue.adjustable(ALL_RULES, recorded, recording.trace, exempt),
         "toml": export.as_toml(choice),
         "callback": export.as_callback(choice.thresholds),
     }

@@ -101,7 +101,7 @@ def test_nobody_but_the_user_moves_the_learning_rate():
     assert told.cause.metric == "learning_rate"
     assert report.as_json(check(traces.with_series(run, learning_rate=rates)))["diagnosis"][
         "chain"
-    ][0]["text"] == ("the learning rate rose from 1e-02 to 1 by step 200")
+    ][0]["text"] == ("the learning rate rose from 0.01 to 1 by step 200")
 
 
 @pytest.mark.parametrize(

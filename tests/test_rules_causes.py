@@ -31,7 +31,7 @@ def test_an_unusual_learning_rate_explains_a_stuck_loss():
     rule, text = told(with_rate(traces.stuck(), 0.5))
     assert rule == "learning-rate-range"
     assert text.endswith("0.5, where at most 0.01 is usual")
-    assert told(with_rate(traces.stuck(), 1e-9))[1].endswith("too low: 1e-09")
+    assert told(with_rate(traces.stuck(), 1e-9))[1].endswith("too low: 1e-9")
 
 
 def test_nothing_follows_from_what_is_only_watched():

@@ -129,7 +129,7 @@ def test_small_updates_everywhere_warn():
     for name in run.layers:
         run = traces.changed(run, "update_ratio", 1e-7, (name,))
     assert {f.severity for f in found(run, update_ratio)} == {"warn"}
-    assert found(run, update_ratio)[0].evidence == "1e-07 < 1e-05"
+    assert found(run, update_ratio)[0].evidence == "1e-7 < 1e-5"
 
 
 def test_a_rate_that_warms_up_is_not_judged():

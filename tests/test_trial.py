@@ -2,6 +2,8 @@
 
 import ast
 import json
+import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +12,8 @@ from tensorboard import errors
 from tensorboard_plugin import answers
 from tensorboard_plugin.trial import LONGEST, choice_of
 from tests import traces
-from tfdiag import config, export
+from tfdiag import check, config, export
+from tfdiag.report.worst import worst
 from tfdiag.rules import ALL_RULES, resolve_thresholds
 from tfdiag.rules.suppression import Suppression
 from tfdiag.storage import schema
@@ -146,3 +149,54 @@ def test_a_threshold_has_a_direction_if_values_are_compared_with_it():
     assert rules["vanishing-gradient"].above("ratio") is False
     assert rules["probe-too-small"].above("samples") is False
     assert rules["dead-relu"].above("patience") is None
+    assert rules["dead-relu"].sign("patience") is None
+    assert rules["constant-output"].sign("spread") == "≤"
+    assert rules["vanishing-gradient"].sign("ratio") == "<"
+
+
+def test_a_threshold_has_the_sign_that_the_evidence_writes():
+    stuck = traces.stuck()
+    runs = [traces.dying(), traces.saturated(), traces.vanishing(), traces.exploding()]
+    runs += [traces.changed(stuck, "update_ratio", value, stuck.layers) for value in (0.3, 1e-9)]
+    runs += [traces.changed(stuck, "output_rms", value) for value in (5e3, 1e-4)]
+    runs.append(
+        traces.with_series(stuck, probe_top_class_share=1.0, probe_top_class_true_share=0.1)
+    )
+    rules = {rule.id: rule for rule in ALL_RULES}
+    told = set()
+    for finding in (found for run in runs for found in check(run).findings):
+        rule, sign = rules[finding.rule], re.search("[<>≤≥]", finding.evidence)
+        same = [name for name, value in rule.thresholds.items() if value == finding.limit]
+        if sign and len(same) == 1:
+            assert rule.sign(same[0]) == sign[0], finding
+            told.add((rule.id, same[0]))
+    assert {
+        ("dead-relu", "critical"),
+        ("saturated-activation", "share"),
+        ("update-ratio", "high"),
+        ("update-ratio", "low"),
+        ("activation-scale", "low"),
+        ("vanishing-gradient", "floor"),
+    } <= told
+
+
+def worst_of(run, rule, name, exempt=()):
+    (known,) = (one for one in ALL_RULES if one.id == rule)
+    return worst(known, name, run, dict.fromkeys(exempt, "left out"))
+
+
+def test_the_worst_value_is_that_of_the_layer_that_is_worst_off_at_last():
+    run = traces.changed(traces.dying(), "update_ratio", 1e-9, ("dense",))
+    assert worst_of(run, "dead-relu", "warn") == {"value": pytest.approx(0.97), "layer": "dense"}
+    assert worst_of(run, "dead-relu", "warn", ["dense"])["layer"] != "dense"
+    assert worst_of(run, "dead-relu", "warn", run.layers) is None
+    low = worst_of(run, "update-ratio", "low")
+    assert low == {"value": pytest.approx(1e-9), "layer": "dense"}
+    assert worst_of(run, "update-ratio", "high")["value"] > low["value"]
+
+
+def test_a_series_has_a_worst_value_without_a_layer_and_what_is_worked_out_has_none():
+    run = traces.with_series(traces.trace(), gradient_norm=[*np.full(30, 7.0), np.nan])
+    assert worst_of(run, "exploding-gradient", "norm") == {"value": 7.0, "layer": None}
+    assert worst_of(run, "exploding-gradient", "growth") is None
+    assert worst_of(replace(run, series={}), "exploding-gradient", "norm") is None

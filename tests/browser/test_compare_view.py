@@ -12,6 +12,7 @@ from tfdiag.comparison import partings
 
 pytestmark = [pytest.mark.browser, pytest.mark.tensorflow]
 
+RUNS = ("healthy", "exploding")
 HOSTILE = "<img src=x onerror=alert(1)>"
 
 
@@ -24,6 +25,7 @@ class Compare:
         self.baseline = self.frame.get_by_role("combobox", name="Baseline")
         self.run = self.frame.get_by_role("combobox", name="Run", exact=True)
         self.parting = self.frame.get_by_role("region", name="When they part")
+        self.settings = self.frame.get_by_role("region", name="What differs")
         self.difference = self.frame.get_by_role("region", name="Difference by layers and steps")
         self.map = self.frame.get_by_role("img", name=re.compile(r" beside .*, \d+ layers"))
         self.readout = self.frame.locator("#readout-difference")
@@ -55,8 +57,13 @@ def test_the_worst_run_stands_beside_the_healthiest(compare, each_address, demo)
     told = first(demo, "exploding", "healthy")
     heading = compare.parting.get_by_role("heading", name=re.compile("^They part at step"))
     expect(heading).to_contain_text(f"They part at step {told.step}")
+    together = compare.parting.get_by_role("button", name=re.compile("^[0-9]+ measures$"))
+    expect(together).to_have_attribute("aria-expanded", "false")
+    expect(compare.row("Loss")).to_have_count(0)
+    together.click()
     expect(compare.row("Loss")).to_contain_text("NaN in the run")
-    setting = compare.parting.get_by_role("row").filter(has_text="learning_rate")
+    expect(together).to_be_focused()
+    setting = compare.settings.get_by_role("row").filter(has_text="learning_rate")
     expect(setting).to_contain_text("PiecewiseConstantDecay")
     expect(compare.findings).to_contain_text("Exploding gradient")
     numbers = compare.frame.get_by_role("region", name="Key numbers")
@@ -96,13 +103,40 @@ def test_a_difference_is_read_out_where_a_measure_parts(compare, each_address, d
     expect(compare.difference).to_contain_text("no weights")
 
 
+def test_each_run_has_its_map_beside_the_difference(compare, address):
+    compare.open(address)
+    compare.run.select_option("exploding")
+    compare.tab.measure("Gradient RMS").click()
+    columns = [
+        compare.difference.get_by_role("img", name=f"Gradient RMS of {run}, ") for run in RUNS
+    ]
+    columns.append(compare.map)
+    for column in columns:
+        expect(column).to_be_visible()
+    compare.tab.settle()
+    boxes = [column.bounding_box() for column in columns]
+    assert boxes[0]["x"] < boxes[1]["x"] < boxes[2]["x"]
+    assert len({(box["y"], round(box["width"])) for box in boxes}) == 1
+    numbers = compare.frame.get_by_role("region", name="Key numbers").get_by_role("cell")
+    for i, box in enumerate(boxes):  # a number stands in the column of its run
+        assert abs(numbers.nth(i).bounding_box()["x"] - box["x"]) < 2
+
+
+def test_a_measure_that_one_run_lacks_is_not_what_it_begins_with(compare, address):
+    compare.tab.open(address, "&p.tfdiag.metric=saturated_fraction")
+    compare.frame.get_by_role("button", name="Compare", exact=True).click()
+    expect(compare.map).to_have_accessible_name(re.compile("^(?!Saturated)"))
+    compare.tab.measure("Saturated units").click()  # asked for, it is shown
+    expect(compare.map).to_have_accessible_name(re.compile("^Saturated units of"))
+
+
 def test_equal_settings_unfold(compare, address):
     compare.open(address)
     compare.run.select_option("dying-relu")
-    expect(compare.parting).to_contain_text("No recorded setting differs")
-    expect(compare.parting).not_to_contain_text("sparse_categorical_crossentropy")
-    compare.parting.get_by_role("button", name="the same").click()
-    expect(compare.parting).to_contain_text("loss sparse_categorical_crossentropy")
+    expect(compare.settings).to_contain_text("No recorded setting differs")
+    expect(compare.settings).not_to_contain_text("sparse_categorical_crossentropy")
+    compare.settings.get_by_role("button", name="the same").click()
+    expect(compare.settings).to_contain_text("loss sparse_categorical_crossentropy")
 
 
 def test_one_run_is_not_enough(compare, address):
@@ -124,7 +158,7 @@ def test_odd_runs_are_compared_in_words(compare, tmp_path):
         compare.open(address)
         expect(compare.run).to_have_value(HOSTILE)
         expect(compare.parting).to_contain_text("records in common")
-        expect(compare.parting.get_by_role("row", name=f"{HOSTILE} not there")).to_have_count(1)
+        expect(compare.settings.get_by_role("row", name=f"{HOSTILE} not there")).to_have_count(1)
         expect(compare.findings).to_contain_text("the rules have not judged both runs")
         expect(compare.difference).to_contain_text("only in the run")
         expect(compare.difference).to_contain_text("only in the baseline")

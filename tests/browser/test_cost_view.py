@@ -34,11 +34,23 @@ def test_what_was_recorded_is_told_of_every_run(tab, each_address, demo):
         bar = time.get_by_role("img")
         expect(bar).to_have_accessible_name(re.compile("of the time"))
         expect(of(tab, "Recording", run)).to_contain_text(f"{len(recording.trace.steps)}, step 0")
-        expect(of(tab, "Recording", run)).to_contain_text("256 samples")
-        for package, version in recording.versions.items():
-            expect(of(tab, "Recording", run)).to_contain_text(f"{package} {version}")
         steps = of(tab, "Steps between records", run).first
         expect(steps).to_contain_text(f"every {recording.monitor['every']} steps")
+
+
+def test_what_all_runs_share_is_told_once(tab, address, demo):
+    open_cost(tab, address)
+    region = tab.frame.get_by_role("region", name="Recording", exact=True)
+    expect(region.get_by_text("256 samples")).to_have_count(1)
+    for package, version in open_recording(demo / RUNS[0]).versions.items():
+        expect(region.get_by_text(f"{package} {version}")).to_have_count(1)
+    means = tab.frame.get_by_role("region", name="What that means")
+    expect(means.get_by_text("The steps are fixed, whatever they cost.")).to_have_count(1)
+    expect(means.get_by_role("code")).to_have_text(["budget=0.02", "every=10, probe_every=30"])
+    expect(means.get_by_text("What is paid once")).to_have_count(1)
+    for run in RUNS[1:]:
+        tab.frame.get_by_role("checkbox", name=f"Show {run},").uncheck()
+    expect(of(tab, "Recording", RUNS[0])).to_contain_text("256 samples")
 
 
 def test_budget_and_cadence_are_put_in_words(tab, tmp_path):
@@ -47,7 +59,7 @@ def test_budget_and_cadence_are_put_in_words(tab, tmp_path):
     recordings.record(tmp_path / "young", monitor=asked, finished=None, cams=True)
     with tensorboard(tmp_path, runs=2) as address:
         open_cost(tab, address)
-        expect(of(tab, "Time", "budgeted")).to_contain_text("within the budget of 2 %")
+        expect(of(tab, "Time", "budgeted")).to_contain_text("Within the budget of 2 %")
         expect(of(tab, "Time", "budgeted").get_by_role("img")).to_have_accessible_name(
             "2 % of the time, budget 2 %"
         )
@@ -56,8 +68,10 @@ def test_budget_and_cadence_are_put_in_words(tab, tmp_path):
         expect(steps).to_contain_text("at the beginning and the end, asked for every 100 steps")
         means = of(tab, "What that means", "budgeted")
         expect(means).to_contain_text("gradients and the probe set more rarely")
-        expect(means.get_by_role("code")).to_have_text(["budget=0.04", "every=20, probe_every=100"])
-        expect(means.get_by_role("button", name="Copy")).to_have_count(2)
+        region = tab.frame.get_by_role("region", name="What that means", exact=True)
+        changes = ["budget=0.04", "every=20, probe_every=100"]
+        expect(region.get_by_role("code")).to_have_text(changes)  # the same for both runs
+        expect(region.get_by_role("button", name="Copy")).to_have_count(2)
         expect(of(tab, "Time", "young")).to_contain_text("Not known")
         expect(of(tab, "Steps between records", "young").first).to_contain_text("not known")
 

@@ -26,6 +26,14 @@ def open_rules(tab, address):
     return grid
 
 
+def unfold(tab):
+    """Lists the rules that passed in all runs too."""
+    passed = tab.frame.get_by_role("button", name=re.compile("passed in all (judged )?runs$"))
+    passed.click()
+    expect(passed).to_have_attribute("aria-expanded", "true")
+    return passed
+
+
 def cell(grid, rule, run):
     name = re.compile(f"^{re.escape(f'{TITLES[rule]}, {run}: ')}")
     return grid.get_by_role("gridcell", name=name)
@@ -43,6 +51,7 @@ def readout(tab):
 
 def test_every_cell_says_what_the_rule_found(tab, each_address, demo):
     grid = open_rules(tab, each_address)
+    unfold(tab)
     labels = "all => all.map(one => one.ariaLabel).filter(label => label !== null)"
     cells = grid.get_by_role("gridcell").evaluate_all(labels)  # totals have none
     assert len(cells) == len(ALL_RULES) * len(RUNS)
@@ -58,6 +67,32 @@ def test_every_cell_says_what_the_rule_found(tab, each_address, demo):
                 assert outcome.reason in said[0]
                 assert "healthy" not in said[0].removeprefix(f"{TITLES[outcome.rule]}, {run}")
     expect(tab.frame.get_by_role("heading", name="2 of 3 runs need action")).to_be_visible()
+
+
+def test_rules_that_passed_in_all_runs_are_one_line(tab, address, demo):
+    grid = open_rules(tab, address)
+    outcomes = [{o.rule: o.outcome for o in check(load(demo / run)).outcomes} for run in RUNS]
+    passed = [rule.id for rule in ALL_RULES if {one[rule.id] for one in outcomes} == {"healthy"}]
+    line = tab.frame.get_by_role("button", name=f"{len(passed)} rules passed in all runs")
+    expect(line).to_have_attribute("aria-expanded", "false")
+    expect(cell(grid, passed[0], "healthy")).to_have_count(0)
+    assert unfold(tab).inner_text() == line.inner_text()
+    expect(line).to_be_focused()
+    expect(cell(grid, passed[0], "healthy")).to_have_count(1)
+    tab.page.reload()
+    expect(cell(grid, passed[-1], "exploding")).to_have_count(1)
+    line.click()
+    expect(cell(grid, passed[-1], "exploding")).to_have_count(0)
+
+
+def test_a_run_has_its_verdict_and_a_cell_its_evidence(tab, address):
+    grid = open_rules(tab, address)
+    verdicts = grid.get_by_role("row").filter(has_text="Verdict")
+    expect(verdicts).to_contain_text("NaN loss since step 157")
+    expect(verdicts.get_by_role("img", name="Critical")).to_have_count(2)
+    expect(cell(grid, "dead-relu", "dying-relu")).to_contain_text("dense")
+    expect(cell(grid, "dead-relu", "dying-relu")).to_contain_text("95\N{NO-BREAK SPACE}%")
+    expect(cell(grid, "loss-oscillation", "healthy")).to_contain_text("too few records")
 
 
 def test_a_cell_is_read_out_and_leads_to_its_layer(tab, address, demo):

@@ -87,6 +87,25 @@ def test_a_number_that_does_not_fit_is_not_sent(tab, address):
     expect(tab.frame.get_by_role("region", name="Thresholds")).to_contain_text("1 number changed")
 
 
+def test_a_strip_shows_how_far_each_run_is_from_the_limits(tab, address, demo):
+    open_view(tab, address)
+    block = tab.frame.get_by_role("region", name="Dead ReLU", exact=True)
+    strip = block.get_by_role("img", name="Worst value of each run")
+    for words in ("dying-relu 100 % in dense", "warn ≥ 50 %", "critical ≥ 95 %", "healthy "):
+        expect(strip).to_have_accessible_name(re.compile(words))
+    (worst,) = (
+        finding
+        for finding in config.Config().check(load(demo / "dying-relu")).findings
+        if finding.rule == "dead-relu"
+    )
+    assert worst.evidence == "100 % ≥ 95 %"
+    number(tab, "Dead ReLU", "warn").fill("0.4")
+    expect(strip).to_have_accessible_name(re.compile("warn ≥ 40 %"))
+    expect(number(tab, "Dead ReLU", "warn")).to_be_focused()
+    growth = tab.frame.get_by_role("region", name="Weight explosion", exact=True)
+    expect(growth.get_by_role("img", name="Worst value")).to_have_count(0)
+
+
 def hold(tab, run):
     """Keeps back what the server says of a run; returns what lets it go."""
     held = []

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from tfdiag.report.worst import worst
 from tfdiag.rules import Rule
 from tfdiag.rules.thresholds import smallest
+from tfdiag.trace import Trace
 
 #: What the rules of a family look at, in the words and the order of a list of rules.
 _GROUPS = {
@@ -58,20 +60,29 @@ def as_json(
 
 
 def adjustable(
-    rules: Iterable[Rule], thresholds: Mapping[str, Mapping[str, Any]]
+    rules: Iterable[Rule],
+    thresholds: Mapping[str, Mapping[str, Any]],
+    trace: Trace,
+    exempt: Mapping[str, Mapping[str, str]],
 ) -> list[dict[str, Any]]:
     """Returns the rules that have thresholds, with all that it takes to change them.
 
     Args:
         rules: the rules, in their order.
         thresholds: rule's id to all of its thresholds.
+        trace: the run that they are changed for.
+        exempt: rule's id to the layers that it leaves out.
     """
     return [
         {
             "id": rule.id,
             "title": rule.title,
             "thresholds": [
-                _threshold(rule, name, thresholds[rule.id][name]) for name in rule.thresholds
+                {
+                    **_threshold(rule, name, thresholds[rule.id][name]),
+                    "worst": worst(rule, name, trace, exempt.get(rule.id, {})),
+                }
+                for name in rule.thresholds
             ],
         }
         for rule in rules
@@ -82,13 +93,16 @@ def adjustable(
 def _threshold(rule: Rule, name: str, value: float) -> dict[str, Any]:
     default = rule.thresholds[name]
     about, _, source = rule.meanings.get(name, "").partition("Source: ")
+    severities = {limit.argument: limit.severity for limit in rule.limits}
     return {
         "name": name,
         "about": about.strip().rstrip("."),
         "source": source.rstrip("."),
         "value": value,
         "default": default,
-        "above": rule.above(name),
+        "sign": rule.sign(name),
+        "severity": severities.get(name),
+        "measure": rule.measure(name),
         "whole": isinstance(default, int),
         "least": smallest(name),
         "most": 1 if name in rule.shares else None,

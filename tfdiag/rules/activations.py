@@ -63,6 +63,7 @@ SCALED = "x = (x - x_train.mean(axis=0)) / (x_train.std(axis=0) + 1e-7)"
         Limit("dead_fraction", "critical", "critical"),
     ),
     shares=("watch", "warn", "critical"),
+    reached=("watch", "warn", "critical"),
     watch="Let it run; look again if {warn} of {layer} are dead and the loss does not fall.",
 )
 def dead_relu(
@@ -173,6 +174,7 @@ def _bound(samples: int) -> str:
         Limit("saturated_fraction", "critical", "critical"),
     ),
     shares=("share", "critical"),
+    reached=("share", "critical"),
 )
 def saturated_activation(
     trace: Trace,

@@ -295,6 +295,7 @@ def _no_classes(trace: Trace) -> str | None:
     source="SageMaker Debugger, ClassImbalance: 10 times",
     unfit=_no_classes,
     verdict="Classes are unequal",
+    reached=("ratio",),
     watch="Let it run; look at the accuracy of each class, not at that of all.",
 )
 def class_imbalance(trace: Trace, *, ratio: float = 10.0, samples: int = 100) -> Iterator[Finding]:
@@ -384,6 +385,7 @@ def probe_too_small(trace: Trace, *, samples: int = 64) -> Iterator[Finding]:
     shares=("top", "true"),
     unfit=_no_classes,
     below=("true",),
+    reads={"top": "probe_top_class_share", "true": "probe_top_class_true_share"},
     watch="Let it run; look again when the loss falls no more.",
 )
 def prediction_collapse(

@@ -42,6 +42,7 @@ from tfdiag.trace import Finding, Trace
     exempt=no_kernel,
     absent="no gradient",
     below=("low",),
+    reached=("small",),
 )
 def gradient_flow_ratio(
     trace: Trace,
@@ -139,6 +140,8 @@ def _ends(architecture: Architecture, measured: np.ndarray) -> tuple[int, int]:
     ),
     exempt=no_kernel,
     shares=("most",),
+    reached=("most",),
+    reads={"most": "gradient_zeros"},
 )
 def zero_gradient(
     trace: Trace, *, most: float = 0.7, patience: int = 5, warm_up: int = 10

@@ -29,6 +29,7 @@ from tfdiag.trace import Finding, Trace
     source="Pascanu et al. (2013), https://proceedings.mlr.press/v28/pascanu13.html; the "
     "limits are heuristics",
     verdict="{layer} exploded, step {step}",
+    reads={"norm": "gradient_norm", "extreme": "gradient_norm"},
     cases=(
         Case(
             lambda finding, facts: (

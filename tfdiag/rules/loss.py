@@ -281,6 +281,7 @@ def initial_loss(trace: Trace, *, times: float = 2.0) -> Iterator[Finding]:
     verdict="No better than a guess",
     shares=("margin", "largest", "spent"),
     below=("margin",),
+    reached=("margin",),
 )
 def no_better_than_guess(
     trace: Trace,

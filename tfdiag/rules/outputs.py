@@ -173,6 +173,7 @@ def _fed(architecture: Architecture) -> np.ndarray:
     exempt=not_constant,
     absent="no output was measured",
     below=("spread",),
+    reached=("spread",),
 )
 def constant_output(
     trace: Trace, *, spread: float = 1e-3, patience: int = 3, warm_up: int = 10

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -95,6 +95,9 @@ class Rule:
         shares: thresholds that are shares: at most 1.
         below: thresholds below which values are trouble, but for those of `limits`, which say it
             themselves.
+        reached: thresholds that are trouble once they are reached; the others have to be passed.
+        reads: thresholds that are compared with a series or a metric just as it was recorded, and
+            its name; those of `limits` say it themselves.
         watch: what to do about findings that are only watched. `{layer}` stands for the finding's
             layer, another threshold's name for its value, if that is a line in a chart.
     """
@@ -117,6 +120,8 @@ class Rule:
     limits: tuple[Limit, ...] = ()
     shares: tuple[str, ...] = ()
     below: tuple[str, ...] = ()
+    reached: tuple[str, ...] = ()
+    reads: Mapping[str, str] = field(default_factory=dict)
     watch: str = "Let it run; look again if the loss does not fall."
 
     @cached_property
@@ -142,6 +147,28 @@ class Rule:
         if name in limits or name in self.below:
             return limits.get(name, False)
         return None if isinstance(self.thresholds[name], int) else True
+
+    def sign(self, name: str) -> str | None:
+        """Returns how a value in trouble compares with a threshold, as the evidence writes it.
+
+        Returns:
+            ">", "≥", "<" or "≤"; None where `above` is.
+        """
+        above = self.above(name)
+        if above is None:
+            return None
+        passed, reached = (">", "≥") if above else ("<", "≤")
+        return reached if name in self.reached else passed
+
+    def measure(self, name: str) -> str | None:
+        """Returns the metric or series that a threshold is compared with, just as it is recorded.
+
+        Returns:
+            None where the rule works out a number of its own.
+        """
+        return {limit.argument: limit.metric for limit in self.limits}.get(
+            name, self.reads.get(name)
+        )
 
     @property
     def finds(self) -> str:
@@ -195,9 +222,9 @@ def rule(id: str, **facts: Any) -> Callable[[Callable[..., Iterable[Finding]]], 
         for name in made.shares:
             if not 0 <= made.thresholds.get(name, -1) <= 1:
                 raise TypeError(f"rule {id!r} has no share `{name}`.")
-        for name in made.below:
+        for name in (*made.below, *made.reached, *made.reads):
             if name not in made.thresholds:
-                raise TypeError(f"rule {id!r} has no threshold `{name}` to be below of.")
+                raise TypeError(f"rule {id!r} has no threshold `{name}` to compare with.")
         return made
 
     return decorate

@@ -384,6 +384,7 @@ _DROPOUTS = (
     "hidden units); UMLAUT",
     verdict="{layer} drops too much",
     shares=("watch", "warn"),
+    reached=("warn",),
     watch="Let it run; lower the rate of {layer} if the loss does not fall.",
 )
 def dropout_high(trace: Trace, *, watch: float = 0.5, warn: float = 0.9) -> Iterator[Finding]:

@@ -21,13 +21,14 @@ def number(value: float) -> str:
     """Returns a number with two to three digits that count.
 
     >>> number(12345.0), number(0.00012), number(1e-7), number(2.305), number(0.0), number(64)
-    ('1.2e+04', '1.2e-04', '1e-07', '2.3', '0', '64')
+    ('1.2e4', '1.2e-4', '1e-7', '2.3', '0', '64')
     """
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
-    if 1e-2 <= abs(value) < 1e4:
+    if 1e-3 <= abs(value) < 1e4:
         return f"{value:.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.2g}"
-    return f"{value:.1e}".replace(".0e", "e")
+    digits, power = f"{value:.1e}".split("e")
+    return f"{digits.removesuffix('.0')}e{int(power)}"
 
 
 def apart(one: float, other: float) -> tuple[str, str]:

@@ -125,7 +125,7 @@ test("a run is read", () => {
 
 test("a judgement is read, with its thresholds and what is suppressed", () => {
   const judged = readJudged(judgeAnswer);
-  expect(judged.thresholds[0]!.thresholds[0]).toMatchObject({ name: "warn", above: true });
+  expect(judged.thresholds[0]!.thresholds[0]).toMatchObject({ name: "warn", sign: "≥" });
   expect(judged.suppressed[0]!.reason).toBe("by design");
   for (const key of Object.keys(judgeAnswer)) {
     const { [key as keyof typeof judgeAnswer]: _, ...rest } = judgeAnswer;

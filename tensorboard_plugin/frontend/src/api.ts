@@ -132,11 +132,22 @@ export interface Threshold {
   source: string;
   value: number;
   default: number;
-  /** Whether values above it are trouble; null where it only counts what to judge by. */
-  above: boolean | null;
+  /** How a value in trouble compares with it; null where it only counts what to judge by. */
+  sign: ">" | "≥" | "<" | "≤" | null;
   whole: boolean;
   least: number;
   most: number | null;
+  /** The worst that it leads to; null if it is no line in a chart. */
+  severity: Severity | null;
+  /** What is compared with it just as it was recorded; null where the rule makes a number of it. */
+  measure: string | null;
+  worst: Worst | null;
+}
+
+/** The worst of what was measured last; of the whole model where there is no layer. */
+export interface Worst {
+  value: number;
+  layer: string | null;
 }
 
 export interface Adjustable {
@@ -425,7 +436,7 @@ const RUN =
   "wall_times series probe_samples findings rules versions monitor cost diagnosis suppressed";
 const JUDGED =
   "run recording verdict counts diagnosis findings rules suppressed thresholds toml callback";
-const THRESHOLD = "name about source value default above whole least most";
+const THRESHOLD = "name about source value default sign whole least most severity measure worst";
 const SUMMARY = "run recorded start_time last_time last_step finished verdict counts error";
 const PREDICTIONS = "kind steps samples predicted confidence true_confidence";
 const CAMS = "steps layer method samples predicted confidence true_confidence map_size image_size";

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { RunSummary } from "./api";
-import { Feed } from "./feed";
+import { Feed, type Wants } from "./feed";
 import { FOLDER, type Resource, RULE_TABLE, valueOf } from "./resources";
 import { initialState, Store } from "./state";
 
@@ -41,55 +41,64 @@ function slow(name: string) {
   return { name, answers, fetch: () => new Promise<string>((done) => answers.push(done)) };
 }
 
-const shownOf = (store: Store, name: string) => store.get().loaded.get("a")?.get(name)?.value;
-
-test("what is first shown comes at once, what is renewed comes together", async () => {
-  const [one, two] = [slow("one"), slow("two")];
-  const store = new Store(initialState({}));
-  const feed = new Feed(store, () => true, (_, run) => (run === FOLDER ? [] : [one, two]));
-  await feed.refresh();
-  one.answers[0]!("one 1");
-  await vi.advanceTimersByTimeAsync(1);
-  expect(shownOf(store, "one")).toBe("one 1");
-  two.answers[0]!("two 1");
-  await vi.advanceTimersByTimeAsync(1);
-  served.runs = [{ ...finished("a", 1000), last_step: 700 }];
-  await feed.refresh();
-  one.answers[1]!("one 2");
-  await vi.advanceTimersByTimeAsync(1);
-  expect(shownOf(store, "one")).toBe("one 1");
-  two.answers[1]!("two 2");
-  await vi.advanceTimersByTimeAsync(1);
-  expect([shownOf(store, "one"), shownOf(store, "two")]).toEqual(["one 2", "two 2"]);
-});
-
-test("one slow answer does not hold back the others for ever", async () => {
-  const [one, two] = [slow("one"), slow("two")];
-  const store = new Store(initialState({}));
-  const feed = new Feed(store, () => true, (_, run) => (run === FOLDER ? [] : [one, two]));
-  await feed.refresh();
-  one.answers[0]!("one 1");
-  two.answers[0]!("two 1");
-  await vi.advanceTimersByTimeAsync(1);
-  served.runs = [{ ...finished("a", 1000), last_step: 700 }];
-  await feed.refresh();
-  one.answers[1]!("one 2");
-  await vi.advanceTimersByTimeAsync(1);
-  await feed.refresh();
-  expect(shownOf(store, "one")).toBe("one 2");
-});
-
 beforeEach(() => {
   vi.useFakeTimers();
   Object.assign(served, { runs: [finished("a", 1000)], asked: 0, tables: 0 });
 });
 afterEach(() => vi.useRealTimers());
 
+/** A feed whose store is empty, and what it wants of each run. */
+function feeding(wants: Wants = () => [], isVisible = () => true) {
+  const store = new Store(initialState({}));
+  return { store, feed: new Feed(store, isVisible, wants) };
+}
+
+const ofEachRun =
+  (...wanted: Resource<unknown>[]): Wants =>
+  (_, run) =>
+    run === FOLDER ? [] : wanted;
+
+/** All that has been answered is taken in. */
+const settle = () => vi.advanceTimersByTimeAsync(1);
+
+/** Two resources of a run that were shown, and are asked for again. */
+async function renewed() {
+  const [one, two] = [slow("one"), slow("two")];
+  const { store, feed } = feeding(ofEachRun(one, two));
+  await feed.refresh();
+  one.answers[0]!("one 1");
+  await settle();
+  expect(shownOf(store, "one")).toBe("one 1"); // what is first shown comes at once
+  two.answers[0]!("two 1");
+  await settle();
+  served.runs = [{ ...finished("a", 1000), last_step: 700 }];
+  await feed.refresh();
+  one.answers[1]!("one 2");
+  await settle();
+  return { store, feed, two };
+}
+
+const shownOf = (store: Store, name: string) => store.get().loaded.get("a")?.get(name)?.value;
+
+test("what is first shown comes at once, what is renewed comes together", async () => {
+  const { store, two } = await renewed();
+  expect(shownOf(store, "one")).toBe("one 1");
+  two.answers[1]!("two 2");
+  await settle();
+  expect([shownOf(store, "one"), shownOf(store, "two")]).toEqual(["one 2", "two 2"]);
+});
+
+test("one slow answer does not hold back the others for ever", async () => {
+  const { store, feed } = await renewed();
+  await feed.refresh();
+  expect(shownOf(store, "one")).toBe("one 2");
+});
+
 const names = (store: Store) => store.get().runs?.map((run) => run.run);
 
 test("a run that begins after all others have finished appears", async () => {
-  const store = new Store(initialState({}));
-  await new Feed(store, () => true, () => []).refresh();
+  const { store, feed } = feeding();
+  await feed.refresh();
   expect(names(store)).toEqual(["a"]);
   await vi.advanceTimersByTimeAsync(60_000);
   served.runs = [finished("a", 1000), finished("b", 2000)];
@@ -99,8 +108,8 @@ test("a run that begins after all others have finished appears", async () => {
 });
 
 test("a run that was trained anew is seen", async () => {
-  const store = new Store(initialState({}));
-  await new Feed(store, () => true, () => []).refresh();
+  const { store, feed } = feeding();
+  await feed.refresh();
   served.runs = [finished("a", 3000)];
   await vi.advanceTimersByTimeAsync(15_000);
   expect(store.get().runs![0]!.start_time).toBe(3000);
@@ -108,7 +117,7 @@ test("a run that was trained anew is seen", async () => {
 
 test("nothing is asked while hidden, and at once when the tab comes to the front", async () => {
   let visible = false;
-  const feed = new Feed(new Store(initialState({})), () => visible, () => []);
+  const { feed } = feeding(undefined, () => visible);
   await vi.advanceTimersByTimeAsync(60_000);
   expect(served.asked).toBe(0);
   visible = true;
@@ -127,8 +136,7 @@ test("of what is large only the newest is kept, and asked for again when it is w
     insteadOf: "large ",
   });
   const small = { name: "small", fetch: () => Promise.resolve("small") };
-  const store = new Store(initialState({}));
-  const feed = new Feed(store, () => true, (state, run) =>
+  const { store, feed } = feeding((state, run) =>
     run === FOLDER ? [] : [small, large(state.layer ?? "a")],
   );
   await feed.refresh();
@@ -143,8 +151,7 @@ test("of what is large only the newest is kept, and asked for again when it is w
 
 test("what is of the whole folder is asked once for all runs, again when any of them changed", async () => {
   served.runs = [finished("a", 1000), finished("b", 2000)];
-  const store = new Store(initialState({}));
-  const feed = new Feed(store, () => true, (_, run) => (run === FOLDER ? [RULE_TABLE] : []));
+  const { store, feed } = feeding((_, run) => (run === FOLDER ? [RULE_TABLE] : []));
   await feed.refresh();
   await feed.refresh();
   expect(served.tables).toBe(1);

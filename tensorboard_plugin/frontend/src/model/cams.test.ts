@@ -79,8 +79,8 @@ test("a guess is wrong unless it is the true class; without truth it is neither"
 });
 
 test("pixels: strength is opacity, grey is grey", () => {
-  const pixels = overlay(mapOf(cams, 1, 0, 0), 4, [255, 176, 0]);
-  expect([...pixels.slice(0, 4)]).toEqual([255, 176, 0, 215]);
+  const pixels = overlay(mapOf(cams, 1, 0, 0), 4, [75, 163, 184]);
+  expect([...pixels.slice(0, 4)]).toEqual([75, 163, 184, 255]);
   expect(overlay(mapOf(cams, 1, 1, 0), 0, [1, 2, 3])[3]).toBe(0);
   expect([...picture(cams, 1)]).toEqual([10, 10, 10, 255, 20, 20, 20, 255]);
 });

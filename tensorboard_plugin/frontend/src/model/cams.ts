@@ -72,7 +72,7 @@ export function overlay(
   const pixels = new Uint8ClampedArray(map.values.length * 4);
   map.values.forEach((value, i) => {
     const strength = Number.isFinite(value) && top > 0 ? Math.max(0, value / top) : 0;
-    pixels.set([r!, g!, b!, Math.round(Math.min(1, strength) * 215)], i * 4);
+    pixels.set([r!, g!, b!, Math.round(Math.min(1, strength) * 255)], i * 4);
   });
   return pixels;
 }

@@ -9,7 +9,9 @@ import {
   emptyReason,
   formatDistance,
   headline,
+  measureToBeginWith,
   noise,
+  partingRows,
   settingValue,
   told,
 } from "./compare";
@@ -120,7 +122,7 @@ const baseline = source(
 );
 
 test("each difference is of what both measured last", () => {
-  const both = buildPlot([run, baseline], "m");
+  const both = buildPlot([baseline, run], "m");
   const plot = differencePlot(both);
   const cells = plot.columns[0]!.cells!;
   expect(plot.layers).toEqual(["conv", "pool", "extra", "out", "last"]);
@@ -137,7 +139,7 @@ test("each difference is of what both measured last", () => {
 });
 
 test("an empty row says why", () => {
-  const both = buildPlot([run, baseline], "m");
+  const both = buildPlot([baseline, run], "m");
   expect(both.layers.map((_, row) => emptyReason(both, row))).toEqual([
     null,
     "no weights",
@@ -148,7 +150,7 @@ test("an empty row says why", () => {
 });
 
 test("without the measure of one there is no difference", () => {
-  const plot = differencePlot(buildPlot([run, { ...baseline, measured: undefined }], "m"));
+  const plot = differencePlot(buildPlot([{ ...baseline, measured: undefined }, run], "m"));
   expect(plot.columns[0]!.cells).toBeNull();
   expect(plot.scale).toBeNull();
   expect(plot.steps).toEqual([]);
@@ -156,7 +158,7 @@ test("without the measure of one there is no difference", () => {
 
 test("runs without a step in common have no cell", () => {
   const late = source("late", "log", ["conv"], [100, 110], [[1], [2]]);
-  const plot = differencePlot(buildPlot([late, baseline], "m"));
+  const plot = differencePlot(buildPlot([baseline, late], "m"));
   expect(plot.steps).toEqual([]);
   expect(plot.columns[0]!.cells!.end).toBe(0);
 });
@@ -253,4 +255,34 @@ test("settings as they were set", () => {
     ["data", 1],
   ]);
   expect(byGroup(all, true)).toEqual([["training", [all[2]]]]);
+});
+
+test("what parts first stands on top, and measures with NaN in one run in one row", () => {
+  const broken = { ...apart, run: null, apart: null };
+  const rows = partingRows([
+    parting({ name: "silent", outcome: "not-comparable" }),
+    parting({ ...broken, name: "rms", step: 60 }),
+    parting({ name: "together" }),
+    parting({ ...apart, name: "late", step: 80 }),
+    parting({ ...broken, name: "loss", step: 50 }),
+    parting({ ...apart, name: "early", step: 20 }),
+  ]);
+  expect(rows.map((row) => row.partings.map(({ name }) => name))).toEqual([
+    ["early"],
+    ["loss", "rms"],
+    ["late"],
+    ["together"],
+    ["silent"],
+  ]);
+  expect(rows[1]!.words).toBe("NaN in the run");
+});
+
+test("the first measure has numbers in both runs", () => {
+  const broken = parting({ ...apart, name: "rms", run: null });
+  const silent = parting({ name: "saturated", outcome: "not-comparable" });
+  const all = [parting(apart), silent, broken, parting({ ...apart, name: "ratio" })];
+  const layers = ["saturated", "rms", "ratio"]; // the loss has no heat map
+  expect(measureToBeginWith(all, layers)).toBe("ratio");
+  expect(measureToBeginWith(all.slice(0, 3), layers)).toBe("rms");
+  expect(measureToBeginWith([silent], layers)).toBeNull();
 });

@@ -40,9 +40,9 @@ export function choosePair(
   return { baseline: good, run: other ?? names.findLast((name) => name !== good)! };
 }
 
-/** One heat map of the differences between the columns of two: first the run, then the baseline. */
+/** One heat map of the differences between the columns of two: first the baseline, then the run. */
 export function differencePlot(pair: Plot): Plot {
-  const [ours, theirs] = pair.columns as [PlotColumn, PlotColumn];
+  const [theirs, ours] = pair.columns as [PlotColumn, PlotColumn];
   const both = pair.layers.map((_, row) => !!ours.filled[row] && !!theirs.filled[row]);
   const cells = pair.metric ? differences(ours, theirs, pair.metric.scale) : null;
   const column: PlotColumn = {
@@ -185,6 +185,39 @@ const sentence = (parts: readonly string[]) => {
   return text && `${text[0]!.toUpperCase()}${text.slice(1)}.`;
 };
 
+/** Measures of which the same is to be said; `words` say it. */
+export interface PartingRow {
+  words: string;
+  partings: Parting[];
+}
+
+const ORDER: readonly Parting["outcome"][] = ["parted", "together", "not-comparable"];
+
+/** What parts first on top; all that is told of measures with NaN in the same run is one row. */
+export function partingRows(partings: readonly Parting[]): PartingRow[] {
+  const rows = new Map<string, PartingRow>();
+  const rank = (one: Parting) => ORDER.indexOf(one.outcome);
+  const sorted = [...partings].sort(
+    (a, b) => rank(a) - rank(b) || (rank(a) === 0 ? a.step! - b.step! : 0),
+  );
+  for (const one of sorted) {
+    const words = told(one.run, one.baseline, one.scale);
+    const isBroken = one.outcome === "parted" && (one.run === null || one.baseline === null);
+    const key = isBroken ? words : one.name;
+    rows.set(key, { words, partings: [...(rows.get(key)?.partings ?? []), one] });
+  }
+  return [...rows.values()];
+}
+
+/** The first measure by layers that has numbers in both runs where they part, else in some record. */
+export function measureToBeginWith(partings: readonly Parting[], measures: readonly string[]): string | null {
+  const ofLayers = partings.filter(({ name }) => measures.includes(name));
+  const numbers = ofLayers.find(
+    (one) => one.outcome === "parted" && one.run !== null && one.baseline !== null,
+  );
+  return (numbers ?? ofLayers.find((one) => one.outcome !== "not-comparable"))?.name ?? null;
+}
+
 /** Settings by their group, in order; only the different ones, or only the others. */
 export function byGroup(settings: readonly Setting[], same: boolean): [string, Setting[]][] {
   const groups = new Map<string, Setting[]>();
@@ -204,7 +237,7 @@ export function settingValue(setting: Setting, side: "run" | "baseline"): string
 
 /** Why a row has no difference; null where it has one. */
 export function emptyReason(pair: Plot, row: number): string | null {
-  const [ours, theirs] = pair.columns as [PlotColumn, PlotColumn];
+  const [theirs, ours] = pair.columns as [PlotColumn, PlotColumn];
   if (ours.filled[row] && theirs.filled[row]) return null;
   const [a, b] = [layerAt(ours, row), layerAt(theirs, row)];
   if (!a || !b) return `only in the ${a ? "run" : "baseline"}`;

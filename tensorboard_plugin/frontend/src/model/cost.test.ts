@@ -1,5 +1,15 @@
 import { expect, test } from "vitest";
-import { cadence, distances, meaning, often, type Recorded, shareAxis, stairs } from "./cost";
+import {
+  cadence,
+  distances,
+  lasted,
+  meaning,
+  often,
+  type Recorded,
+  shareAxis,
+  shared,
+  stairs,
+} from "./cost";
 
 const run = (monitor: Partial<Recorded["monitor"]>, cost: Recorded["cost"]): Recorded => ({
   monitor: { every: 20, probe_every: 100, budget: 0.02, ...monitor },
@@ -50,12 +60,29 @@ test("the meaning follows from share, budget and cadence", () => {
 });
 
 test("fixed steps have no budget to keep", () => {
-  const { text, changes } = meaning(run({ every: 5, probe_every: 0, budget: null }, kept));
-  expect(text).toContain("fixed");
+  const { text, general, changes } = meaning(run({ every: 5, probe_every: 0, budget: null }, kept));
+  expect(text).toBe("");
+  expect(general).toContain("fixed");
   expect(changes.map(({ code }) => code)).toEqual([
     "budget=0.02",
     "every=10",
   ]);
+});
+
+test("a large share is explained by what is paid once where training is short", () => {
+  const why = (cost: { seconds: number; share: number }) =>
+    meaning(run({ budget: null }, { ...kept, ...cost })).text;
+  expect(lasted({ seconds: 3, share: 0.4 })).toBeCloseTo(7.5);
+  expect(why({ seconds: 3, share: 0.4 })).toContain("paid once");
+  expect(why({ seconds: 3600, share: 0.4 })).toContain("each record");
+  expect(why({ seconds: 3600, share: 0.01 })).toBe("");
+});
+
+test("what all runs share is said once", () => {
+  expect(shared([["a"], ["a"]])).toEqual(["a"]);
+  expect(shared([["a"], ["b"]])).toBeNull();
+  expect(shared([["a"]])).toBeNull();
+  expect(shared([])).toBeNull();
 });
 
 test("what is not known is not made up", () => {

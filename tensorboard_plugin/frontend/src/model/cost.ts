@@ -77,7 +77,10 @@ export interface Change {
 }
 
 export interface Meaning {
+  /** Why it took as much as it did; empty where nothing is to be said. */
   text: string;
+  /** How the settings of the monitor work, whatever this run did. */
+  general: string;
   /** How to change it, if there is a reason to. */
   changes: Change[];
 }
@@ -86,21 +89,45 @@ export interface Meaning {
 export function meaning(run: Recorded): Meaning {
   const { monitor, cost } = run;
   const { budget } = monitor;
-  if (!budget) return { text: budget === null ? FIXED : "", changes: bounded(run) };
-  if (!cost) return { text: "", changes: denser(run, budget) };
+  if (!budget) {
+    const text = cost && cost.share > MUCH ? whyMuch(cost) : "";
+    return { text, general: budget === null ? FIXED : "", changes: bounded(run) };
+  }
+  if (!cost) return { text: "", general: "", changes: denser(run, budget) };
   const rarer = inWords(cadences(run));
   if (cost.share > budget) {
-    const text =
-      `It took more than its budget${rarer && `, although it records ${rarer} more rarely than asked for`}. ` +
-      "What is paid once, at the beginning and the end, weighs much in a short training; a longer " +
-      "one brings the share down.";
-    return { text, changes: [...fewer(run), ...denser(run, budget)] };
+    const although = rarer && `, although it records ${rarer} more rarely than asked for`;
+    const text = `It took more than its budget${although}. ${whyMuch(cost)}`;
+    return { text, general: "", changes: [...fewer(run), ...denser(run, budget)] };
   }
   if (rarer) {
     const text = `To stay within its budget it records ${rarer} more rarely than asked for. Finer curves take more time.`;
-    return { text, changes: denser(run, budget) };
+    return { text, general: "", changes: denser(run, budget) };
   }
-  return { text: "It stays within its budget, and records as often as it was asked to.", changes: [] };
+  const text = "It stays within its budget, and records as often as it was asked to.";
+  return { text, general: "", changes: [] };
+}
+
+/** Above this share of the time, and below this many seconds of training, a word is due. */
+const [MUCH, SHORT] = [0.05, 300];
+
+/** How long the training has taken by now, with the monitor. */
+export const lasted = ({ seconds, share }: { seconds: number; share: number }) =>
+  share > 0 ? seconds / share : 0;
+
+function whyMuch(cost: { seconds: number; share: number }): string {
+  if (lasted(cost) >= SHORT) return "That is much for so long a training: each record weighs beside a step.";
+  return (
+    "What is paid once, at the beginning and the end, weighs much in so short a training; a longer " +
+    "one brings the share down."
+  );
+}
+
+/** What all runs have in common; null where they differ, or where there is only one. */
+export function shared<T>(all: readonly T[]): T | null {
+  const [first] = all;
+  const text = JSON.stringify(first);
+  return all.length > 1 && all.every((one) => JSON.stringify(one) === text) ? first! : null;
 }
 
 const FIXED =

@@ -6,10 +6,12 @@ import {
   cellOf,
   columnsOf,
   exemptWords,
+  foldPassed,
   inNeed,
   moved,
   MOST_COLUMNS,
   shorten,
+  shortWords,
   signOf,
   withRun,
   wordsOf,
@@ -126,4 +128,25 @@ test("keys move inside the grid", () => {
   expect(moved([0, 1], "ArrowLeft", size, false)).toEqual([0, 1]);
   expect(moved([0, 0], "j", size, false)).toBeNull();
   expect(moved([0, 0], "constructor", size, false)).toBeNull();
+});
+
+test("rules that passed in every judged run are set apart", () => {
+  const columns = columnsOf([run("a", null, "warn", null), run("b", null, null, null)], [], ["a", "b"]);
+  const of = (columns: Parameters<typeof foldPassed>[1]) =>
+    foldPassed(blocksOf(rules.slice(0, 3), columns, true), columns);
+  const { blocks, passed } = of(columns);
+  expect(passed.map(({ rule }) => rule.id)).toEqual([rules[0]!.id, rules[2]!.id]);
+  expect(blocks.flatMap(({ rows }) => rows.map(({ rule }) => rule.id))).toEqual([rules[1]!.id]);
+  const unjudged = { ...run("young"), step: null };
+  const more = columnsOf([...columns.map((one) => one.run), unjudged], [], ["a", "b", "young"]);
+  expect(of(more).passed).toHaveLength(2); // nothing is known of it
+  expect(of(columnsOf([unjudged], [], ["young"])).passed).toEqual([]);
+});
+
+test("a wide cell has the worst finding's place and numbers, or why nothing is known", () => {
+  const found = cellOf(dying, "dead-relu");
+  const [worst] = found.findings;
+  expect(shortWords(found)).toEqual({ place: worst!.layer, more: 3, words: worst!.evidence });
+  expect(shortWords(cellOf(healthy, "input-range"))).toEqual({ place: "", more: 0, words: "" });
+  expect(shortWords(cellOf(dying, "nonfinite-loss")).words).toContain("was not measured");
 });

@@ -63,6 +63,13 @@ export function wordsOf(cell: RuleCell): string {
   return reason.startsWith("every layer is exempt") ? reason : `every layer is exempt: ${reason}`;
 }
 
+/** What there is room for in a wide cell: where the worst finding is, and by which numbers. */
+export function shortWords(cell: RuleCell): { place: string; more: number; words: string } {
+  const [worst] = cell.findings;
+  if (worst) return { place: worst.layer ?? "", more: cell.count - 1, words: worst.evidence };
+  return { place: "", more: 0, words: cell.outcome === "healthy" ? "" : (cell.reason ?? "") };
+}
+
 /** "14 layers exempt, no ReLU: conv_1, pool, flatten and 11 more", one text per reason. */
 export function exemptWords(cell: RuleCell): string[] {
   return cell.exemptions.map(({ reason, count, layers }) => {
@@ -120,6 +127,25 @@ export function blocksOf(
     title,
     rows: rows.filter(({ rule }) => rule.group === title),
   }));
+}
+
+/** Of a run that was not judged yet nothing is known. */
+export const isJudged = ({ run }: Column) => run.step !== null && run.error === null;
+
+/** The rows that say more than that all is well, and those of rules that passed in every judged run. */
+export function foldPassed(
+  blocks: readonly Block[],
+  columns: readonly Column[],
+): { blocks: Block[]; passed: Row[] } {
+  const judged = columns.filter(isJudged);
+  const passed = ({ rule }: Row) =>
+    judged.length > 0 && judged.every(({ run }) => signOf(cellOf(run, rule.id)) === "ok");
+  return {
+    blocks: blocks
+      .map(({ title, rows }) => ({ title, rows: rows.filter((row) => !passed(row)) }))
+      .filter(({ rows }) => rows.length > 0),
+    passed: blocks.flatMap(({ rows }) => rows.filter(passed)),
+  };
 }
 
 function worstFirst(rows: readonly Row[], columns: readonly Column[]): Row[] {

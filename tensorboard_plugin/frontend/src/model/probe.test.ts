@@ -210,7 +210,7 @@ test("choices are read from the link; what is mangled is as at the beginning", (
     truth: null,
     target: 0,
     scale: "image",
-    opacity: 1,
+    opacity: 0.45,
     open: null,
   });
   expect(

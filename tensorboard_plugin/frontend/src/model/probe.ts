@@ -132,6 +132,9 @@ export interface Choice {
   open: string | null;
 }
 
+/** Of the maps, so that the image below is still read. */
+const OPACITY = 0.45;
+
 /** The names of the choices in the state of the page. */
 export const CHOICES = {
   filter: "probe.filter",
@@ -154,7 +157,7 @@ export function readChoice(choices: Readonly<Record<string, string>>): Choice {
     truth: /^\d+$/.test(text("truth") ?? "") ? Number(text("truth")) : null,
     target: text("target") === "predicted" ? 1 : 0,
     scale: text("scale") === "map" ? "map" : "image",
-    opacity: opacity >= 0 && opacity <= 1 ? opacity : 1,
+    opacity: opacity >= 0 && opacity <= 1 ? opacity : OPACITY,
     open: text("open") ?? null,
   };
 }

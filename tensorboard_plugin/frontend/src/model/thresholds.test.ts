@@ -12,7 +12,6 @@ import {
   plain,
   readEdits,
   readSuppressions,
-  signOf,
   summary,
   tunable,
   type Tunable,
@@ -38,14 +37,17 @@ const share: Tunable = {
   about: "share of units",
   source: "",
   default: 0.5,
-  above: true,
+  sign: "≥",
   whole: false,
   least: 0,
   most: 1,
+  severity: "warn",
+  measure: "dead_fraction",
   recorded: new Map([["a", 0.5]]),
+  worst: new Map(),
 };
-const records: Tunable = { ...share, above: null, whole: true, least: 1, most: null, default: 3 };
-const norm: Tunable = { ...share, above: false, most: null, default: 100 };
+const records: Tunable = { ...share, sign: null, whole: true, least: 1, most: null, default: 3 };
+const norm: Tunable = { ...share, sign: "<", most: null, default: 100 };
 
 describe("changes in a link", () => {
   test("are read back as they were written", () => {
@@ -80,6 +82,10 @@ describe("the rules of several runs", () => {
     expect([...warn!.recorded]).toEqual([
       ["a", 0.5],
       ["b", 0.5],
+    ]);
+    expect([...warn!.worst]).toEqual([
+      ["a", { value: 0.97, layer: "dense" }],
+      ["b", { value: 0.97, layer: "dense" }],
     ]);
     expect(common(warn!)).toBe(0.5);
     expect(common({ ...warn!, recorded: new Map([["a", 0.5], ["b", 0.4]]) })).toBeNull();
@@ -127,10 +133,6 @@ describe("a number", () => {
 
   test("is written as in a file", () => {
     expect([0.95, 100, 0, 1e-5, 1e-7].map(plain)).toEqual(["0.95", "100", "0", "1e-5", "1e-7"]);
-  });
-
-  test("has a sign only if values are compared with it", () => {
-    expect([share, norm, records].map(signOf)).toEqual(["≥", "<", ""]);
   });
 });
 

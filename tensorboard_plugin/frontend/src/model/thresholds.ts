@@ -1,6 +1,6 @@
 /** Thresholds that are tried: what was changed, whether it may be, and what comes of it. */
 
-import type { Adjustable, Finding, Judged, Rule, Severity, Threshold } from "../api";
+import type { Adjustable, Finding, Judged, Rule, Severity, Threshold, Worst } from "../api";
 import { SEVERITIES } from "./findings";
 import { plural } from "./number";
 
@@ -55,9 +55,11 @@ export function countEdits(edits: Edits): number {
 }
 
 /** Of one or several runs: a threshold with the number that each was recorded with. */
-export interface Tunable extends Omit<Threshold, "value"> {
+export interface Tunable extends Omit<Threshold, "value" | "worst"> {
   /** By run's name. */
   recorded: ReadonlyMap<string, number>;
+  /** By run's name; without those that have none. */
+  worst: ReadonlyMap<string, Worst>;
 }
 
 export interface TunableRule {
@@ -76,21 +78,29 @@ export function tunable(judged: readonly Judged[]): TunableRule[] {
   const all = [...rules.values()].map((rule) => ({
     id: rule.id,
     title: rule.title,
-    thresholds: rule.thresholds.map(({ value: _, ...facts }) => ({
+    thresholds: rule.thresholds.map(({ value: _, worst: __, ...facts }) => ({
       ...facts,
-      recorded: recorded(judged, rule.id, facts.name),
+      recorded: byRun(judged, rule.id, facts.name, ({ value }) => value),
+      worst: byRun(judged, rule.id, facts.name, ({ worst }) => worst),
     })),
     found: worstBy(judged, rule.id),
   }));
   return all.sort((a, b) => rank(a) - rank(b)); // stable: otherwise in the order of the rules
 }
 
-function recorded(judged: readonly Judged[], rule: string, name: string): Map<string, number> {
+/** What each run has of a threshold, without those that have nothing. */
+function byRun<T>(
+  judged: readonly Judged[],
+  rule: string,
+  name: string,
+  read: (threshold: Threshold) => T | null,
+): Map<string, T> {
   return new Map(
     judged.flatMap(({ run, thresholds }) => {
       const known = thresholds.find(({ id }) => id === rule)?.thresholds;
-      const value = known?.find((one) => one.name === name)?.value;
-      return value === undefined ? [] : [[run, value] as const];
+      const one = known?.find((threshold) => threshold.name === name);
+      const value = one ? read(one) : null;
+      return value === null ? [] : [[run, value] as const];
     }),
   );
 }
@@ -141,11 +151,6 @@ export function nudged(value: number, by: 1 | -1, threshold: Tunable): number {
   const digit = threshold.whole ? 1 : 10 ** (Math.floor(Math.log10(size)) - 1);
   const next = Number((value + by * digit).toPrecision(12));
   return Math.min(threshold.most ?? Infinity, Math.max(threshold.least, next));
-}
-
-/** When the rule speaks: "≥", "<", or nothing where it only counts what to judge by. */
-export function signOf({ above }: Tunable): string {
-  return above === null ? "" : above ? "≥" : "<";
 }
 
 export type Kind = "new" | "gone" | "severity" | "silent" | "heard" | "suppressed" | "same";

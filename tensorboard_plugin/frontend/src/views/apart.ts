@@ -1,90 +1,132 @@
-/** When two runs part, measure by measure, beside what they were set to differently. */
+/** When two runs part, measure by measure, and what they were set to differently. */
 
-import type { Comparison, Parting, Setting } from "../api";
-import { byGroup, headline, noise, settingValue, told } from "../model/compare";
+import type { Comparison, Parting, RunSummary, Setting } from "../api";
+import {
+  byGroup,
+  headline,
+  noise,
+  type Pair,
+  type PartingRow,
+  partingRows,
+  settingValue,
+  told,
+} from "../model/compare";
 import { formatCount, formatValue, plural } from "../model/number";
 import type { State, Store } from "../state";
-import { h, prose } from "./element";
+import { type Child, h, prose } from "./element";
+import { columnHeads, over } from "./pairheads";
+import { pairTable, type PairRow } from "./pairtable";
+
+/** The name of the choice that holds whether measures with NaN are listed one by one. */
+const UNFOLDED = "partings";
 
 export function apart(
   comparison: Comparison | undefined,
+  pair: Pair,
   state: State,
   store: Store,
-): HTMLElement {
-  return h(
-    "section.section.apart",
-    { "aria-label": "When they part" },
-    h(
-      "div.side",
-      null,
-      h("h2", null, "When they part"),
-      h(
-        "p",
-        null,
-        "From the first step at which a difference stays beyond the noise: what the baseline's own records scatter, or what another seed does.",
-      ),
-    ),
-    comparison
-      ? [partings(comparison, store), settings(comparison, state, store)]
-      : h("p.quiet", { role: "status" }, "Comparing …"),
+): HTMLElement[] {
+  const summaries = [pair.baseline, pair.run].map((name) =>
+    state.runs?.find((run) => run.run === name),
   );
+  return [
+    h(
+      "section.section.apart",
+      { "aria-label": "When they part" },
+      h(
+        "div.side",
+        null,
+        h("h2", null, "When they part"),
+        h(
+          "p",
+          null,
+          "From the first step at which a difference stays beyond the noise: what the baseline's own records scatter, or what another seed does.",
+        ),
+      ),
+      summaries.map(verdict),
+      comparison
+        ? [parted(comparison), partings(comparison, pair, state, store)]
+        : h("p.quiet", { role: "status" }, "Comparing …"),
+    ),
+    ...(comparison ? [settings(comparison, pair, state, store)] : []),
+  ];
 }
 
-function partings({ partings: found }: Comparison, store: Store): HTMLElement {
+const verdict = (run: RunSummary | undefined) =>
+  h("p.summary", null, prose(run?.verdict?.summary ?? ""));
+
+function parted({ partings: found }: Comparison): HTMLElement {
   const { title, about } = headline(found);
   return h(
     "div.facts",
     null,
     h("h3.title", null, prose(title)),
     about && h("p.summary", null, prose(about)),
-    h(
-      "table",
-      null,
-      h(
-        "thead",
-        null,
-        h(
-          "tr",
-          null,
-          h("th", { scope: "col" }, "Measure"),
-          h("th.number-cell", { scope: "col" }, "Step"),
-          h("th", { scope: "col" }, "Layer"),
-          h("th", { scope: "col" }, "The run is"),
-          h("th.values", { scope: "col" }, "Run : baseline"),
-          h("th.noise", { scope: "col" }, "Noise"),
-        ),
-      ),
-      h("tbody", null, found.map((parting) => partingRow(parting, store))),
+  );
+}
+
+function partings(comparison: Comparison, pair: Pair, state: State, store: Store): HTMLElement {
+  const open = state.choices[UNFOLDED] === "all";
+  const columns = [h("span", null, over(pair, state)), h("span", null, "from step"), h("span", null, "first in")];
+  return pairTable(
+    "Measures, what parts first on top",
+    columnHeads("Measure", pair, state, h("div.between", null, columns)),
+    partingRows(comparison.partings).flatMap((row) =>
+      row.partings.length === 1
+        ? [partingRow(row.partings[0]!, store)]
+        : [folded(row, open, store), ...(open ? row.partings.map((one) => partingRow(one, store)) : [])],
     ),
   );
 }
 
-function partingRow(parting: Parting, store: Store): HTMLElement {
-  if (parting.outcome !== "parted") {
-    const words =
-      parting.outcome === "together"
-        ? `within the noise up to step ${formatCount(parting.step ?? 0)}`
-        : `not comparable: ${parting.reason ?? "no reason given"}`;
-    return h(
-      "tr.quiet",
-      null,
-      h("th", { scope: "row" }, parting.title),
-      h("td", { colspan: 5 }, prose(words)),
-    );
-  }
-  const { run, baseline, scale } = parting;
-  const [a, b] = [run, baseline].map((v) => (v === null ? "NaN" : formatValue(v, scale)));
-  return h(
-    "tr",
-    null,
-    h("th", { scope: "row" }, goTo(parting, store)),
-    h("td.number-cell", null, formatCount(parting.step!)),
-    h("td.where", null, parting.layer && h("code", { title: parting.layer }, parting.layer)),
-    h("td", { title: `Run ${a}, baseline ${b}` }, told(run, baseline, scale)),
-    h("td.values", null, `${a} : ${b}`),
-    h("td.noise", null, noise(parting)),
-  );
+function folded({ words, partings: all }: PartingRow, open: boolean, store: Store): PairRow {
+  const step = all[0]!.step!;
+  const layer = all.find((one) => one.step === step && one.layer !== null)?.layer ?? null;
+  return {
+    name: h(
+      "button.link",
+      {
+        "data-key": `partings ${words}`,
+        "aria-expanded": String(open),
+        onclick: () => store.choose(UNFOLDED, open ? "" : "all"),
+      },
+      plural(all.length, "measure"),
+    ),
+    baseline: finite(all[0]!.baseline),
+    run: finite(all[0]!.run),
+    between: between(words, step, layer),
+  };
 }
+
+const finite = (value: number | null) => (value === null ? "NaN" : "finite");
+
+function partingRow(parting: Parting, store: Store): PairRow {
+  const { outcome, reason, run, baseline, scale, step, layer, title } = parting;
+  if (outcome !== "parted") {
+    const words =
+      outcome === "together"
+        ? `within the noise up to step ${formatCount(step ?? 0)}`
+        : `not comparable: ${reason ?? "no reason given"}`;
+    return { kind: "quiet", name: title, between: prose(words) };
+  }
+  const value = (one: number | null) => (one === null ? "NaN" : formatValue(one, scale));
+  const least = parting.limit === null ? "" : `, noise ${noise(parting)}`;
+  return {
+    name: goTo(parting, store),
+    baseline: value(baseline),
+    run: value(run),
+    between: between([told(run, baseline, scale), h("span.quiet", null, least)], step!, layer),
+  };
+}
+
+const between = (words: Child, step: number, layer: string | null) =>
+  h(
+    "div.between",
+    null,
+    h("span", null, words),
+    h("span", null, formatCount(step)),
+    h("span", null, layer !== null && h("code", { title: layer }, layer)),
+  );
 
 /** Puts the cursor where a measure parts, in the heat map below. */
 function goTo(parting: Parting, store: Store): HTMLElement {
@@ -107,63 +149,44 @@ function goTo(parting: Parting, store: Store): HTMLElement {
 
 const ALL = "compare same settings";
 
-function settings({ settings: found }: Comparison, state: State, store: Store): HTMLElement {
+function settings({ settings: found }: Comparison, pair: Pair, state: State, store: Store): HTMLElement {
   const different = byGroup(found, false);
   const alike = byGroup(found, true);
   const count = alike.reduce((sum, [, group]) => sum + group.length, 0);
   const open = state.open.has(ALL);
   return h(
-    "div.facts",
-    null,
-    h("h3.title", null, different.length ? "What differs" : "No recorded setting differs"),
-    different.length === 0 &&
-      h(
-        "p.summary",
-        null,
-        "What is not recorded may differ: the seed, the order of the data, the code around the model.",
-      ),
-    different.length > 0 && settingTable(different),
+    "section.section.settings",
+    { "aria-label": "What differs" },
+    h("div.side", null, h("h2", null, "What differs")),
     h(
-      "button.link.more",
-      { "data-key": ALL, "aria-expanded": String(open), onclick: () => store.toggle(ALL) },
-      `${formatCount(count)} the same`,
+      "div.full.facts",
+      null,
+      h(
+        "p",
+        null,
+        different.length === 0 &&
+          "No recorded setting differs. What is not recorded may: the seed, the order of the data, the code around the model. ",
+        h(
+          "button.link",
+          { "data-key": ALL, "aria-expanded": String(open), onclick: () => store.toggle(ALL) },
+          `${formatCount(count)} the same`,
+        ),
+      ),
+      open && sameSettings(alike),
     ),
-    open && sameSettings(alike),
+    different.length > 0 &&
+      pairTable("Settings that differ", columnHeads("Setting", pair, state, ""), different.flatMap(groupRows)),
   );
 }
 
-function settingTable(groups: [string, Setting[]][]): HTMLElement {
-  return h(
-    "table",
-    null,
-    h(
-      "thead",
-      null,
-      h("tr", null, ["Setting", "Baseline", "Run"].map((word) => h("th", { scope: "col" }, word))),
-    ),
-    groups.map(([group, of]) =>
-      h(
-        "tbody",
-        null,
-        h("tr.group", null, h("th", { scope: "rowgroup", colspan: 3 }, group)),
-        of.map((setting) =>
-          h(
-            "tr",
-            null,
-            h("th", { scope: "row" }, setting.name),
-            (["baseline", "run"] as const).map((side) =>
-              h(
-                setting.only !== null && setting.only !== side ? "td.quiet" : "td",
-                null,
-                settingValue(setting, side),
-              ),
-            ),
-          ),
-        ),
-      ),
-    ),
-  );
-}
+const groupRows = ([group, of]: [string, Setting[]]): PairRow[] => [
+  { kind: "group", name: group },
+  ...of.map((setting) => ({
+    name: setting.name,
+    baseline: settingValue(setting, "baseline"),
+    run: settingValue(setting, "run"),
+  })),
+];
 
 function sameSettings(groups: [string, Setting[]][]): HTMLElement {
   return h(

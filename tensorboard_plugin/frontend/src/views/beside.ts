@@ -1,10 +1,14 @@
 /** The findings of two runs, and their key numbers, beside each other. */
 
 import type { Comparison, Finding } from "../api";
+import { type Pair, told } from "../model/compare";
 import { place, type Problem, problems } from "../model/findings";
 import { formatCount, formatMagnitude, plural } from "../model/number";
+import type { State } from "../state";
 import { h } from "./element";
 import { glyph } from "./glyph";
+import { columnHeads, over } from "./pairheads";
+import { pairTable } from "./pairtable";
 
 export function comparedFindings({ findings }: Comparison): HTMLElement {
   return h(
@@ -40,7 +44,7 @@ function only(title: string, findings: Finding[]): HTMLElement {
 function shared(both: { run: Finding; baseline: Finding }[]): HTMLElement {
   const theirs = new Map(both.map(({ run, baseline }) => [run, baseline]));
   return h(
-    "div.facts.full",
+    "div.facts",
     null,
     h("h3.title", null, "In both"),
     both.length === 0
@@ -82,7 +86,7 @@ function line(one: Problem, evidence: string, other?: Finding): HTMLElement {
   );
 }
 
-export function keyNumbers({ numbers }: Comparison): HTMLElement {
+export function keyNumbers({ numbers }: Comparison, pair: Pair, state: State): HTMLElement {
   return h(
     "section.section.numbers",
     { "aria-label": "Key numbers" },
@@ -94,30 +98,15 @@ export function keyNumbers({ numbers }: Comparison): HTMLElement {
     ),
     numbers.length === 0
       ? h("p.quiet.full", null, "No number was measured in both.")
-      : h(
-          "div.facts.full",
-          null,
-          h(
-            "table",
-            { "aria-label": plural(numbers.length, "key number") },
-            h(
-              "thead",
-              null,
-              h("tr", null, ["", "Baseline", "Run"].map((word) => h("th", { scope: "col" }, word))),
-            ),
-            h(
-              "tbody",
-              null,
-              numbers.map(({ title, run, baseline }) =>
-                h(
-                  "tr",
-                  null,
-                  h("th", { scope: "row" }, title),
-                  [baseline, run].map((value) => h("td", null, formatMagnitude(value))),
-                ),
-              ),
-            ),
-          ),
+      : pairTable(
+          plural(numbers.length, "key number"),
+          columnHeads("", pair, state, over(pair, state)),
+          numbers.map(({ title, run, baseline }) => ({
+            name: title,
+            baseline: formatMagnitude(baseline),
+            run: formatMagnitude(run),
+            between: run * baseline >= 0 && told(run, baseline, "log"),
+          })),
         ),
   );
 }

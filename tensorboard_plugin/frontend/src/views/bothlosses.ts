@@ -1,4 +1,4 @@
-/** The losses of two runs in one chart, on the axis of steps of the heat map below. */
+/** The losses of two runs, each alone and both in one chart, on the axes of the heat maps below. */
 
 import type { Run } from "../api";
 import type { Pair } from "../model/compare";
@@ -32,6 +32,30 @@ export function bothLosses(both: Plot, pair: Pair, state: State, store: Store) {
     return [{ run, series, column: state.shown.indexOf(run.run), dashed }];
   });
   const axis = curveAxis(curves.map((curve) => curve.series));
+  const of = (run: string) => curves.filter((curve) => curve.run.run === run);
+  const missing = both.columns.filter((column) => column.run).length > curves.length;
+  const cells = [of(pair.baseline), of(pair.run), curves].map((drawn) =>
+    lossCell(drawn, row, axis, both, store),
+  );
+  return {
+    side: h(
+      "div.side.curve-side",
+      { style: `height:${HEIGHT + 20}px` },
+      h("h2", null, name === "loss" ? "Loss" : "Probe loss"),
+      h("p.quiet", null, axis.log ? "log scale" : ""),
+      missing && h("p.quiet", null, "not recorded in both"),
+      axis.ticks.map((tick) =>
+        h("span.y-tick", { style: `bottom:${axis.at(tick) * HEIGHT}px` }, formatTick(tick, "linear")),
+      ),
+    ),
+    elements: cells.map((cell) => cell.element),
+    point: (at: Point) => cells.forEach((cell) => cell.point(at)),
+  };
+}
+
+type Row = Parameters<typeof brokenAt>[1];
+
+function lossCell(curves: Curve[], row: Row, axis: CurveAxis, both: Plot, store: Store) {
   const line = h("div.cursor-step");
   const readout = h("p.curve-readout");
   const area = h(
@@ -44,22 +68,10 @@ export function bothLosses(both: Plot, pair: Pair, state: State, store: Store) {
   );
   listen(area, both, store);
   return {
-    side: h(
-      "div.side.curve-side",
-      { style: `height:${HEIGHT + 20}px` },
-      h("h2", null, name === "loss" ? "Loss" : "Probe loss"),
-      h("p.quiet", null, axis.log ? "log scale" : ""),
-      axis.ticks.map((tick) =>
-        h("span.y-tick", { style: `bottom:${axis.at(tick) * HEIGHT}px` }, formatTick(tick, "linear")),
-      ),
-    ),
-    element: h("div.plot.curve-plot.full", null, readout, area),
+    element: h("div.plot.curve-plot", null, readout, area),
     point(at: Point) {
       place(line, at, both.end);
-      const loaded = both.columns.filter((column) => column.run).length;
-      const told = curves.map((curve) => value(curve, row, at.step));
-      const missing = loaded > curves.length && h("span.quiet", null, "not recorded in the other run");
-      refill(readout, loaded < 2 ? h("span.quiet", null, "Loading …") : [told, missing]);
+      refill(readout, ...curves.map((curve) => value(curve, row, at.step)));
     },
   };
 }
@@ -85,7 +97,7 @@ function chart(curves: Curve[], axis: CurveAxis, end: number): SVGElement {
   );
 }
 
-function value(curve: Curve, row: Parameters<typeof brokenAt>[1], step: number): HTMLElement {
+function value(curve: Curve, row: Row, step: number): HTMLElement {
   const { run, series, column, dashed } = curve;
   const i = indexAt(run.steps, series, step);
   const number = i < 0 ? "–" : formatMagnitude(series[i]!);

@@ -4,7 +4,8 @@ import type { Cams } from "../api";
 import { content, mapOf, overlay, picture, type Target } from "../model/cams";
 import { h, refill } from "./element";
 
-const GOLD = [255, 176, 0] as const;
+/** Of the sequential colours the one that is seen on black and on white, in either theme. */
+const TEAL = [75, 163, 184] as const;
 
 export interface CamImage {
   element: HTMLElement;
@@ -37,7 +38,7 @@ function over(
   if (kind === "empty") return null;
   const { width, height } = map;
   const layer = h("canvas.cam-map", { width, height });
-  layer.getContext("2d")?.putImageData(new ImageData(overlay(map, top, GOLD), width, height), 0, 0);
+  layer.getContext("2d")?.putImageData(new ImageData(overlay(map, top, TEAL), width, height), 0, 0);
   return layer;
 }
 

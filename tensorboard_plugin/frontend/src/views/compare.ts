@@ -1,6 +1,12 @@
 /** Compare: a run beside a baseline. When they part, in which layer, and what they were set to. */
 
-import { choosePair, comparable, differencePlot, type Pair } from "../model/compare";
+import {
+  choosePair,
+  comparable,
+  differencePlot,
+  measureToBeginWith,
+  type Pair,
+} from "../model/compare";
 import { buildPlot, type Plot, restingPoint } from "../model/plot";
 import { comparisonWith, metricOf, RUN, slotOf, valueOf } from "../resources";
 import type { Point, State, Store } from "../state";
@@ -41,6 +47,21 @@ function compare(store: Store, retry: () => void): View {
   let pair: Pair | null = null;
   let plot: Plot = buildPlot([], null);
   let panel: Panel | null = null;
+  let begun: string | undefined;
+
+  /** A measure that one of two runs has no numbers of tells nothing when they come up. */
+  const begin = (next: Pair, state: State) => {
+    const comparison = valueOf(state, next.run, comparisonWith(next.baseline));
+    const metrics = valueOf(state, next.run, RUN)?.metrics;
+    if (!comparison || !metrics || state.metric === null) return;
+    const names = [next.baseline, next.run].join("\n");
+    if (names === begun) return;
+    begun = names;
+    const outcome = comparison.partings.find((one) => one.name === state.metric)?.outcome;
+    if (outcome !== undefined && outcome !== "not-comparable") return;
+    const metric = measureToBeginWith(comparison.partings, metrics.map((one) => one.name));
+    if (metric) queueMicrotask(() => store.set({ metric }));
+  };
 
   const at = (): Point => {
     const { hover, step, layer } = store.get();
@@ -55,7 +76,7 @@ function compare(store: Store, retry: () => void): View {
   };
 
   return {
-    element: h("div.compare", { style: "--n:2" }, heads, tables, plots, findings),
+    element: h("div.compare", { style: "--n:3" }, heads, tables, plots, findings),
     update(state, changed) {
       pair = pairOf(state);
       if (!pair) {
@@ -64,6 +85,7 @@ function compare(store: Store, retry: () => void): View {
         for (const place of [tables, plots, findings]) refill(place);
         return;
       }
+      begin(pair, state);
       const slot = slotOf(state, pair.run, comparisonWith(pair.baseline));
       if (changed(HEADS)) refill(heads, pairHeads(state, pair, store));
       if (changed(TABLES)) {
@@ -71,12 +93,12 @@ function compare(store: Store, retry: () => void): View {
         refill(
           tables,
           failed === null
-            ? apart(slot.value, state, store)
+            ? apart(slot.value, pair, state, store)
             : h("section.section", null, h("div.side"), trouble(failed, retry)),
         );
         refill(
           findings,
-          slot.value && [comparedFindings(slot.value), keyNumbers(slot.value)],
+          slot.value && [comparedFindings(slot.value), keyNumbers(slot.value, pair, state)],
         );
       }
       if (changed(PLOTS)) {
@@ -120,7 +142,7 @@ function partingOf(state: State, pair: Pair) {
 }
 
 function sources(state: State, pair: Pair) {
-  return [pair.run, pair.baseline].map((name) => {
+  return [pair.baseline, pair.run].map((name) => {
     const run = valueOf(state, name, RUN);
     const metric = run?.metrics.find((m) => m.name === state.metric);
     return {

@@ -2,9 +2,19 @@
 
 import type { Run } from "../api";
 import { runEnd } from "../model/cells";
-import { type Cadence, cadences, distances, meaning, shareAxis, stairs } from "../model/cost";
+import {
+  type Cadence,
+  cadences,
+  type Change,
+  distances,
+  lasted,
+  meaning,
+  shareAxis,
+  shared,
+  stairs,
+} from "../model/cost";
 import { curveAxis, type CurveAxis } from "../model/curve";
-import { formatCount, formatMagnitude, formatShare, formatTick, plural } from "../model/number";
+import { formatAge, formatCount, formatMagnitude, formatShare, formatTick, plural } from "../model/number";
 import { RUN, slotOf, valueOf } from "../resources";
 import type { State, Store } from "../state";
 import { copyButton } from "./copy";
@@ -36,39 +46,85 @@ function sections(state: State, retry: () => void): HTMLElement[] {
   const end = shareAxis(runs);
   const lastStep = Math.max(1, ...runs.map((run) => runEnd(run.steps)));
   const axis = curveAxis(runs.map((run) => distances(run.steps)));
-  const each = (draw: (run: Run) => Child[]) =>
+  const each: Each = (draw) =>
     state.shown.map((name) => {
       const run = valueOf(state, name, RUN);
       return cell(name, run && draw(run));
     });
+  const budget = shared(runs.map(budgetWords));
   return [
-    section("Time", "What the monitor took of the training's time.", [
-      state.shown.map((name) => time(state, name, end, retry)),
+    section("Time", ["What the monitor took of the training's time.", budget], [
+      state.shown.map((name) => time(state, name, end, budget === null, retry)),
     ]),
-    section("What that means", "How to change it: arguments of HealthMonitor.", [each(means)]),
-    section("Steps between records", "Asked for, and in force by now.", [
+    means(runs, each),
+    section("Steps between records", ["Asked for, and in force by now."], [
       each((run) => [
         fact("Gradients, updates", ...rhythm(cadences(run).gradients)),
         fact("Probe set", ...rhythm(cadences(run).probe)),
       ]),
       timeline(axis, lastStep, each),
     ]),
-    section("Recording", "", [each(recorded)]),
+    recording(runs, each),
   ];
 }
 
-const section = (title: string, about: string, parts: Child[]) =>
+/** One cell for each shown run, empty until it is there. */
+type Each = (draw: (run: Run) => Child[]) => HTMLElement[];
+
+function means(runs: readonly Run[], each: Each): HTMLElement {
+  const all = runs.map(meaning);
+  const text = shared(all.map((one) => one.text));
+  const general = shared(all.map((one) => one.general));
+  const changes = shared(all.map((one) => one.changes));
+  return section("What that means", ["How to change it: arguments of HealthMonitor.", general], [
+    text && h("p.full.cost-words", null, prose(text)),
+    [text, general, changes].includes(null) &&
+      each((run) => {
+        const told = meaning(run);
+        return [
+          text === null && told.text && h("p.cost-words", null, prose(told.text)),
+          general === null && told.general && h("p.cost-words", null, prose(told.general)),
+          changes === null && changeList(told.changes, run.run),
+        ];
+      }),
+    changes &&
+      changes.length > 0 &&
+      h("div.full.cost-changes", null, changeList(changes, "all runs")),
+  ]);
+}
+
+function recording(runs: readonly Run[], each: Each): HTMLElement {
+  const [first = [], ...others] = runs.map(recorded);
+  const alike = first.filter((fact, i) => shared([fact, ...others.map((of) => of[i])]) !== null);
+  const names = alike.map(({ name }) => name);
+  return section("Recording", alike.map(({ name, told }) => `${name}: ${told}`), [
+    each((run) =>
+      recorded(run)
+        .filter(({ name }) => !names.includes(name))
+        .map(({ name, told }) => fact(name, told)),
+    ),
+  ]);
+}
+
+/** @param about what holds for all runs, said once. */
+const section = (title: string, about: readonly (string | null)[], parts: Child[]) =>
   h(
     "section.section",
     { "aria-label": title },
-    h("div.side", null, h("h2", null, title), about && h("p", null, about)),
+    h("div.side", null, h("h2", null, title), about.map((words) => words && h("p", null, prose(words)))),
     parts,
   );
 
 const cell = (run: string, ...children: Child[]) =>
   h("div.cost-cell", { role: "group", "aria-label": run }, children);
 
-function time(state: State, name: string, end: number, retry: () => void): HTMLElement {
+function time(
+  state: State,
+  name: string,
+  end: number,
+  withBudget: boolean,
+  retry: () => void,
+): HTMLElement {
   const { value: run, failure } = slotOf(state, name, RUN);
   const error = state.runs?.find((one) => one.run === name)?.error;
   if (error) return cell(name, problem("This recording cannot be read", error));
@@ -83,17 +139,18 @@ function time(state: State, name: string, end: number, retry: () => void): HTMLE
       "p.cost-share",
       null,
       formatShare(share),
-      h("span", null, ` of the time, ${formatMagnitude(seconds)} s`),
+      h("span", null, ` of the time, ${formatMagnitude(seconds)} s of ${formatAge(lasted(run.cost))}`),
     ),
     bar(share, budget ?? null, end),
-    h("p.quiet", null, prose(budgetWords(share, budget))),
+    withBudget && h("p.quiet", null, prose(budgetWords(run))),
   );
 }
 
-function budgetWords(share: number, budget: number | null | undefined): string {
-  if (budget === undefined) return "not known whether there was a budget";
-  if (budget === null) return "no budget: the steps are fixed";
-  return `${share > budget ? "above" : "within"} the budget of ${formatShare(budget)}`;
+function budgetWords({ cost, monitor: { budget } }: Run): string {
+  if (budget === undefined) return "Not known whether there was a budget.";
+  if (budget === null) return "No budget: the steps are fixed.";
+  const where = !cost ? "With a" : cost.share > budget ? "Above the" : "Within the";
+  return `${where} budget of ${formatShare(budget)}.`;
 }
 
 /** Why nothing is known of the cost. */
@@ -109,7 +166,10 @@ function bar(share: number, budget: number | null, end: number): HTMLElement {
     "div.cost-bar",
     { role: "img", "aria-label": words },
     h("i.taken", { style: `width:${percent(share / end)}` }),
-    budget !== null && h("i.budget", { style: `left:${percent(budget / end)}` }),
+    budget !== null && [
+      h("i.budget", { style: `left:${percent(budget / end)}` }),
+      h("span.budget-words", { style: `left:${percent(budget / end)}` }, `budget ${formatShare(budget)}`),
+    ],
     h("span.first", null, "0"),
     h("span.last", null, formatShare(end)),
   );
@@ -117,21 +177,16 @@ function bar(share: number, budget: number | null, end: number): HTMLElement {
 
 const percent = (part: number) => `${(Math.min(1, part) * 100).toFixed(2)}%`;
 
-function means(run: Run): Child[] {
-  const { text, changes } = meaning(run);
-  return [
-    text && h("p.cost-words", null, prose(text)),
-    changes.map(({ what, code }) =>
-      h(
-        "p.change",
-        null,
-        h("span", null, prose(what)),
-        h("code", null, code),
-        copyButton(code, `${run.run} ${what}`),
-      ),
+const changeList = (changes: readonly Change[], whose: string) =>
+  changes.map(({ what, code }) =>
+    h(
+      "p.change",
+      null,
+      h("span", null, prose(what)),
+      h("code", null, code),
+      copyButton(code, `${whose} ${what}`),
     ),
-  ];
-}
+  );
 
 const fact = (name: string, ...told: Child[]) =>
   h("p.fact", null, h("span.quiet", null, name), h("span", null, told));
@@ -146,7 +201,7 @@ function rhythm({ asked, inForce, stretched }: Cadence): Child[] {
 function timeline(
   axis: CurveAxis,
   end: number,
-  each: (draw: (run: Run) => Child[]) => HTMLElement[],
+  each: Each,
 ): HTMLElement[] {
   const y = (distance: number) => (1 - axis.at(distance)) * 100;
   const ticks = axis.ticks.map((tick) =>
@@ -177,14 +232,15 @@ function spacing({ steps }: Run): string {
   return least === most ? formatCount(least) : `${formatCount(least)} to ${formatCount(most)}`;
 }
 
-function recorded(run: Run): Child[] {
+function recorded(run: Run): { name: string; told: string }[] {
   const [first, last] = [run.steps[0] ?? 0, run.last_step];
   const versions = Object.entries(run.versions).map(([name, version]) => `${name} ${version}`);
+  const range = `step ${formatCount(first)} to ${formatCount(last)}`;
   return [
-    fact("Records", `${formatCount(run.steps.length)}, step ${formatCount(first)} to ${formatCount(last)}`),
-    fact("Steps between", spacing(run)),
-    fact("Probe set", run.probe_samples > 0 ? plural(run.probe_samples, "sample") : "none"),
-    fact("Layers", formatCount(run.model.layers.length)),
-    fact("Versions", versions.join(" · ") || "not known"),
+    { name: "Records", told: `${formatCount(run.steps.length)}, ${range}` },
+    { name: "Steps between", told: spacing(run) },
+    { name: "Probe set", told: run.probe_samples > 0 ? plural(run.probe_samples, "sample") : "none" },
+    { name: "Layers", told: formatCount(run.model.layers.length) },
+    { name: "Versions", told: versions.join(" · ") || "not known" },
   ];
 }

@@ -1,10 +1,10 @@
-/** The difference of two runs, layers × steps, below the losses of both. */
+/** Two runs and their difference, layers × steps, below the losses. */
 
 import type { Parting } from "../api";
 import { cellAt } from "../model/cells";
 import { emptyReason, formatDistance, type Pair, told } from "../model/compare";
 import { describeLayer, rowAt } from "../model/layers";
-import { formatCount, formatValue } from "../model/number";
+import { formatCount } from "../model/number";
 import type { Plot, PlotColumn } from "../model/plot";
 import type { ColourScale } from "../model/scale";
 import { metricOf, RUN, slotOf } from "../resources";
@@ -14,13 +14,14 @@ import { stepAxis } from "./curves";
 import { h, refill } from "./element";
 import { gutter, layerOf, weights } from "./gutter";
 import { heatCanvas, paintHeat } from "./heat";
-import { ramp } from "./legend";
+import { heatmap } from "./heatmaps";
+import { legend as valueLegend, ramp } from "./legend";
 import { measureTools } from "./measuretools";
 import { problem } from "./notices";
 import { type Panel, place } from "./panel";
 
 /**
- * @param both the measure of the run and of the baseline, in this order.
+ * @param both the measure of the baseline and of the run, in this order.
  * @param plot their difference, in the same rows.
  * @param parting where they part in this measure, if they do.
  */
@@ -36,7 +37,8 @@ export function difference(
   const facts = h("div.side.layer-facts");
   const names = gutter(both, store);
   const losses = bothLosses(both, pair, state, store);
-  const map = heatMap(both, plot, pair, parting, state, store, retry);
+  const alone = both.columns.map((column, i) => heatmap(column, i, both, state, store, retry));
+  const maps = [...alone, heatMap(both, plot, pair, parting, state, store, retry)];
   return {
     element: h(
       "section.section.layers",
@@ -44,26 +46,23 @@ export function difference(
       h(
         "div.side",
         null,
-        h("h2", null, "Difference"),
-        h("p", null, "Layers × steps. Each cell is as it was recorded last."),
+        h("h2", null, "Layers × steps"),
+        h("p", null, "A difference is of what both recorded last."),
       ),
-      measureTools(
-        both,
-        state,
-        store,
-        "heat maps",
+      measureTools(both, state, store, "heat maps", [
+        both.scale && valueLegend(both.scale, state.dark),
         plot.scale && both.metric && legend(plot.scale, both.metric.scale, state.dark),
-      ),
+      ]),
       losses.side,
-      losses.element,
+      losses.elements,
       facts,
-      map.readout,
+      maps.map((map) => map.readout),
       names,
-      map.element,
+      maps.map((map) => map.plot),
       h("div.side"),
-      h("div.full", null, stepAxis(plot.end)),
+      maps.map(() => stepAxis(plot.end)),
     ),
-    paint: map.paint,
+    paint: () => maps.forEach((map) => map.paint()),
     point(at) {
       const layer = layerOf(both, at.layer);
       refill(
@@ -74,7 +73,7 @@ export function difference(
         name.classList.toggle("on", name.getAttribute("data-layer") === at.layer);
       }
       losses.point(at);
-      map.point(at);
+      maps.forEach((map) => map.point(at));
     },
   };
 }
@@ -93,7 +92,7 @@ function heatMap(
   canvas.style.height = `${plot.layout.total}px`;
   const stepLine = h("div.cursor-step");
   const rowBand = h("div.cursor-row");
-  const readout = h("div.readout.full", { id: "readout-difference" });
+  const readout = h("div.readout", { id: "readout-difference" });
   const title = both.metric?.title ?? "Measure";
   const area = h(
     "div.area",
@@ -113,8 +112,8 @@ function heatMap(
   listen(area, column, plot, store);
   return {
     readout,
-    element: h(
-      "div.plot.full",
+    plot: h(
+      "div.plot",
       { style: `height:${plot.layout.total}px` },
       area,
       failures(state, pair).map((words) => h("div.over", null, problem("Not fetched", words, retry))),
@@ -141,7 +140,7 @@ function first(parting: Parting | undefined, plot: Plot): HTMLElement | null {
   return h("b.parts", { style: `left:clamp(14px,${left}%,calc(100% - 14px));top:${top}px` }, "first");
 }
 
-/** "4.2 × larger in the run: 0.042 against 0.01  dense  at step 400" */
+/** "4.2 × larger  dense  at step 400" */
 function reading(both: Plot, column: PlotColumn, at: Point): (Node | string)[] {
   const { cells } = column;
   const row = both.layers.indexOf(at.layer ?? "");
@@ -153,15 +152,14 @@ function reading(both: Plot, column: PlotColumn, at: Point): (Node | string)[] {
   const cell = at.step > cells.end ? -1 : cellAt(cells, at.step);
   if (cell < 0) return [h("span.quiet", null, "not measured in both at this step"), where];
   const step = cells.steps[cell]!;
-  const [run, baseline] = both.columns.map((one) => valueAt(one, row, step));
+  const [baseline, run] = both.columns.map((one) => valueAt(one, row, step));
   const scale = both.metric.scale;
   if (run === undefined || baseline === undefined)
     return [h("span.quiet", null, "not measured in both at this step"), where];
-  const [a, b] = [run, baseline].map((v) => (v === null ? "NaN" : formatValue(v, scale)));
   return [
     h("b", null, told(run, baseline, scale)),
     where,
-    h("span.quiet", null, `run ${a}, baseline ${b} at step ${formatCount(step)}`),
+    h("span.quiet", null, `at step ${formatCount(step)}`),
   ];
 }
 
@@ -177,7 +175,7 @@ function valueAt(column: PlotColumn, row: number, step: number): number | null |
 
 /** Why there is no difference at all. */
 function absent(both: Plot): string | null {
-  const names = ["run", "baseline"];
+  const names = ["baseline", "run"];
   const reasons = both.columns.map((column, i) =>
     column.metric?.not_measured ? `The ${names[i]} has none: ${column.metric.not_measured}` : null,
   );

@@ -70,7 +70,8 @@ function openLayer(layer: string | null, store: Store): HTMLElement {
   );
 }
 
-function heatmap(
+/** One run's map; `index` is its place in the plot. */
+export function heatmap(
   column: PlotColumn,
   index: number,
   plot: Plot,
@@ -124,7 +125,7 @@ function heatmap(
       rowBand.style.height = `${(plot.layout.heights[row] ?? 1) - 1}px`;
       // Only the map that has the focus speaks; a moving pointer would never let it finish.
       readout.setAttribute("aria-live", document.activeElement === area ? "polite" : "off");
-      refill(readout, key(index), ...reading(column, plot, at));
+      refill(readout, key(state.shown.indexOf(column.name)), ...reading(column, plot, at));
     },
   };
 }

@@ -1,6 +1,6 @@
 /** Rules × runs: what each rule found in each run, for all runs that the filter of the rail finds. */
 
-import type { JudgedRun, RuleTable } from "../api";
+import type { JudgedRun, RuleCell, RuleTable, Verdict } from "../api";
 import {
   type Block,
   blocksOf,
@@ -8,12 +8,15 @@ import {
   cellOf,
   type Column,
   columnsOf,
+  foldPassed,
   inNeed,
+  isJudged,
   moved,
   MOST_COLUMNS,
   type Place,
   type Row,
   shorten,
+  shortWords,
   signOf,
   withRun,
   wordsOf,
@@ -23,7 +26,7 @@ import { formatCount, plural } from "../model/number";
 import { filterRuns } from "../model/runs";
 import { FOLDER, RULE_TABLE, slotOf } from "../resources";
 import type { Slot, State, Store } from "../state";
-import { h, refill } from "./element";
+import { type Child, h, prose, refill } from "./element";
 import { glyph, WORDS } from "./glyph";
 import { key } from "./heads";
 import { type Pointed, ruleReadout } from "./matrixreadout";
@@ -35,6 +38,8 @@ const FEW = 6;
 /** Letters of a name, slanted and straight. */
 const [SLANTED, STRAIGHT] = [22, 16];
 const ORDER = "rules order";
+/** The name of the choice that holds whether rules that passed in all runs are listed. */
+const PASSED = "rules passed";
 
 export const RULES: ViewKind = { create: matrix, wants: () => [], ofFolder: [RULE_TABLE] };
 
@@ -42,12 +47,14 @@ export const RULES: ViewKind = { create: matrix, wants: () => [], ofFolder: [RUL
 interface Drawn {
   columns: Column[];
   rows: Row[];
+  /** The verdict of each run that has one. */
+  verdicts: ReadonlyMap<string, Verdict>;
   /** Row 0 holds the names of the runs, column 0 those of the rules; the corner is missing. */
   grid: (HTMLElement | null)[][];
   places: Map<Element, Place>;
 }
 
-const NOTHING: Drawn = { columns: [], rows: [], grid: [], places: new Map() };
+const NOTHING: Drawn = { columns: [], rows: [], verdicts: new Map(), grid: [], places: new Map() };
 
 function matrix(store: Store, retry: () => void): View {
   const [head, readout] = [h("header.matrix-head"), h("div.matrix-readout")];
@@ -110,11 +117,14 @@ function matrix(store: Store, retry: () => void): View {
     const runs = slot.value?.runs ?? [];
     const listed = filterRuns(runs, state.filter) ?? runs;
     const columns = columnsOf(runs, listed, state.shown);
-    const blocks = blocksOf(slot.value?.rules ?? [], columns, grouped);
-    drawn = { ...NOTHING, columns, rows: blocks.flatMap((block) => block.rows) };
-    drawn = { ...drawn, grid: [], places: new Map() };
+    const all = blocksOf(slot.value?.rules ?? [], columns, grouped);
+    const folded = foldPassed(all, columns);
+    const isOpen = state.choices[PASSED] === "listed";
+    const blocks = isOpen ? all : folded.blocks;
+    const rows = blocks.flatMap((block) => block.rows);
+    drawn = { columns, rows, verdicts: verdictsOf(state), grid: [], places: new Map() };
     refill(head, slot.value && heading(slot, columns, runs.length, listed, grouped, store));
-    refill(box, slot.value && columns.length ? table(blocks, drawn) : instead(slot, runs, retry));
+    refill(box, slot.value && columns.length ? table(blocks, fold(folded.passed, columns, isOpen, store), drawn) : instead(slot, runs, retry));
     box.scrollTo(left, top);
     const rule = drawn.rows.findIndex((row) => row.rule.id === stand.rule?.id);
     const run = columns.findIndex((column) => column.run.run === stand.run?.run);
@@ -127,13 +137,18 @@ function matrix(store: Store, retry: () => void): View {
     update(state) {
       const slot = slotOf(state, FOLDER, RULE_TABLE);
       const grouped = state.choices[ORDER] === "groups";
-      const next = [slot.value, slot.failure, state.filter, state.shown.join("\n"), grouped];
+      const verdicts = [...verdictsOf(state)].map(([run, { title }]) => `${run}\n${title}`).join("\n");
+      const { [PASSED]: passed } = state.choices;
+      const next = [slot.value, slot.failure, state.filter, state.shown.join("\n"), grouped, verdicts, passed];
       if (basis.length && next.every((one, i) => one === basis[i])) return;
       basis = next;
       draw(state, slot, grouped);
     },
   };
 }
+
+const verdictsOf = (state: State): Map<string, Verdict> =>
+  new Map((state.runs ?? []).flatMap(({ run, verdict }) => (verdict ? [[run, verdict] as const] : [])));
 
 /** Shows the run beside those that are shown already, at the place of its worst finding. */
 function open({ rule, run }: Pointed, store: Store): void {
@@ -181,7 +196,9 @@ function heading(
       h(
         "p.quiet",
         null,
-        "A cell is the worst that a rule found in a run, and the number of its findings. ",
+        columns.length > FEW
+          ? "A cell is the worst that a rule found in a run, and the number of its findings. "
+          : "A cell is the worst that a rule found in a run, or why it could not be evaluated. ",
         notes.filter(Boolean).join(" "),
       ),
     ),
@@ -231,12 +248,12 @@ function instead(slot: Slot<RuleTable>, runs: JudgedRun[], retry: () => void): H
   return h("p.quiet", { role: "status" }, words);
 }
 
-function table(blocks: Block[], drawn: Drawn): HTMLElement {
+function table(blocks: Block[], folded: Child, drawn: Drawn): HTMLElement {
   const { columns } = drawn;
   return h(
     columns.length > FEW ? "table.narrow" : "table.wide",
     { role: "grid", "aria-label": "What each rule found in each run" },
-    h("thead", null, names(drawn), totals(columns)),
+    h("thead", null, names(drawn), verdicts(drawn), totals(columns)),
     blocks.map(({ title, rows }) =>
       h(
         "tbody",
@@ -251,8 +268,64 @@ function table(blocks: Block[], drawn: Drawn): HTMLElement {
         rows.map((row) => line(row, drawn)),
       ),
     ),
+    folded,
   );
 }
+
+/** One line for all rules that say nothing but that all is well. */
+function fold(passed: Row[], columns: Column[], isOpen: boolean, store: Store): HTMLElement | null {
+  if (passed.length === 0) return null;
+  const all = columns.every(isJudged) ? "all runs" : "all judged runs";
+  const words = `${plural(passed.length, "rule")} passed in ${columns.length === 1 ? "this run" : all}`;
+  return h(
+    "tbody.passed",
+    null,
+    h(
+      "tr",
+      null,
+      h(
+        "td",
+        { colspan: 2 },
+        h(
+          "button.link",
+          {
+            "data-key": "passed",
+            "aria-expanded": String(isOpen),
+            onclick: () => store.choose(PASSED, isOpen ? "" : "listed"),
+          },
+          words,
+        ),
+      ),
+      columns.map((column) =>
+        h(
+          column.key < 0 ? "td" : "td.chosen",
+          null,
+          h("span.cell", null, mark(isJudged(column) ? "ok" : "not-evaluated")),
+        ),
+      ),
+    ),
+  );
+}
+
+/** What is wrong in each run, in a few words where there is room for them. */
+const verdicts = ({ columns, verdicts: all }: Drawn) =>
+  h(
+    "tr.verdicts",
+    null,
+    h("th.rule-name", { scope: "row" }, "Verdict"),
+    h("td.total"),
+    columns.map(({ run, key: position }) => {
+      const verdict = all.get(run.run);
+      return h(
+        position < 0 ? "td" : "td.chosen",
+        { title: verdict?.title },
+        verdict && [
+          glyph(verdict.severity, 13, WORDS[verdict.severity]),
+          columns.length <= FEW && h("span", null, prose(verdict.title)),
+        ],
+      );
+    }),
+  );
 
 function names(drawn: Drawn): HTMLElement {
   const letters = drawn.columns.length > FEW ? SLANTED : STRAIGHT;
@@ -309,7 +382,12 @@ function line(row: Row, drawn: Drawn): HTMLElement {
         "data-key": `cell ${rule.id}\n${run.run}`,
         "aria-label": `${rule.title}, ${run.run}: ${cell.count ? `${WORDS[sign]}, ` : ""}${wordsOf(cell)}`,
       },
-      h(`span.cell.cell-${sign}`, null, mark(sign), cell.count > 0 && count(cell.count)),
+      h(
+        `span.cell.cell-${sign}`,
+        null,
+        mark(sign),
+        drawn.columns.length > FEW ? cell.count > 0 && count(cell.count) : short(cell),
+      ),
     );
   });
   note(drawn, name, cells);
@@ -318,5 +396,17 @@ function line(row: Row, drawn: Drawn): HTMLElement {
 
 /** What is healthy is hardly seen: a dot. */
 const mark = (sign: CellSign) => (sign === "ok" ? h("i.calm-dot") : glyph(sign, 13));
+
+function short(cell: RuleCell): Child {
+  const { place, more, words } = shortWords(cell);
+  return h(
+    "span.short",
+    null,
+    place && h("code", null, place),
+    more > 0 && h("span.quiet", null, ` +${formatCount(more)}`),
+    " ",
+    prose(words),
+  );
+}
 
 const count = (found: number) => h("span.count", null, found > 99 ? "99+" : String(found));

@@ -1,9 +1,9 @@
-/** The heads of the two columns: which run is the baseline, and which one stands beside it. */
+/** The heads of the columns: which run is the baseline, which one stands beside it, and both. */
 
 import { comparable, type Pair } from "../model/compare";
 import { runColour } from "../host";
 import type { State, Store } from "../state";
-import { h } from "./element";
+import { type Child, h } from "./element";
 import { glyph } from "./glyph";
 import { age, key } from "./heads";
 
@@ -29,8 +29,24 @@ export function pairHeads(state: State, pair: Pair, store: Store): HTMLElement {
     ),
     head("Baseline", pair.baseline, state, (name) => choose(withBaseline(name))),
     head("Run", pair.run, state, (name) => choose(withRun(name))),
+    h("div.head", null, h("span", null, over(pair, state)), h("span.quiet", null, "difference")),
   );
 }
+
+/** Which of the two is seen against which: "C ÷ A". */
+export const over = (pair: Pair, state: State): Child[] => [
+  key(state.shown.indexOf(pair.run)),
+  " ÷ ",
+  key(state.shown.indexOf(pair.baseline)),
+];
+
+/** What stands above the columns of a table of both. */
+export const columnHeads = (first: string, pair: Pair, state: State, last: Child): Child[] => [
+  first,
+  [key(state.shown.indexOf(pair.baseline)), " baseline"],
+  [key(state.shown.indexOf(pair.run)), " run"],
+  last,
+];
 
 function head(
   title: string,

@@ -166,15 +166,16 @@ function table(pairs: Pair[], classes: number[]): HTMLElement {
   );
 }
 
-/** Right ones are framed; wrong ones the darker the more there are. */
+/** Right ones are framed; wrong ones the darker the more there are; NaN is hatched, as everywhere. */
 function entry(truth: number, predicted: number | null, count: number, most: number): HTMLElement {
   const words = `${count} of class ${truth} taken for ${predicted ?? "NaN"}`;
-  const kind = truth === predicted ? "td.true" : count ? "td.false" : "td";
-  const share = Math.round((count / most) * 60) + 15;
+  const wrong = predicted === null ? "td.broken" : "td.false";
+  const kind = truth === predicted ? "td.true" : count ? wrong : "td";
+  const share = Math.round((count / most) * 35) + 15;
   return h(
     kind,
     { title: words, style: count && truth !== predicted ? `--share:${share}%` : null },
-    count ? String(count) : "",
+    count > 0 && h("span", null, String(count)),
   );
 }
 

@@ -8,15 +8,16 @@ import {
   nudged,
   numberOf,
   plain,
-  signOf,
   type Tunable,
   type TunableRule,
 } from "../model/thresholds";
+import { gauges, stripOf } from "../model/strip";
 import { plural } from "../model/number";
 import type { State, Store } from "../state";
 import { h, prose, refill } from "./element";
 import { glyph, WORDS } from "./glyph";
 import { key } from "./heads";
+import { strip } from "./strip";
 
 /** Between the last key press and the question to the server. */
 const PAUSE_MS = 150;
@@ -59,6 +60,11 @@ export function tuning(store: Store, choose: Choose): Tuning {
       null,
       h("h2", null, "Thresholds"),
       h("p", null, "Rules that found something in the shown runs come first."),
+      h(
+        "p",
+        null,
+        "A strip shows the worst layer of each run at its last record, and the limits. A value beyond one is no finding while the rule asks for more, as for patience or a poor loss.",
+      ),
       h("label.find", null, filter),
       tally,
     ),
@@ -111,6 +117,10 @@ function ruleBlock(rule: TunableRule, choose: Choose): Block {
   const rows = new Map<string, Row>(
     rule.thresholds.map((one) => [one.name, thresholdRow(rule, one, choose)]),
   );
+  const parts = gauges(rule.thresholds);
+  const strips = new Map(parts.gauges.map(({ measure }) => [measure, h("div.strip-place")]));
+  const rowsOf = (thresholds: readonly Tunable[]) =>
+    thresholds.map(({ name }) => rows.get(name)!.element);
   const element = h(
     "section.rule-block",
     { "aria-label": rule.title },
@@ -118,12 +128,20 @@ function ruleBlock(rule: TunableRule, choose: Choose): Block {
     h(
       "div.rows",
       null,
-      [...rows.values()].map((row) => row.element),
+      parts.gauges.map(({ measure, thresholds }) =>
+        h("div.gauge", null, strips.get(measure)!, h("div.abreast", null, rowsOf(thresholds))),
+      ),
+      rowsOf(parts.rest),
     ),
   );
   return {
     element,
     update(now, edits, shown) {
+      for (const gauge of gauges(now.thresholds).gauges) {
+        const drawn = stripOf(gauge, edits[now.id] ?? {}, shown);
+        const nothing = h("p.quiet", null, "not measured in these runs");
+        refill(strips.get(gauge.measure)!, drawn ? strip(drawn) : nothing);
+      }
       refill(
         found,
         ...shown.flatMap((run, i) => {
@@ -137,6 +155,13 @@ function ruleBlock(rule: TunableRule, choose: Choose): Block {
     },
   };
 }
+
+const DIRECTIONS = {
+  ">": "trouble above",
+  "≥": "trouble at or above",
+  "<": "trouble below",
+  "≤": "trouble at or below",
+} as const;
 
 function thresholdRow(rule: TunableRule, first: Tunable, choose: Choose): Row {
   let threshold = first;
@@ -212,14 +237,15 @@ function thresholdRow(rule: TunableRule, first: Tunable, choose: Choose): Row {
     },
     "Reset",
   );
-  const sign = signOf(first);
-  const direction = sign && (first.above ? "trouble at or above" : "trouble below");
+  const { sign, severity } = first;
+  const direction = sign && DIRECTIONS[sign];
   const element = h(
     "div.threshold",
     null,
     h(
       "p.measure",
       { title: first.source ? `Default: ${first.source}` : null },
+      severity && [glyph(severity, 11), " "],
       h("b", null, first.name),
       " ",
       prose(first.about),
@@ -236,6 +262,7 @@ function thresholdRow(rule: TunableRule, first: Tunable, choose: Choose): Row {
       const before = shownValue();
       [threshold, current] = [now, value];
       element.classList.toggle("changed", value !== undefined);
+      element.classList.toggle("as-default", common(now) === now.default);
       reset.hidden = value === undefined;
       if (timer === 0 && (document.activeElement !== input || input.value === before))
         input.value = shownValue();

@@ -1,0 +1,126 @@
+/** How far the shown runs are from the limits of one measure: their worst values on one axis. */
+
+import type { Severity } from "../api";
+import { formatMagnitude, formatShare, formatTick } from "./number";
+import type { Tunable } from "./thresholds";
+
+/** Half of the room that a letter takes, as a share of the axis. */
+const ROOM = 0.035;
+/** Decades beyond the limits that are drawn; overflow on its way to NaN would stretch the axis. */
+const MOST_DECADES = 6;
+
+/** Thresholds of one rule that are compared with the same measure. */
+export interface Gauge {
+  measure: string;
+  thresholds: Tunable[];
+}
+
+export interface Strip {
+  /** What stands at the two ends. */
+  ends: [string, string];
+  /** Places are shares of the axis. */
+  limits: { at: number; severity: Severity | null; words: string }[];
+  values: { at: number; words: string }[];
+  /** The runs, by their positions among the shown ones, whose values are at about that place. */
+  labels: { at: number; runs: number[] }[];
+}
+
+/** The thresholds of a rule that can be drawn, by their measure; the others come after. */
+export function gauges(thresholds: readonly Tunable[]): { gauges: Gauge[]; rest: Tunable[] } {
+  const found = new Map<string, Tunable[]>();
+  for (const one of thresholds) {
+    if (one.measure !== null) found.set(one.measure, [...(found.get(one.measure) ?? []), one]);
+  }
+  return {
+    gauges: [...found].map(([measure, of]) => ({ measure, thresholds: of })),
+    rest: thresholds.filter(({ measure }) => measure === null),
+  };
+}
+
+/**
+ * @param tried what the user changed, by threshold's name.
+ * @returns null where no shown run has a value.
+ */
+export function stripOf(
+  { thresholds }: Gauge,
+  tried: Readonly<Record<string, number>>,
+  shown: readonly string[],
+): Strip | null {
+  const limits = thresholds.flatMap(({ name, severity, sign, most, recorded }) => {
+    const changed = tried[name];
+    const own = shown.flatMap((run) => recorded.get(run) ?? []);
+    const values = changed === undefined ? [...new Set(own)] : [changed];
+    return values.map((value) => ({ value, severity, words: `${name} ${sign} ${told(value, most)}` }));
+  });
+  const isTwoSided = new Set(thresholds.map(isUpper)).size > 1;
+  const values = thresholds
+    .flatMap((threshold) =>
+      shown.flatMap((run, i) => {
+        const one = threshold.worst.get(run);
+        if (!one) return [];
+        const which = isTwoSided ? [isUpper(threshold) ? "largest" : "smallest"] : [];
+        const where = one.layer === null ? [] : [`in ${one.layer}`];
+        const words = [run, ...which, told(one.value, threshold.most), ...where].join(" ");
+        return [{ run: i, value: one.value, words }];
+      }),
+    )
+    .filter((one, i, all) => all.findIndex(({ words }) => words === one.words) === i);
+  if (values.length === 0) return null;
+  const isShare = thresholds.every(({ most }) => most === 1);
+  const axis = isShare ? SHARES : axisOf(limits.map((one) => one.value), values.map((one) => one.value));
+  const placed = values
+    .map((one) => ({ ...one, at: axis.at(one.value) }))
+    .sort((a, b) => a.at - b.at);
+  return {
+    ends: axis.ends,
+    limits: limits.map(({ value, severity, words }) => ({ at: axis.at(value), severity, words })),
+    values: placed.map(({ at, words }) => ({ at, words })),
+    labels: labels(placed),
+  };
+}
+
+const isUpper = ({ sign }: Tunable) => sign === ">" || sign === "≥";
+
+/** As the evidence of a finding writes it. */
+const told = (value: number, most: number | null) =>
+  most === 1 ? formatShare(value) : formatMagnitude(value);
+
+interface Axis {
+  ends: [string, string];
+  at(value: number): number;
+}
+
+const clamp = (x: number) => Math.min(1, Math.max(0, x));
+
+const SHARES: Axis = { ends: ["0 %", "100 %"], at: clamp };
+
+/** A log axis around the limits; what lies beyond it stands at its end, 0 at the left one. */
+function axisOf(limits: readonly number[], values: readonly number[]): Axis {
+  const logs = (numbers: readonly number[]) => numbers.filter((x) => x > 0).map(Math.log10);
+  const [lines, all] = [logs(limits), logs([...limits, ...values])];
+  const near = lines.length ? lines : all.length ? all : [0];
+  const [low, high] = [Math.min(...near, ...all) - 0.3, Math.max(...near, ...all) + 0.3];
+  const from = Math.floor(Math.max(low, Math.min(...near) - MOST_DECADES));
+  const to = Math.ceil(Math.min(high, Math.max(...near) + MOST_DECADES));
+  const end = (power: number) => formatTick(Number(`1e${power}`), "linear");
+  return {
+    ends: [
+      values.some((x) => x <= 0) ? "0" : low < from - 1 ? `< ${end(from)}` : end(from),
+      high > to + 1 ? `> ${end(to)}` : end(to),
+    ],
+    at: (value) => (value > 0 ? clamp((Math.log10(value) - from) / (to - from)) : 0),
+  };
+}
+
+/** One label for marks that are too near each other for two, in the middle of them. */
+function labels(placed: readonly { run: number; at: number }[]): Strip["labels"] {
+  const all: { from: number; to: number; runs: number[] }[] = [];
+  for (const { run, at } of placed) {
+    const last = all.at(-1);
+    if (last && at - (last.from + last.to) / 2 < ROOM * (last.runs.length + 1)) {
+      last.to = at;
+      last.runs = [...new Set([...last.runs, run])].sort();
+    } else all.push({ from: at, to: at, runs: [run] });
+  }
+  return all.map(({ from, to, runs }) => ({ at: (from + to) / 2, runs }));
+}
