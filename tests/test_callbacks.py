@@ -428,7 +428,14 @@ def test_a_nan_loss_is_recorded_at_once_and_named(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert printed.count("critical: nonfinite-loss") == 1
     recording = open_recording(tmp_path)
-    assert np.nanmax(recording.trace.series["loss_nonfinite"]) == 1
+    series = recording.trace.series
+    assert np.nanmax(series["loss_nonfinite"]) == 1
+    lost = series["probe_nonfinite"]
+    looked = np.isfinite(lost)
+    assert recording.trace.steps[looked].tolist() == [0, 7, 8, 10]
+    assert lost[looked].tolist() == [0, 1, 1, 1]
+    # NaN has no largest entry, but Keras takes the first one for it: a tenth is right.
+    assert np.isfinite(series["probe_accuracy"]).tolist() == (lost == 0).tolist()
     findings = tfdiag.check(recording.trace).findings
     tensor = next(f for f in findings if f.rule == "nonfinite-tensor")
     assert (tensor.layer, tensor.step, tensor.severity) == ("conv_1", 7, "critical")

@@ -270,7 +270,7 @@ class Instruments:
             found.columns.update(
                 statistics.probe_measures(sums.sums, sums.unit_max, sums.saturated)
             )
-            found.series.update({f"probe_{name}": value for name, value in sums.logs.items()})
+            found.series.update(_probe_series(sums))
             shares = self._top_class(sums)
             found.series.update(zip(_TOP_CLASS, shares, strict=True) if shares else ())
         return found
@@ -400,3 +400,18 @@ class Instruments:
     def _learning_rate(self) -> float:
         rate = getattr(self._optimizer, "learning_rate", None)
         return math.nan if rate is None else distribution.number(rate)
+
+
+def _probe_series(sums: ProbeSums) -> dict[str, float]:
+    """Returns loss and metrics on the probe set, and whether they are of outputs that are finite.
+
+    The loss tells itself where they are not; an accuracy of NaN is a number like any other, and is
+    left out.
+    """
+    series = {f"probe_{name}": value for name, value in sums.logs.items()}
+    if not sums.outputs:  # the model's own were not seen
+        return series
+    if all(output.is_finite for output in sums.outputs):
+        return {**series, "probe_nonfinite": 0.0}
+    told = {name: value if name.endswith("loss") else math.nan for name, value in series.items()}
+    return {**told, "probe_nonfinite": 1.0}

@@ -24,7 +24,6 @@ interface Curve {
 
 export function bothLosses(both: Plot, pair: Pair, state: State, store: Store) {
   const name = lossName(both);
-  const row = { series: [{ name, label: "" }] };
   const curves = both.columns.flatMap(({ run }): Curve[] => {
     const series = run?.series[name];
     if (!run || !series) return [];
@@ -37,7 +36,7 @@ export function bothLosses(both: Plot, pair: Pair, state: State, store: Store) {
   const area = h(
     "div.curve",
     { style: `height:${HEIGHT}px` },
-    curves.map(({ run, column }) => brokenSpans(run, row, both.end, `NaN in ${KEYS[column]}`)),
+    curves.map(({ run, column }) => brokenSpans(run, name, both.end, `NaN in ${KEYS[column]}`)),
     chart(curves, axis, both.end),
     curves.map(({ run, series }) => endDot(series, run.steps, both.end, axis)),
     line,
@@ -57,7 +56,7 @@ export function bothLosses(both: Plot, pair: Pair, state: State, store: Store) {
     point(at: Point) {
       place(line, at, both.end);
       const loaded = both.columns.filter((column) => column.run).length;
-      const told = curves.map((curve) => value(curve, row, at.step));
+      const told = curves.map((curve) => value(curve, name, at.step));
       const missing = loaded > curves.length && h("span.quiet", null, "not recorded in the other run");
       refill(readout, loaded < 2 ? h("span.quiet", null, "Loading …") : [told, missing]);
     },
@@ -85,7 +84,7 @@ function chart(curves: Curve[], axis: CurveAxis, end: number): SVGElement {
   );
 }
 
-function value(curve: Curve, row: Parameters<typeof brokenAt>[1], step: number): HTMLElement {
+function value(curve: Curve, name: string, step: number): HTMLElement {
   const { run, series, column, dashed } = curve;
   const i = indexAt(run.steps, series, step);
   const number = i < 0 ? "–" : formatMagnitude(series[i]!);
@@ -95,7 +94,7 @@ function value(curve: Curve, row: Parameters<typeof brokenAt>[1], step: number):
     h(dashed ? "i.dash" : "i.dash.solid"),
     key(column),
     " ",
-    h("b", null, brokenAt(run, row, step) ? "NaN" : number),
+    h("b", null, brokenAt(run, name, step) ? "NaN" : number),
   );
 }
 
