@@ -114,14 +114,18 @@ class Instruments:
             self.not_measured["update_ratio"] = (
                 f"gradients are accumulated over {accumulated} steps: most steps change no weight"
             )
-        self._compiled = compiled_state(trainer)
+        self._compiled: Any = None
 
     def serve(self, trainer: Trainer) -> bool:
         """Returns whether these instruments serve for another `fit` of this model.
 
-        They do until it is compiled anew, which may change its loss and its metrics.
+        They do until it is compiled anew, which may change its loss and its metrics. A step that
+        is traced goes on with the optimizer that it was traced with, also where the model was
+        given another one since; one that is run asks the model for it.
         """
         known = trainer == self._trainer and self._compiled is not None
+        if trainer.is_eager and next(iter(trainer.optimizers), None) is not self._optimizer:
+            return False
         return known and self._compiled is compiled_state(trainer)
 
     @property
@@ -176,10 +180,12 @@ class Instruments:
                 backend.named_inputs(self._model),
             )
             check_fits(self._probe, declared, named)
+        self._architecture = None  # its settings may have changed since an earlier `fit`
         ready = distribution.replicas(self._model) == 1 or backend.is_complete(self._model)
         sums = self._first_look() if ready else None
         if self._training is not None:
             self._training.attach()
+        self._compiled = compiled_state(self._trainer)
         return sums
 
     @property
