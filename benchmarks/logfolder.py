@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,24 +46,19 @@ class Size(NamedTuple):
 
 def make(folder: Path, size: Size) -> Path:
     """Returns the log folder of this size below `folder`; makes it if it is not there."""
-    logdir = folder / "x".join(map(str, size))
-    if not (logdir / "done").exists():
-        shutil.rmtree(logdir, ignore_errors=True)
-        for kind in sorted(set(KINDS)):
-            _record(logdir / "sources" / kind, kind, size)
-        for i in range(size.runs):
-            _link(logdir / "sources" / KINDS[i % len(KINDS)], logdir / "runs" / f"run_{i:03d}")
-        (logdir / "done").touch()
-    return logdir / "runs"
+    return _made(folder / "x".join(map(str, size)), size, _record)
 
 
 def make_scalars(folder: Path, size: Size) -> Path:
     """Returns a log folder with the gradient RMS alone, each layer's as a scalar of its own."""
-    logdir = folder / f"scalars_{'x'.join(map(str, size))}"
+    return _made(folder / f"scalars_{'x'.join(map(str, size))}", size, _record_scalars)
+
+
+def _made(logdir: Path, size: Size, record: Callable[[Path, str, Size], None]) -> Path:
     if not (logdir / "done").exists():
         shutil.rmtree(logdir, ignore_errors=True)
         for kind in sorted(set(KINDS)):
-            _record_scalars(logdir / "sources" / kind, kind, size)
+            record(logdir / "sources" / kind, kind, size)
         for i in range(size.runs):
             _link(logdir / "sources" / KINDS[i % len(KINDS)], logdir / "runs" / f"run_{i:03d}")
         (logdir / "done").touch()

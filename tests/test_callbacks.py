@@ -190,6 +190,23 @@ def test_two_layers_for_grad_cam_in_one_folder_are_refused(tmp_path):
         fit(keras_models.compiled(), parts)
 
 
+@pytest.mark.parametrize("eager", [False, True])
+def test_another_optimizer_counts_where_it_trains(tmp_path, eager):
+    """Keras' traced step keeps the optimizer that it was traced with, until it is compiled anew."""
+    model = keras_models.compiled(optimizer=keras.optimizers.SGD(0.1), run_eagerly=eager)
+    callback = monitor(tmp_path, every=1)
+    for rate in (None, 0.0, 0.01):
+        if rate is not None:
+            model.optimizer = keras.optimizers.SGD(rate)
+        fit(model, [callback], epochs=1)
+    trace = tfdiag.load(tmp_path)
+    rows = np.searchsorted(trace.steps, [10, 15, 20, 25, 30])
+    rates = trace.series["learning_rate"][rows]
+    assert rates.tolist() == pytest.approx([0.1, 0, 0, 0.01, 0.01] if eager else [0.1] * 5)
+    moved = np.nanmax(trace.columns["update_ratio"][rows], axis=1)
+    assert (moved > 0).tolist() == (rates > 0).tolist()
+
+
 def test_a_second_fit_goes_on(tmp_path):
     model, callback = keras_models.compiled(), monitor(tmp_path)
     fit(model, [callback])
@@ -450,7 +467,14 @@ def test_a_nan_loss_is_recorded_at_once_and_named(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert printed.count("critical: nonfinite-loss") == 1
     recording = open_recording(tmp_path)
-    assert np.nanmax(recording.trace.series["loss_nonfinite"]) == 1
+    series = recording.trace.series
+    assert np.nanmax(series["loss_nonfinite"]) == 1
+    lost = series["probe_nonfinite"]
+    looked = np.isfinite(lost)
+    assert recording.trace.steps[looked].tolist() == [0, 7, 8, 10]
+    assert lost[looked].tolist() == [0, 1, 1, 1]
+    # NaN has no largest entry, but Keras takes the first one for it: a tenth is right.
+    assert np.isfinite(series["probe_accuracy"]).tolist() == (lost == 0).tolist()
     findings = tfdiag.check(recording.trace).findings
     tensor = next(f for f in findings if f.rule == "nonfinite-tensor")
     assert (tensor.layer, tensor.step, tensor.severity) == ("conv_1", 7, "critical")

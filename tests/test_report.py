@@ -74,8 +74,31 @@ def test_counts():
         "warn": 1,
         "watch": 0,
         "healthy": len(ALL_RULES) - 5,
-        "not_evaluated": 3,
+        "not_evaluated": 0,
+        "not_applicable": 3,
     }
+
+
+@pytest.mark.parametrize("run", [traces.trace(records=5), replace(traces.trace(), data=None)])
+def test_the_verdict_counts_as_the_tally_does(run):
+    told = report.as_json(check(run))
+    silent = [rule for rule in told["rules"] if rule["outcome"] == "not-evaluated"]
+    gaps = sum(rule["applies"] for rule in silent)
+    assert told["verdict"]["title"] == f"Healthy, {gaps} not evaluated"
+    assert told["counts"]["not_evaluated"] == gaps > 0
+    assert told["counts"]["not_applicable"] == len(silent) - gaps > 0
+    assert report.text(check(run)).count(" not evaluated: ") == gaps
+
+
+def test_a_rule_applies_to_layers_that_are_never_finite():
+    layers = traces.trace().layers
+    run = traces.changed(traces.trace(), "dead_fraction", np.nan, layers)
+    run = traces.changed(run, "output_nonfinite", 9.0, layers)
+    rules = {rule["id"]: rule for rule in report.as_json(check(run))["rules"]}
+    dead, saturated = rules["dead-relu"], rules["saturated-activation"]
+    assert dead["outcome"] == saturated["outcome"] == "not-evaluated"
+    assert set(dead["exempt"]) == set(saturated["exempt"]) == set(layers)
+    assert dead["applies"] and not saturated["applies"]
 
 
 @pytest.mark.parametrize("name", RUNS)
@@ -90,7 +113,7 @@ def test_json_is_the_contract(name):
             *("value", "limit", "metric", "why", "advice", "source", "follows"),
         }
     for rule in content["rules"]:
-        assert set(rule) == {"id", "title", "outcome", "reason", "step", "exempt"}
+        assert set(rule) == {"id", "title", "outcome", "reason", "step", "exempt", "applies"}
 
 
 def test_a_recorded_report_reads_the_same():

@@ -254,6 +254,13 @@ def test_a_regression_that_only_knows_the_mean_has_not_learned():
     assert outcome(run).outcome == "found"
 
 
+def test_what_was_accurate_before_its_outputs_were_nan_is_not_solved():
+    good = traces.with_series(run_of(FALLEN, "mae"), probe_loss=1.0, loss=1.0, probe_accuracy=0.95)
+    assert progress(good).state == "learned"
+    assert progress(traces.with_series(good, probe_nonfinite=N > 50)).state == "stuck"
+    assert progress(traces.with_series(good, probe_nonfinite=N == 50)).state == "learned"
+
+
 def test_a_regression_that_explains_something_has_learned():
     assert progress(traces.regression(run_of(FALLEN), 30.0)).state == "learned"
     years = traces.regression(run_of(10 + 4e6 * np.exp(-N)), 8.0, mean=1990.0)
@@ -288,11 +295,11 @@ def test_few_records_are_made_up_for_by_the_mean_of_each_epoch():
     assert found.metric == "epoch_loss"
 
 
-def classifier(loss, accuracy=None, labels=None, samples=256, planned=600):
+def classifier(loss, accuracy=None, labels=None, samples=256, planned=600, nonfinite=0.0):
     """Returns a run of 600 steps of a classifier with these curves on the probe set."""
     start = static.ending("softmax", y=labels or traces.labels())
     run = replace(traces.trace(start.architecture), data=start.data)
-    run = traces.with_series(run, probe_loss=loss)
+    run = traces.with_series(run, probe_loss=loss, probe_nonfinite=nonfinite)
     if accuracy is not None:
         run = traces.with_series(run, probe_accuracy=accuracy)
     return replace(run, probe_samples=samples, planned_steps=planned)
@@ -344,6 +351,7 @@ def test_a_guess_by_the_shares_of_rare_classes_is_found():
     [
         ({"accuracy": None}, "no accuracy"),
         ({"samples": 50}, "50 of 100"),
+        ({"nonfinite": 1.0}, "not finite"),
         ({"planned": 2000}, "judged from step 1000 on"),
         ({"planned": 0}, "judged from step 2000 on"),
         ({"labels": traces.labels(largest=1.0, shares=(1.0,))}, "100 % of the probe set"),

@@ -74,7 +74,7 @@ class Labels:
 
 @dataclass(frozen=True)
 class Output:
-    """What the model said of the samples when they were first looked at.
+    """What the model said of the samples when it was asked.
 
     Attributes:
         shape: of one sample.
@@ -87,6 +87,11 @@ class Output:
     minimum: float
     maximum: float
     adds_up: bool
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether no entry is NaN or infinite."""
+        return math.isfinite(self.minimum) and math.isfinite(self.maximum)
 
 
 @dataclass(frozen=True)

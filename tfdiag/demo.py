@@ -23,10 +23,13 @@ from typing import Any
 
 from tfdiag.errors import TfdiagError
 
-#: Length of each run.
-EPOCHS = 9
-#: Samples per training step; 45 steps make an epoch.
+#: Samples to train on; the others are held back.
+SAMPLES = 1437
+#: Samples per training step.
 BATCH_SIZE = 32
+#: Length of each run: so long that every rule has seen enough of it.
+EPOCHS = 14
+STEPS = EPOCHS * -(-SAMPLES // BATCH_SIZE)
 #: Seconds that TensorBoard may take to answer.
 PATIENCE_SECONDS = 120.0
 
@@ -91,7 +94,7 @@ def digits() -> tuple[tuple[Any, Any], tuple[Any, Any]]:
     x, y = load_digits(return_X_y=True)
     images = (x / 16).reshape(-1, 8, 8, 1).astype("float32")
     x_train, x_held, y_train, y_held = train_test_split(
-        images, y, test_size=360, random_state=0, stratify=y
+        images, y, train_size=SAMPLES, random_state=0, stratify=y
     )
     return (x_train, y_train), (x_held, y_held)
 
@@ -140,7 +143,7 @@ def train(scenario: Scenario, log_dir: Path, callbacks: list[Any], *, epochs: in
     from tfdiag import HealthMonitor
 
     (x, y), held_out = digits()
-    monitor = HealthMonitor(log_dir / scenario.name, probe=held_out, every=5, probe_every=15)
+    monitor = HealthMonitor(log_dir / scenario.name, probe=held_out, every=5, probe_every=20)
     return network(scenario).fit(
         x, y, batch_size=BATCH_SIZE, epochs=epochs, verbose=0, callbacks=[monitor, *callbacks]
     )
@@ -209,7 +212,7 @@ def _train_all(log_dir: Path, *, retrain: bool) -> None:
     with Progress(*columns) as progress:
         chosen = [scenario for scenario in scenarios() if scenario.name in missing]
         tasks = {
-            scenario.name: progress.add_task(scenario.name, total=EPOCHS * 45, loss="")
+            scenario.name: progress.add_task(scenario.name, total=STEPS, loss="")
             for scenario in chosen
         }
         for scenario in chosen:

@@ -114,14 +114,18 @@ class Instruments:
             self.not_measured["update_ratio"] = (
                 f"gradients are accumulated over {accumulated} steps: most steps change no weight"
             )
-        self._compiled = compiled_state(trainer)
+        self._compiled: Any = None
 
     def serve(self, trainer: Trainer) -> bool:
         """Returns whether these instruments serve for another `fit` of this model.
 
-        They do until it is compiled anew, which may change its loss and its metrics.
+        They do until it is compiled anew, which may change its loss and its metrics. A step that
+        is traced goes on with the optimizer that it was traced with, also where the model was
+        given another one since; one that is run asks the model for it.
         """
         known = trainer == self._trainer and self._compiled is not None
+        if trainer.is_eager and next(iter(trainer.optimizers), None) is not self._optimizer:
+            return False
         return known and self._compiled is compiled_state(trainer)
 
     @property
@@ -176,10 +180,12 @@ class Instruments:
                 backend.named_inputs(self._model),
             )
             check_fits(self._probe, declared, named)
+        self._architecture = None  # its settings may have changed since an earlier `fit`
         ready = distribution.replicas(self._model) == 1 or backend.is_complete(self._model)
         sums = self._first_look() if ready else None
         if self._training is not None:
             self._training.attach()
+        self._compiled = compiled_state(self._trainer)
         return sums
 
     @property
@@ -270,7 +276,7 @@ class Instruments:
             found.columns.update(
                 statistics.probe_measures(sums.sums, sums.unit_max, sums.saturated)
             )
-            found.series.update({f"probe_{name}": value for name, value in sums.logs.items()})
+            found.series.update(_probe_series(sums))
             shares = self._top_class(sums)
             found.series.update(zip(_TOP_CLASS, shares, strict=True) if shares else ())
         return found
@@ -400,3 +406,18 @@ class Instruments:
     def _learning_rate(self) -> float:
         rate = getattr(self._optimizer, "learning_rate", None)
         return math.nan if rate is None else distribution.number(rate)
+
+
+def _probe_series(sums: ProbeSums) -> dict[str, float]:
+    """Returns loss and metrics on the probe set, and whether they are of outputs that are finite.
+
+    The loss tells itself where they are not; an accuracy of NaN is a number like any other, and is
+    left out.
+    """
+    series = {f"probe_{name}": value for name, value in sums.logs.items()}
+    if not sums.outputs:  # the model's own were not seen
+        return series
+    if all(output.is_finite for output in sums.outputs):
+        return {**series, "probe_nonfinite": 0.0}
+    told = {name: value if name.endswith("loss") else math.nan for name, value in series.items()}
+    return {**told, "probe_nonfinite": 1.0}

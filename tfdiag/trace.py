@@ -33,7 +33,9 @@ class Trace:
             the most frequent answer), "probe_top_class_true_share" (that is of that class),
             "batch_size", "epoch", "val_<metric>"... nan means "not measured
             at that step"; a loss that was measured and not finite is stored as such, so
-            rules about a loss also read "loss_nonfinite" (0 or 1).
+            rules about a loss also read "loss_nonfinite" (0 or 1). Where an output of the model
+            on the probe set is not finite, "probe_nonfinite" is 1, else 0, and of "probe_<metric>"
+            only the losses are there.
         wall_times: `float64[S]`, seconds since the Unix epoch.
         not_measured: measure's or series' name to the reason why this run has none of it.
         probe_samples: number of samples in the probe set; 0 if there is none.

@@ -9,6 +9,7 @@ from tests.recordings import record
 from tests.tensorboards import tensorboard
 from tfdiag import load
 from tfdiag.comparison import partings
+from tfdiag.demo import STEPS
 
 pytestmark = [pytest.mark.browser, pytest.mark.tensorflow]
 
@@ -67,7 +68,7 @@ def test_the_worst_run_stands_beside_the_healthiest(compare, each_address, demo)
     expect(setting).to_contain_text("PiecewiseConstantDecay")
     expect(compare.findings).to_contain_text("Exploding gradient")
     numbers = compare.frame.get_by_role("region", name="Key numbers")
-    expect(numbers.get_by_role("row").filter(has_text="last step")).to_contain_text("405")
+    expect(numbers.get_by_role("row").filter(has_text="last step")).to_contain_text(f"{STEPS}")
 
 
 def test_the_two_are_chosen_and_kept_in_the_address(compare, address, demo):

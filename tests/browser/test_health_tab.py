@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 from tests.recordings import record
 from tests.tensorboards import tensorboard
 from tfdiag import check, load, report
+from tfdiag.demo import STEPS
 from tfdiag.rules.diagnosis import diagnose
 
 pytestmark = [pytest.mark.browser, pytest.mark.tensorflow]
@@ -25,7 +26,9 @@ def test_every_run_has_the_verdict_and_the_findings_of_its_rules(tab, each_addre
         rows = tab.findings(run)
         found = {f.rule for f in judged.findings if f.severity != "watch"}
         expect(rows).to_have_count(min(len(found), 3))  # the others are behind "more"
-    expect(tab.verdict("healthy")).to_contain_text("Healthy")
+        apart = report.counts(judged)["not_applicable"]
+        expect(tab.card(run)).to_contain_text(f"{apart} do not apply")
+    assert report.verdict(check(load(demo / "healthy"))).title == "Healthy"
     expect(tab.findings("dying-relu").first).to_contain_text("Dead ReLU dense")
     expect(tab.findings("dying-relu").first).to_have_accessible_name(re.compile("Critical"))
     exploding = tab.findings("exploding")
@@ -120,6 +123,12 @@ def test_a_cell_is_read_out_under_the_pointer(tab, each_address, demo):
     assert "no ReLU" in tab.point_at("healthy", "pool", 0.5)
 
 
+def test_an_accuracy_of_nan_is_told_as_such(tab, address):
+    tab.open(address)
+    loss = tab.frame.get_by_role("region", name="Loss", exact=True)
+    expect(loss.get_by_text("not finite", exact=True)).to_have_count(2)  # on the hatch, read out
+
+
 def test_another_measure_is_drawn_and_kept_in_the_address(tab, each_address):
     tab.open(each_address)
     expect(tab.heat_map("healthy")).to_have_accessible_name(re.compile("^Dead units of"))
@@ -159,7 +168,7 @@ def test_grad_cam_is_shown_over_the_steps(tab, address):
     tab.open(address)
     region = tab.frame.get_by_role("region", name="Grad-CAM")
     expect(region).to_contain_text("Grad-CAM of layer conv_3")
-    last = region.get_by_role("button", name=re.compile("^Step 405: "))
+    last = region.get_by_role("button", name=re.compile(f"^Step {STEPS}: "))
     expect(last).to_have_count(len(RUNS))
     first = region.get_by_role("button", name=re.compile("^Step 0: .*wrong"))
     first.first.click()

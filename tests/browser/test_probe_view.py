@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 
 from tests.recordings import record
 from tests.tensorboards import tensorboard
+from tfdiag.demo import STEPS
 from tfdiag.storage import schema
 from tfdiag.storage.reader import load, read_tags
 from tfdiag.storage.snapshots import decode_predictions
@@ -36,14 +37,14 @@ def test_samples_of_all_runs_stand_side_by_side(tab, each_address, demo):
     expect(row).to_contain_text(re.compile(rf"{predicted:g}\s*.{sign}\s*{confidence:.0%}"[:-1]))
     expect(row.get_by_text("NaN")).to_have_count(1)  # the exploding one
     summary = tab.frame.get_by_role("region", name="Summary")
-    expect(summary).to_contain_text(re.compile(r"\d+ of \d+ right at step 405"))
+    expect(summary).to_contain_text(re.compile(rf"\d+ of \d+ right at step {STEPS}"))
     expect(summary.get_by_role("table")).to_have_count(3)
 
 
 def test_one_slider_moves_all_runs_and_is_in_the_address(tab, address):
     tab.open(address, VIEW)
     summary = tab.frame.get_by_role("region", name="Summary")
-    expect(summary.get_by_text(re.compile("at step 405"))).to_have_count(3)
+    expect(summary.get_by_text(re.compile(f"at step {STEPS}"))).to_have_count(3)
     slider = tab.frame.get_by_role("slider", name="Step")
     slider.focus()
     tab.page.keyboard.press("Home")
@@ -52,7 +53,7 @@ def test_one_slider_moves_all_runs_and_is_in_the_address(tab, address):
     expect(slider).to_be_focused()
     assert "p.tfdiag.step=0" in tab.page.url
     tab.frame.get_by_role("button", name="Newest").click()
-    expect(summary.get_by_text(re.compile("at step 405"))).to_have_count(3)
+    expect(summary.get_by_text(re.compile(f"at step {STEPS}"))).to_have_count(3)
 
 
 def test_filters_are_kept_in_the_address(tab, address):
@@ -80,12 +81,12 @@ def test_a_sample_is_enlarged_in_place_and_esc_closes_it(tab, address):
     name = row.get_by_role("button", name=re.compile("^#"))
     name.click()
     expect(name).to_have_attribute("aria-expanded", "true")
-    expect(row.get_by_role("button", name=re.compile("^Step 405: "))).to_have_count(3)
+    expect(row.get_by_role("button", name=re.compile(f"^Step {STEPS}: "))).to_have_count(3)
     expect(row.get_by_text("map is empty").first).to_be_visible()  # of the dying run
     expect(name).to_be_focused()
     tab.page.keyboard.press("Escape")
     expect(name).to_have_attribute("aria-expanded", "false")
-    expect(row.get_by_role("button", name=re.compile("^Step 405: "))).to_have_count(0)
+    expect(row.get_by_role("button", name=re.compile(f"^Step {STEPS}: "))).to_have_count(0)
     assert "p.tfdiag.step=60" in tab.page.url  # Esc has closed the sample and nothing else
 
 

@@ -12,11 +12,11 @@ from tfdiag.report.runs import Run
 from tfdiag.report.signs import SIGNS
 from tfdiag.report.terminal import announcements, text
 from tfdiag.report.titles import title
-from tfdiag.report.verdicts import TryFirst, Verdict, headline, verdict, verdict_of
+from tfdiag.report.verdicts import TryFirst, Verdict, applies, headline, verdict, verdict_of
 from tfdiag.rules import ALL_RULES, Report, Rule, resolve_thresholds
 from tfdiag.rules.causes import sources
 from tfdiag.rules.diagnosis import diagnose
-from tfdiag.rules.outcome import finding_json
+from tfdiag.rules.outcome import HEALTHY, NOT_EVALUATED, finding_json
 from tfdiag.trace import SEVERITIES, Finding
 
 __all__ = [
@@ -35,13 +35,14 @@ __all__ = [
 
 
 def counts(report: Report) -> dict[str, int]:
-    """Returns the number of findings by severity, and of rules healthy and not evaluated."""
+    """Returns the number of findings by severity, and of rules by what else came of them."""
     severities = Counter(finding.severity for finding in report.findings)
-    outcomes = Counter(outcome.outcome for outcome in report.outcomes)
+    outcomes = Counter((one.outcome, applies(one, report)) for one in report.outcomes)
     return {
         **{severity: severities[severity] for severity in reversed(SEVERITIES)},
-        "healthy": outcomes["healthy"],
-        "not_evaluated": outcomes["not-evaluated"],
+        "healthy": outcomes[HEALTHY, True],
+        "not_evaluated": outcomes[NOT_EVALUATED, True],
+        "not_applicable": outcomes[NOT_EVALUATED, False],
     }
 
 
@@ -68,6 +69,7 @@ def as_json(report: Report, rules: Iterable[Rule] = ALL_RULES) -> dict[str, Any]
                 "id": outcome.rule,
                 "title": title(outcome.rule, catalogue),
                 "outcome": outcome.outcome,
+                "applies": applies(outcome, report),
                 "reason": outcome.reason,
                 "step": report.step,
                 "exempt": dict(outcome.exempt),

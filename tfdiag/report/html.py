@@ -114,9 +114,8 @@ def _apart(page: Page) -> Iterator[str]:
                 for one in page.report.suppressed
             ],
         )
-    silent = [o for o in page.report.outcomes if o.outcome == "not-evaluated"]
-    if silent:
-        yield _quiet("Not evaluated", [f"{o.rule}: {o.reason}" for o in silent])
+    for title, silent in page.silent:
+        yield _quiet(title, [f"{outcome.rule}: {outcome.reason}" for outcome in silent])
     told = page.comparison
     if told is None:
         return

@@ -76,10 +76,9 @@ def _apart(page: Page) -> list[str]:
             for one in page.report.suppressed
         ]
         blocks += ["### Suppressed", "\n".join(lines)]
-    silent = [o for o in page.report.outcomes if o.outcome == "not-evaluated"]
-    if silent:
+    for title, silent in page.silent:
         lines = [f"- {escaped(o.rule)}: {escaped(o.reason or '')}" for o in silent]
-        blocks += ["### Not evaluated", "\n".join(lines)]
+        blocks += [f"### {title}", "\n".join(lines)]
     if page.comparison:
         told = page.comparison
         blocks.append(f"### Compared with {escaped(told.name)}")

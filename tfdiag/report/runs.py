@@ -9,10 +9,11 @@ from tfdiag.report import readable
 from tfdiag.report.baseline import Comparison
 from tfdiag.report.diagnoses import chain
 from tfdiag.report.titles import named
-from tfdiag.report.verdicts import Verdict, verdict_of
-from tfdiag.rules import ALL_RULES, Report, Rule
+from tfdiag.report.verdicts import Verdict, applies, verdict_of
+from tfdiag.rules import ALL_RULES, Outcome, Report, Rule
 from tfdiag.rules.causes import sources
 from tfdiag.rules.diagnosis import Diagnosis, diagnose
+from tfdiag.rules.outcome import NOT_EVALUATED
 from tfdiag.rules.wording import count
 from tfdiag.trace import Finding
 
@@ -86,6 +87,15 @@ class Page:
             yield "Explained by this", below
         if beside:
             yield ("Not explained by this" if below else "Found"), beside
+
+    @property
+    def silent(self) -> Iterator[tuple[str, list[Outcome]]]:
+        """The rules that could not be evaluated, and those that do not concern this run."""
+        silent = [one for one in self.report.outcomes if one.outcome == NOT_EVALUATED]
+        for title, concerned in (("Not evaluated", True), ("Does not apply", False)):
+            found = [one for one in silent if applies(one, self.report) == concerned]
+            if found:
+                yield title, found
 
 
 def groups(report: Report, wanted: Iterable[Finding]) -> Iterator[Group]:

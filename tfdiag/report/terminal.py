@@ -9,6 +9,7 @@ from tfdiag.report.diagnoses import ARROW
 from tfdiag.report.runs import Group, Page, Run, briefly, groups
 from tfdiag.report.signs import SIGNS
 from tfdiag.report.titles import named
+from tfdiag.report.verdicts import applies
 from tfdiag.rules import ALL_RULES, Report, Rule
 from tfdiag.rules.causes import sources
 from tfdiag.rules.wording import count, number
@@ -42,7 +43,7 @@ def text(
             lines += ["", f"  {title}:"]
         for group in found:
             lines += _group(group)
-    lines += _silent(page.report)
+    lines += _silent(page)
     return "\n".join(lines + _compared(page.comparison))
 
 
@@ -57,18 +58,16 @@ def _group(group: Group) -> list[str]:
     return lines
 
 
-def _silent(report: Report) -> list[str]:
-    """Returns what was suppressed, and what could not be evaluated."""
+def _silent(page: Page) -> list[str]:
+    """Returns what was suppressed, what could not be evaluated, and what does not apply."""
     lines = [
         f"  {SIGNS['suppressed']} suppressed: {named(one.finding)} ({one.finding.evidence}): "
         f"{one.reason}"
-        for one in report.suppressed
+        for one in page.report.suppressed
     ]
-    lines += [
-        f"  {SIGNS['not-evaluated']} {outcome.rule} not evaluated: {outcome.reason}"
-        for outcome in report.outcomes
-        if outcome.outcome == "not-evaluated"
-    ]
+    for title, silent in page.silent:
+        sign = SIGNS["not-evaluated" if applies(silent[0], page.report) else "suppressed"]
+        lines += [f"  {sign} {one.rule} {title.lower()}: {one.reason}" for one in silent]
     return ["", *lines] if lines else []
 
 

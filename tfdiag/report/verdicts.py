@@ -11,12 +11,15 @@ from tfdiag.report import diagnoses
 from tfdiag.report.titles import inner, title
 from tfdiag.rules import ALL_RULES, STATIC_RULES, Outcome, Report, Rule
 from tfdiag.rules.diagnosis import Diagnosis, diagnose
+from tfdiag.rules.outcome import NOT_EVALUATED
 from tfdiag.rules.suppression import unwanted
 from tfdiag.rules.wording import count, number, share
 from tfdiag.trace import Finding
 
 #: Characters of a headline; the tab and TensorBoard's run list have no room for more.
 _HEADLINE = 28
+#: Rules that a summary names of those that were not evaluated.
+_NAMED = 7
 
 
 @dataclass(frozen=True)
@@ -86,16 +89,17 @@ def _without_trouble(report: Report, catalogue: Mapping[str, Rule]) -> Verdict:
     # What the model and the data are says nothing of how training goes.
     static = {rule.id for rule in STATIC_RULES}
     outcomes = [o for o in report.outcomes if o.rule not in static] or report.outcomes
-    judged = [o for o in outcomes if o.outcome != "not-evaluated"]
-    silent = [o for o in outcomes if o.outcome == "not-evaluated"]
+    judged = [o for o in outcomes if o.outcome != NOT_EVALUATED]
+    silent = [o for o in outcomes if o.outcome == NOT_EVALUATED]
     if not judged:
         why = f" {title(silent[0].rule, catalogue)}: {silent[0].reason}." if silent else ""
         return Verdict("not-evaluated", "Not evaluated", f"No rule could be evaluated.{why}")
-    unheard = [outcome for outcome in silent if not _inapplicable(outcome, report)]
-    if len(unheard) > len(judged) and not report.findings:
-        why = f"{title(unheard[0].rule, catalogue)}: {unheard[0].reason}"
-        summary = f"{count(len(unheard), 'rule')} could not be evaluated yet. {why}."
+    waiting = [outcome for outcome in silent if applies(outcome, report)]
+    if len(waiting) > len(judged) and not report.findings:
+        why = f"{title(waiting[0].rule, catalogue)}: {waiting[0].reason}"
+        summary = f"{count(len(waiting), 'rule')} could not be evaluated yet. {why}."
         return Verdict("not-evaluated", "Too early to tell", summary)
+    unheard = [o for o in report.outcomes if o.outcome == NOT_EVALUATED and applies(o, report)]
     headed = "Healthy"
     if report.findings:
         headed = f"Healthy, {len(report.findings)} to watch"
@@ -108,8 +112,9 @@ def _without_trouble(report: Report, catalogue: Mapping[str, Rule]) -> Verdict:
         healthy = [o for o in report.outcomes if o.outcome == "healthy"]
         sentences.append(f"{count(len(healthy), 'rule')} found nothing.")
     if unheard:
-        titles = (inner(title(outcome.rule, catalogue)) for outcome in unheard)
-        sentences.append(f"Not evaluated: {', '.join(titles)}.")
+        titles = [inner(title(outcome.rule, catalogue)) for outcome in unheard]
+        more = f" and {len(titles) - _NAMED} more" if len(titles) > _NAMED else ""
+        sentences.append(f"Not evaluated: {', '.join(titles[:_NAMED])}{more}.")
     first = report.findings[0] if report.findings else None
     return Verdict(
         "ok",
@@ -119,9 +124,10 @@ def _without_trouble(report: Report, catalogue: Mapping[str, Rule]) -> Verdict:
     )
 
 
-def _inapplicable(outcome: Outcome, report: Report) -> bool:
-    """Returns True if the rule has nothing to judge here, or must not: no gap in what we know."""
-    return unwanted(outcome) or report.exempts_all(outcome)
+def applies(outcome: Outcome, report: Report) -> bool:
+    """Returns False if the rule has nothing to judge here, or must not: no gap in what we know."""
+    silent = outcome.outcome == NOT_EVALUATED
+    return not (silent and (unwanted(outcome) or report.exempts_all(outcome)))
 
 
 def _loss(report: Report) -> str:

@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 
 from tfdiag.metrics import METRICS
-from tfdiag.rules.outcome import FOUND, HEALTHY, NOT_EVALUATED, Outcome
+from tfdiag.rules.outcome import FOUND, HEALTHY, NEVER_FINITE, NOT_EVALUATED, Outcome
 from tfdiag.rules.progress import share
 from tfdiag.rules.rule import CannotJudge, Need, NotApplicable, Rule
 from tfdiag.trace import Finding, Trace
 
-_NOT_FINITE = "never finite"
 _COUNTS = {metric.name: metric.nonfinite for metric in METRICS}
 _log = logging.getLogger(__name__)
 
@@ -95,7 +94,7 @@ def _exempt(rule: Rule, trace: Trace) -> dict[str, str]:
     for i, layer in enumerate(trace.architecture.layers):
         reason = rule.exempt(layer) if rule.exempt else None
         if reason is None and visited and not seen[i]:
-            reason = _NOT_FINITE if ruined[i] else rule.absent
+            reason = NEVER_FINITE if ruined[i] else rule.absent
         if reason is not None:
             exempt[layer.name] = reason
     return exempt
@@ -108,7 +107,7 @@ def _why_not(
     if not len(trace.steps):
         return "nothing was recorded yet"
     if _columns(rule, trace) and len(exempt) == len(trace.layers):
-        if _NOT_FINITE not in exempt.values():
+        if NEVER_FINITE not in exempt.values():
             common = Counter(exempt.values()).most_common(1)
             return f"every layer is exempt: {common[0][0]}" if common else "the model has no layers"
     for need in rule.needs:

@@ -9,7 +9,7 @@ import numpy as np
 
 from tfdiag.data import Labels
 from tfdiag.rules.ending import CATEGORICAL, Ending, data_of, ending
-from tfdiag.rules.progress import guessing, judged_from, progress
+from tfdiag.rules.progress import answers_nan, guessing, judged_from, progress
 from tfdiag.rules.rates import tenth
 from tfdiag.rules.rule import CannotJudge, NotApplicable, rule
 from tfdiag.rules.wording import apart, number
@@ -320,31 +320,13 @@ def no_better_than_guess(
         NotApplicable: if the model is no classifier of Keras' cross-entropy, or has no accuracy.
         CannotJudge: if too little is known, or a model that guesses may still learn.
     """
-    labels = data_of(trace).labels
-    end = ending(trace)
-    if not _is_of_classes(end, labels[0]) or (trace.architecture.loss_options or {}).get(
-        "label_smoothing"
-    ):
-        raise NotApplicable("only a classifier with cross-entropy is compared with a guess")
-    if not labels[0].largest <= largest:
-        raise CannotJudge(
-            f"{labels[0].largest:.0%} of the probe set are one class".replace("%", " %")
-        )
-    if trace.probe_samples < samples:
-        raise CannotJudge(f"{trace.probe_samples} of {samples} probe samples: too few to tell")
-    accuracy = next((name for name in trace.series if _is_accuracy(name)), None)
-    if accuracy is None:
-        raise NotApplicable("no accuracy is measured on the probe set")
-    shares = np.array(labels[0].shares)
+    labels = _guessed_labels(trace, largest, samples)
+    rows, losses, accuracies = _loss_and_accuracy(trace, patience, warm_up)
+    shares = np.array(labels.shares)
     guess = float(-(shares[shares > 0] * np.log(shares[shares > 0])).sum())
-    luck = math.sqrt(labels[0].largest * (1 - labels[0].largest) / trace.probe_samples)
-    both = np.stack([trace.series["probe_loss"], trace.series[accuracy]])
-    rows = np.flatnonzero(np.isfinite(both).all(axis=0))
-    if (trace.steps[rows] > warm_up).sum() < patience:
-        raise CannotJudge(f"fewer than {patience} records of the accuracy after step {warm_up}")
-    losses, accuracies = both[:, rows]
+    luck = math.sqrt(labels.largest * (1 - labels.largest) / trace.probe_samples)
     as_guess = (losses >= (1 - margin) * guess) & (
-        np.abs(accuracies - labels[0].largest) <= deviations * luck
+        np.abs(accuracies - labels.largest) <= deviations * luck
     )
     if not as_guess[-patience:].all():
         return
@@ -358,12 +340,52 @@ def no_better_than_guess(
         step=step,
         message=f"The probe loss is {number(losses[-1])}, a guess by the classes' shares has "
         f"{number(guess)}; the accuracy is {accuracies[-1]:.0%}, the most frequent class has "
-        f"{labels[0].largest:.0%}.".replace("%", " %"),
+        f"{labels.largest:.0%}.".replace("%", " %"),
         evidence=f"{number(losses[-1])}, a guess {number(guess)}",
         value=float(losses[-1]),
         limit=guess,
         metric="probe_loss",
     )
+
+
+def _guessed_labels(trace: Trace, largest: float, samples: int) -> Labels:
+    """Returns the labels of a classifier, if one who guesses them can be told from one who knows.
+
+    Raises:
+        NotApplicable: if they are none of a single class each, or the loss is not its probability.
+        CannotJudge: if nearly all are of one class, or there are too few.
+    """
+    data, end = data_of(trace), ending(trace)  # of a model with one output and its labels
+    labels = data.labels[0]
+    smoothed = (trace.architecture.loss_options or {}).get("label_smoothing")
+    if smoothed or not _is_of_classes(end, labels):
+        raise NotApplicable("only a classifier with cross-entropy is compared with a guess")
+    if not labels.largest <= largest:
+        raise CannotJudge(f"{labels.largest:.0%} of the probe set are one class".replace("%", " %"))
+    if trace.probe_samples < samples:
+        raise CannotJudge(f"{trace.probe_samples} of {samples} probe samples: too few to tell")
+    return labels
+
+
+def _loss_and_accuracy(
+    trace: Trace, patience: int, warm_up: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns the rows with both measured on the probe set, and the two there.
+
+    Raises:
+        NotApplicable: if there is no accuracy.
+        CannotJudge: if they are too few, or of a model that answers with NaN by now.
+    """
+    accuracy = next((name for name in trace.series if _is_accuracy(name)), None)
+    if accuracy is None:
+        raise NotApplicable("no accuracy is measured on the probe set")
+    if answers_nan(trace):
+        raise CannotJudge("the model's outputs are not finite")
+    both = np.stack([trace.series["probe_loss"], trace.series[accuracy]])
+    rows = np.flatnonzero(np.isfinite(both).all(axis=0))
+    if (trace.steps[rows] > warm_up).sum() < patience:
+        raise CannotJudge(f"fewer than {patience} records of the accuracy after step {warm_up}")
+    return rows, *both[:, rows]
 
 
 def _is_of_classes(end: Ending, labels: Labels) -> bool:

@@ -14,6 +14,9 @@ FOUND = "found"
 HEALTHY = "healthy"
 NOT_EVALUATED = "not-evaluated"
 
+#: Why a rule leaves a layer out that it would judge if there were a number.
+NEVER_FINITE = "never finite"
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -72,8 +75,9 @@ class Report:
         return tuple(sorted(found, key=lambda f: -SEVERITIES.index(f.severity)))
 
     def exempts_all(self, outcome: Outcome) -> bool:
-        """Returns True if the rule of `outcome` leaves every layer out."""
-        return bool(outcome.exempt) and len(outcome.exempt) == self.facts.get("layers")
+        """Returns True if there is no layer that the rule of `outcome` is for."""
+        everywhere = bool(outcome.exempt) and len(outcome.exempt) == self.facts.get("layers")
+        return everywhere and NEVER_FINITE not in outcome.exempt.values()
 
     def to_json(self) -> dict[str, Any]:
         """Returns the facts alone, no advice, as JSON without NaN: that becomes null."""

@@ -219,6 +219,8 @@ def _solved(trace: Trace, level: float, guess: float) -> bool:
     """Returns True if the model is good although its loss need not have fallen: fine-tuning."""
     if guess < math.inf:
         return level < 0.5 * guess
+    if answers_nan(trace):
+        return False
     for name, values in trace.series.items():
         finite = values[np.isfinite(values)]
         if name.startswith("probe_") and "acc" in name and len(finite) and finite[-1] >= 0.9:
@@ -251,6 +253,13 @@ def _explained(trace: Trace, level: float) -> float:
     else:
         return 1.0
     return float(spread / variance) if variance > 0 and math.isfinite(spread) else 1.0
+
+
+def answers_nan(trace: Trace) -> bool:
+    """Returns whether an output was not finite when the probe set was looked at last."""
+    lost = np.asarray(trace.series.get("probe_nonfinite", ()))
+    known = lost[np.isfinite(lost)]
+    return bool(len(known) and known[-1] > 0)
 
 
 def guessing(architecture: Architecture) -> float | None:

@@ -20,6 +20,7 @@ export interface Counts {
   watch: number;
   healthy: number;
   not_evaluated: number;
+  not_applicable: number;
 }
 
 /** One line of `api/runs`; all but `run` and `error` is null for a run without a recording. */
@@ -86,6 +87,8 @@ export interface Rule {
   id: string;
   title: string;
   outcome: "found" | "healthy" | "not-evaluated";
+  /** False where it was not evaluated and nothing is missing: there is nothing for it to judge. */
+  applies: boolean;
   reason: string | null;
   step: number | null;
   exempt: Record<string, string>;
@@ -428,7 +431,7 @@ const LAYER = "name type shape parameters trainable activation role inputs";
 const METRIC = "name title scale source nonfinite about not_measured limits";
 const FINDING =
   "rule title severity layer step evidence message value limit metric why advice source follows";
-const RULE = "id title outcome reason step exempt";
+const RULE = "id title outcome applies reason step exempt";
 const RULE_FACTS = "id title group finds thresholds source";
 const RULE_CELL = "outcome severity count findings reason exempt all_exempt exemptions";
 const RUN =

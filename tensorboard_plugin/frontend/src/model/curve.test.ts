@@ -1,5 +1,13 @@
 import { expect, test } from "vitest";
-import { curveAxis, curvePath, indexAt, magnitudeAxis, pieces, stretches } from "./curve";
+import {
+  brokenCount,
+  curveAxis,
+  curvePath,
+  indexAt,
+  magnitudeAxis,
+  pieces,
+  stretches,
+} from "./curve";
 
 test("an axis over several decades is logarithmic", () => {
   const axis = curveAxis([
@@ -90,4 +98,15 @@ test("records without a count do not end a stretch of NaN", () => {
     [4, 5],
   ]);
   expect(stretches([null, 0])).toEqual([]);
+});
+
+test("what is measured on the probe set is broken where the model's outputs are", () => {
+  const series = { loss: [1], loss_nonfinite: [0], probe_loss: [1], probe_accuracy: [null] };
+  expect(brokenCount(series, "loss")).toEqual([0]);
+  expect(brokenCount(series, "probe_accuracy")).toEqual([]); // an older recording
+  const told = { ...series, probe_nonfinite: [1] };
+  expect(brokenCount(told, "probe_accuracy")).toEqual([1]);
+  expect(brokenCount(told, "probe_loss")).toEqual([1]);
+  expect(brokenCount(told, "loss")).toEqual([0]);
+  expect(brokenCount(told, "learning_rate")).toEqual([]);
 });

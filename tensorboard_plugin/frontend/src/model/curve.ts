@@ -136,6 +136,15 @@ export function curvePath(
 }
 
 /**
+ * Tells where a series is of numbers that are NaN or infinite; what is measured on the probe set
+ * is of the model's outputs there. Empty where a recording says nothing of it.
+ */
+export function brokenCount(series: Readonly<Record<string, Series>>, name: string): Series {
+  const probed = name.startsWith("probe_") ? series.probe_nonfinite : undefined;
+  return series[`${name}_nonfinite`] ?? probed ?? [];
+}
+
+/**
  * Where a count is above 0: the first record of each such stretch and the record that ends it, -1
  * for none. A record without a count is as the one before it.
  */

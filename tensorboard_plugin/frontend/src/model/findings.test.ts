@@ -123,10 +123,11 @@ test("the worst severity of a layer", () => {
 });
 
 test("the tally names all that is not a finding", () => {
-  const rule = (outcome: Rule["outcome"], exempt = {}): Rule => ({
+  const rule = (outcome: Rule["outcome"], exempt = {}, applies = true): Rule => ({
     id: "r",
     title: "r",
     outcome,
+    applies,
     reason: null,
     step: null,
     exempt,
@@ -135,10 +136,14 @@ test("the tally names all that is not a finding", () => {
     rule("healthy"),
     rule("healthy", { a: "no ReLU" }),
     rule("not-evaluated"),
+    rule("not-evaluated", { a: "no tanh" }, false),
     rule("found"),
   ];
   expect(tally(2, rules, 3)).toBe(
-    "2 more · 2 passed (1 leaves layers out) · 1 not evaluated · 3 suppressed",
+    "2 more · 2 passed (1 leaves layers out) · 1 not evaluated · 1 does not apply · 3 suppressed",
+  );
+  expect(tally(0, [...rules, rules[3]!].slice(2), 0)).toBe(
+    "0 passed · 1 not evaluated · 2 do not apply",
   );
   expect(tally(0, [rule("healthy")], 0)).toBe("1 passed");
   expect(exemptions(rule("healthy", { a: "no ReLU", b: "output", c: "no ReLU" }))).toEqual([

@@ -167,16 +167,21 @@ export function findingsOf(
   );
 }
 
-/** "2 more · 5 passed (1 leaves layers out) · 1 not evaluated · 1 suppressed" */
+/** Whether something is not known for want of a rule that says nothing. */
+export const isGap = ({ outcome, applies }: Rule) => outcome === "not-evaluated" && applies;
+
+/** "2 more · 5 passed (1 leaves layers out) · 1 not evaluated · 2 do not apply · 1 suppressed" */
 export function tally(hidden: number, rules: readonly Rule[], suppressed: number): string {
   const passed = rules.filter((rule) => rule.outcome === "healthy");
   const exempt = passed.filter((rule) => Object.keys(rule.exempt).length > 0).length;
-  const silent = rules.filter((rule) => rule.outcome === "not-evaluated").length;
+  const silent = rules.filter(isGap).length;
+  const apart = rules.filter((rule) => !rule.applies).length;
   const without = exempt && ` (${exempt} ${exempt === 1 ? "leaves" : "leave"} layers out)`;
   return [
     hidden && `${hidden} more`,
     `${passed.length} passed${without || ""}`,
     silent && `${silent} not evaluated`,
+    apart && `${apart} ${apart === 1 ? "does" : "do"} not apply`,
     suppressed && `${suppressed} suppressed`,
   ]
     .filter(Boolean)

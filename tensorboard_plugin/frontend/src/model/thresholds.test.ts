@@ -25,7 +25,7 @@ function finding(rule: string, layer: string | null, severity: Finding["severity
 }
 
 function rule(id: string, outcome: Rule["outcome"], reason: string | null = null): Rule {
-  return { id, title: id, outcome, reason, step: 40, exempt: {} };
+  return { id, title: id, outcome, applies: true, reason, step: 40, exempt: {} };
 }
 
 function judged(run: string, findings: Finding[], rules: Rule[] = []): Judged {

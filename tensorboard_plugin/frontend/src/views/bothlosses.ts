@@ -24,7 +24,6 @@ interface Curve {
 
 export function bothLosses(both: Plot, pair: Pair, state: State, store: Store) {
   const name = lossName(both);
-  const row = { series: [{ name, label: "" }] };
   const curves = both.columns.flatMap(({ run }): Curve[] => {
     const series = run?.series[name];
     if (!run || !series) return [];
@@ -35,7 +34,7 @@ export function bothLosses(both: Plot, pair: Pair, state: State, store: Store) {
   const of = (run: string) => curves.filter((curve) => curve.run.run === run);
   const missing = both.columns.filter((column) => column.run).length > curves.length;
   const cells = [of(pair.baseline), of(pair.run), curves].map((drawn) =>
-    lossCell(drawn, row, axis, both, store),
+    lossCell(drawn, name, axis, both, store),
   );
   return {
     side: h(
@@ -53,15 +52,13 @@ export function bothLosses(both: Plot, pair: Pair, state: State, store: Store) {
   };
 }
 
-type Row = Parameters<typeof brokenAt>[1];
-
-function lossCell(curves: Curve[], row: Row, axis: CurveAxis, both: Plot, store: Store) {
+function lossCell(curves: Curve[], name: string, axis: CurveAxis, both: Plot, store: Store) {
   const line = h("div.cursor-step");
   const readout = h("p.curve-readout");
   const area = h(
     "div.curve",
     { style: `height:${HEIGHT}px` },
-    curves.map(({ run, column }) => brokenSpans(run, row, both.end, `NaN in ${KEYS[column]}`)),
+    curves.map(({ run, column }) => brokenSpans(run, name, both.end, `NaN in ${KEYS[column]}`)),
     chart(curves, axis, both.end),
     curves.map(({ run, series }) => endDot(series, run.steps, both.end, axis)),
     line,
@@ -71,7 +68,7 @@ function lossCell(curves: Curve[], row: Row, axis: CurveAxis, both: Plot, store:
     element: h("div.plot.curve-plot", null, readout, area),
     point(at: Point) {
       place(line, at, both.end);
-      refill(readout, ...curves.map((curve) => value(curve, row, at.step)));
+      refill(readout, ...curves.map((curve) => value(curve, name, at.step)));
     },
   };
 }
@@ -97,7 +94,7 @@ function chart(curves: Curve[], axis: CurveAxis, end: number): SVGElement {
   );
 }
 
-function value(curve: Curve, row: Row, step: number): HTMLElement {
+function value(curve: Curve, name: string, step: number): HTMLElement {
   const { run, series, column, dashed } = curve;
   const i = indexAt(run.steps, series, step);
   const number = i < 0 ? "–" : formatMagnitude(series[i]!);
@@ -107,7 +104,7 @@ function value(curve: Curve, row: Row, step: number): HTMLElement {
     h(dashed ? "i.dash" : "i.dash.solid"),
     key(column),
     " ",
-    h("b", null, brokenAt(run, row, step) ? "NaN" : number),
+    h("b", null, brokenAt(run, name, step) ? "NaN" : number),
   );
 }
 

@@ -2,7 +2,15 @@
 
 import type { Run } from "../api";
 import { lastAtMost, stepTicks } from "../model/cells";
-import { curveAxis, type CurveAxis, curvePath, indexAt, type Series, stretches } from "../model/curve";
+import {
+  brokenCount,
+  curveAxis,
+  type CurveAxis,
+  curvePath,
+  indexAt,
+  type Series,
+  stretches,
+} from "../model/curve";
 import { modelMarks, problems } from "../model/findings";
 import { formatCount, formatMagnitude, formatShare, formatTick } from "../model/number";
 import type { Plot } from "../model/plot";
@@ -19,6 +27,8 @@ interface Row {
   series: { name: string; label: string }[];
   format(value: number): string;
   bounds?: [number, number];
+  /** What stands in place of numbers where the model's are NaN or infinite. */
+  lost: string;
   height: number;
   marked: boolean;
 }
@@ -56,6 +66,7 @@ function curveRows(runs: Run[]): Row[] {
       about: "",
       series: loss,
       format: formatMagnitude,
+      lost: "NaN",
       height: 64,
       marked: true,
     });
@@ -67,6 +78,7 @@ function curveRows(runs: Run[]): Row[] {
       series: [{ name, label: "" }],
       format: formatShare,
       bounds: [0, 1],
+      lost: "not finite",
       height: 44,
       marked: false,
     });
@@ -110,7 +122,7 @@ function curveCell(
   const steps = run?.steps ?? [];
   const drawn = row.series.flatMap(({ name, label }, i) => {
     const series = run?.series[name];
-    return series ? [{ series, label, second: i > 0 }] : [];
+    return series ? [{ name, series, label, second: i > 0 }] : [];
   });
   const x = (i: number) => (steps[i]! / plot.end) * 1000;
   const y = (v: number) => (1 - axis.at(v)) * 100;
@@ -125,7 +137,7 @@ function curveCell(
         svg("path", { class: second ? "line second" : "line", d: curvePath(series, x, y) }),
       ),
     ),
-    run && brokenSpans(run, row, plot.end),
+    run && brokenSpans(run, row.series[0]!.name, plot.end, row.lost),
     run && row.marked && numbers(run, plot.end),
     drawn.map(({ series }) => endDot(series, steps, plot.end, axis)),
     line,
@@ -148,6 +160,7 @@ function curveCell(
 }
 
 interface Drawn {
+  name: string;
   series: Series;
   label: string;
   second: boolean;
@@ -157,36 +170,29 @@ interface Drawn {
 function values(row: Row, run: Run | undefined, drawn: Drawn[], step: number): Node[] {
   if (!run) return [];
   if (drawn.length === 0) return [h("span.quiet", null, "not recorded")];
-  return drawn.map(({ series, label, second }) => {
+  return drawn.map(({ name, series, label, second }) => {
     const i = indexAt(run.steps, series, step);
     const text = i < 0 ? "–" : row.format(series[i]!);
-    const lost = brokenAt(run, row, step) && !second;
+    const lost = brokenAt(run, name, step);
     return h(
       "span",
       null,
       label && h("span.quiet", null, h("i.dash"), `${label} `),
-      h(second ? "span.second" : "b", null, lost ? "NaN" : text),
+      h(second ? "span.second" : "b", null, lost ? row.lost : text),
     );
   });
 }
 
-/** What the curves of a row are made of. */
-type Drawable = Pick<Row, "series">;
-
-function brokenSeries(run: Run, row: Drawable): Series | undefined {
-  return run.series[`${row.series[0]!.name}_nonfinite`];
-}
-
-export function brokenAt(run: Run, row: Drawable, step: number): boolean {
+export function brokenAt(run: Run, name: string, step: number): boolean {
   const index = lastAtMost(run.steps, step);
-  return stretches(brokenSeries(run, row) ?? []).some(
+  return stretches(brokenCount(run.series, name)).some(
     ([from, next]) => from <= index && (next < 0 || index < next),
   );
 }
 
-/** Where the loss was NaN or infinite: a hatch, as in the heat maps. */
-export function brokenSpans(run: Run, row: Drawable, end: number, word = "NaN"): HTMLElement[] {
-  return hatches(brokenSeries(run, row) ?? [], run.steps, end, word);
+/** Where a series is of NaN or infinite numbers: a hatch, as in the heat maps. */
+export function brokenSpans(run: Run, name: string, end: number, word: string): HTMLElement[] {
+  return hatches(brokenCount(run.series, name), run.steps, end, word);
 }
 
 /** A hatch over the steps at which a tensor held NaN or Inf. */

@@ -99,7 +99,7 @@ function loss(run: Run, step: number): HTMLElement {
   if (!name) return h("span.quiet", null, "no loss recorded");
   const series = run.series[name]!;
   const i = indexAt(run.steps, series, step);
-  const lost = brokenAt(run, { series: [{ name, label: "" }] }, step);
+  const lost = brokenAt(run, name, step);
   const value = lost ? "NaN" : i < 0 ? "–" : formatMagnitude(series[i]!);
   return h("span", null, h("span.quiet", null, `${name.replace("_", " ")} `), h("b", null, value));
 }

@@ -4,6 +4,7 @@ import { type Finding, reportAddress, type Rule, type Run, type Suppressed } fro
 import { fileName } from "../model/csv";
 import {
   exemptions,
+  isGap,
   isInLoss,
   measureOf,
   place,
@@ -49,7 +50,7 @@ export function findingsTable(run: Run, state: State, store: Store): HTMLElement
         run.suppressed.map(suppressedLine),
         unsuppressed(run)
           .filter((r) => r.outcome !== "found")
-          .sort(silentFirst)
+          .sort(gapsFirst)
           .map((rule) => ruleLine(rule, run)),
       ),
     h(
@@ -250,15 +251,30 @@ function suppressedLine({ title, layer, evidence, reason }: Suppressed): HTMLEle
   );
 }
 
-const ORDER = ["not-evaluated", "healthy"];
-const silentFirst = (a: Rule, b: Rule) => ORDER.indexOf(a.outcome) - ORDER.indexOf(b.outcome);
+/** What a rule that found nothing comes to, those first that leave a gap. */
+const STANDINGS = ["not-evaluated", "ok", "exempt"] as const;
+type Standing = (typeof STANDINGS)[number];
+
+function standing(rule: Rule): Standing {
+  if (isGap(rule)) return "not-evaluated";
+  return rule.applies ? "ok" : "exempt";
+}
+
+const gapsFirst = (a: Rule, b: Rule) =>
+  STANDINGS.indexOf(standing(a)) - STANDINGS.indexOf(standing(b));
+
+const TOLD: Record<Standing, string> = {
+  "not-evaluated": "not evaluated: ",
+  ok: "passed",
+  exempt: "does not apply: ",
+};
 
 function ruleLine(rule: Rule, { rules }: Run): HTMLElement {
-  const silent = rule.outcome === "not-evaluated";
+  const [sign, left] = [standing(rule), exemptions(rule)];
   return h(
     "div.rule",
     null,
-    glyph(silent ? "not-evaluated" : "ok", 12),
+    glyph(sign, 12, sign === "exempt" ? "Does not apply" : undefined),
     h(
       "div",
       null,
@@ -267,15 +283,12 @@ function ruleLine(rule: Rule, { rules }: Run): HTMLElement {
         null,
         rule.title,
         " ",
-        h(
-          "span.quiet",
-          null,
-          silent ? ["not evaluated: ", ...prose(rule.reason ?? "no reason given")] : "passed",
+        h("span.quiet", null, TOLD[sign], sign !== "ok" && prose(titled(rule.reason ?? "no reason given", rules))),
+      ),
+      (rule.applies || left.length > 1) &&
+        left.map(({ reason, layers }) =>
+          h("p.quiet", null, `exempt, ${titled(reason, rules)}: `, h("code", null, layers.join(", "))),
         ),
-      ),
-      exemptions(rule).map(({ reason, layers }) =>
-        h("p.quiet", null, `exempt, ${titled(reason, rules)}: `, h("code", null, layers.join(", "))),
-      ),
     ),
   );
 }

@@ -1,7 +1,15 @@
 /** What the layer is, and what was found about it in each run. */
 
 import type { Finding, Run } from "../api";
-import { findingsOf, leftOut, type Problem, problems, sourceOf } from "../model/findings";
+import {
+  findingsOf,
+  isGap,
+  leftOut,
+  type Problem,
+  problems,
+  sourceOf,
+} from "../model/findings";
+import { isJudged } from "../model/health";
 import type { LayerSource } from "../model/layercurves";
 import { facts } from "../model/layers";
 import { formatCount, plural } from "../model/number";
@@ -82,8 +90,8 @@ function differences(name: string, own: [string, string][], common: [string, str
 
 /** Silence is not health: what could not be judged is told too. */
 function nothingFound(run: Run): HTMLElement {
-  const silent = run.rules.filter((rule) => rule.outcome === "not-evaluated").length;
-  const judged = silent < run.rules.length;
+  const silent = run.rules.filter(isGap).length;
+  const judged = isJudged(run);
   const reason = run.rules[0]?.reason ?? "no rule has looked at this run";
   return h(
     "p.none-found",

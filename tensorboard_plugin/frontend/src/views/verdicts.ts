@@ -95,7 +95,7 @@ function tryFirst(advice: { text: string; code: string | null }, run: string): H
     "div.try",
     null,
     h("p", null, h("span.quiet", null, "Try first: "), h("b", null, prose(advice.text))),
-    advice.code !== null && [copyButton(advice.code, run), h("code", { tabindex: 0 }, advice.code)],
+    advice.code !== null && [copyButton(advice.code, run), h("code", null, advice.code)],
   );
 }
 
