@@ -213,9 +213,10 @@ def learning_rate_range(
 ) -> Iterator[Finding]:
     """Finds a learning rate outside the range that is usual for its optimizer.
 
-    Only watched, and not while the model learns: then the rate is right. The highest rate of the
-    run counts, so a warm-up and the end of a schedule are not too low. Optimizers that scale
-    their steps by the weights (LARS, LAMB), or whose usual rate is 1 (Adadelta), are not judged.
+    Only watched, and not while the model learns: then the rate is right. A warning if the model
+    is no better than a guess all the same. The highest rate of the run counts, so a warm-up and the
+    end of a schedule are not too low. Optimizers that scale their steps by the weights (LARS,
+    LAMB), or whose usual rate is 1 (Adadelta), are not judged.
 
     Args:
         low: learning rate. Source: UMLAUT, 1e-7.
@@ -231,11 +232,12 @@ def learning_rate_range(
     rates = np.asarray(trace.series["learning_rate"], dtype=np.float64)
     row, high = int(np.nanargmax(rates)), scale * usual
     rate, over = float(rates[row]), bool(np.nanmax(rates) > high)
-    if low <= rate <= high or progress(trace).state in ("improving", "learned"):
+    loss = progress(trace)
+    if low <= rate <= high or loss.state in ("improving", "learned"):
         return
     limit, sign = (high, ">") if over else (low, "<")
     yield Finding(
-        severity="watch",
+        severity="warn" if loss.state == "lost" else "watch",
         step=int(trace.steps[row]),
         message=f"The learning rate is {number(rate)} at most; usual for "
         f"{trace.architecture.optimizer} is between {number(low)} and {number(high)}.",
