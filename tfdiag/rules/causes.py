@@ -266,7 +266,8 @@ _STUCK = (
     "prediction-collapse loss-not-decreasing no-better-than-guess no-better-than-constant "
     "stopped-early"
 )
-_LARGE = "exploding-gradient gradient-spike update-ratio weight-explosion"
+_DRIVEN = "exploding-gradient gradient-spike weight-explosion"
+_LARGE = f"{_DRIVEN} update-ratio"
 _RESTLESS = "loss-blowup loss-oscillation"
 _ANY = f"initial-loss {_UNITS} {_LARGE} {_RESTLESS} {_NAN} {_STARVING} {_STUCK}"
 
@@ -275,8 +276,10 @@ LINKS: tuple[Link, ...] = (
     Link("input-nonfinite", f"{_NAN} {_STARVING} {_STUCK}"),
     Link("input-range", f"dead-on-arrival {_ANY}"),
     Link("input-flat", f"{_UNITS} {_STARVING} {_STUCK}"),
-    Link("label-mismatch", f"initial-loss {_UNITS} {_LARGE} {_NAN} {_STARVING} {_STUCK}"),
-    Link("loss-activation-mismatch", f"initial-loss {_UNITS} {_LARGE} {_NAN} {_STARVING} {_STUCK}"),
+    Link("label-mismatch", f"initial-loss {_UNITS} {_DRIVEN} {_NAN} {_STARVING} {_STUCK}"),
+    Link(
+        "loss-activation-mismatch", f"initial-loss {_UNITS} {_DRIVEN} {_NAN} {_STARVING} {_STUCK}"
+    ),
     Link("class-imbalance", f"held-out-fails {_STUCK}"),
     Link("nothing-trainable", f"{_STARVING} {_STUCK}"),
     Link("frozen-output", _STUCK),

@@ -9,7 +9,7 @@ import numpy as np
 from tfdiag.rules.guess import constant_loss
 from tfdiag.rules.progress import progress
 from tfdiag.rules.rates import finite_rates
-from tfdiag.rules.rule import CannotJudge, rule
+from tfdiag.rules.rule import CannotJudge, NotApplicable, rule
 from tfdiag.rules.wording import number, share
 from tfdiag.trace import Finding, Trace
 
@@ -52,13 +52,15 @@ def stopped_early(
         decayed: times the highest learning rate below which the rate has decayed.
 
     Raises:
-        CannotJudge: if training is not at its planned end, or the learning rate has decayed.
+        NotApplicable: if it is not known when training was to end, or the learning rate decays.
     """
-    if not trace.planned_steps or trace.steps[-1] < trace.planned_steps:
-        raise CannotJudge("training has not come to its planned end")
+    if not trace.planned_steps:
+        raise NotApplicable("it is not known when training was to end")
     rates = finite_rates(trace)
     if len(rates) and rates[-1] < decayed * rates.max():
-        raise CannotJudge("the learning rate has decayed: this is the end as it was planned")
+        raise NotApplicable("the learning rate decays towards the end")
+    if trace.steps[-1] < trace.planned_steps:
+        return
     try:
         constant = constant_loss(trace)
     except CannotJudge:
