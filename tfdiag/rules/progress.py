@@ -291,6 +291,17 @@ def _lost(trace: Trace, records: int, warm_up: int, *, near: float = 0.02) -> bo
     return training >= (1 - near) * guess and not probe < (1 - near) * guess
 
 
+def knows_nothing(trace: Trace, *, near: float = 0.05) -> bool:
+    """Returns True if the last look at the probe set found a loss no lower than a guess's, about.
+
+    False too if that is not known.
+    """
+    guess = guessing(trace.architecture) or _spread(trace)
+    probe = np.asarray(trace.series.get("probe_loss", ()), dtype=np.float64)
+    probe = probe[np.isfinite(probe)]
+    return bool(guess and len(probe) and probe[-1] >= (1 - near) * guess)
+
+
 #: What Keras does with the losses of a batch's samples unless something else is asked for.
 _MEAN = "sum_over_batch_size"
 
