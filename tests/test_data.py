@@ -67,6 +67,16 @@ def test_shares_of_many_classes_are_left_out():
     assert data.described(huge, huge).labels[0].classes == 0
 
 
+def test_the_spread_of_targets_is_that_around_the_best_constants():
+    y = np.random.default_rng(0).lognormal(size=(50, 3)) * [1, 10, 100] + 5
+    (labels,) = data.described(y, y).labels
+    assert labels.std**2 == pytest.approx(np.mean([y[:, i].var() for i in range(3)]))
+    around = [np.abs(y[:, i] - np.median(y[:, i])).mean() for i in range(3)]
+    assert labels.deviation == pytest.approx(np.mean(around))
+    y[3, 1] = np.nan
+    assert math.isnan(data.described(y, y).labels[0].std)
+
+
 def test_outputs_add_up_or_do_not():
     one = data.output(np.array([[0.25, 0.75], [0.5, 0.5]], np.float32))
     assert one.adds_up and (one.minimum, one.maximum) == (0.25, 0.75)

@@ -116,7 +116,7 @@ def test_nobody_but_the_user_moves_the_learning_rate():
             "2 independent signs agree; the loss falls all the same",
         ),
         (
-            [found("label-mismatch", 0, "critical"), found("dead-relu", layer="dense")],
+            [found("label-mismatch", 0, "critical"), found("overfitting", 40)],
             {},
             0,
             "1 rule found what this does not explain",

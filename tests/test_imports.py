@@ -54,7 +54,7 @@ PICTURE = {
     "tfdiag.cadence": "",
     "tfdiag.judge": "config report rules trace",
     "tfdiag.recording": "actions cadence distribution forward instruments judge metrics probe "
-    "request response rules storage.schema storage.writer trace trainer training_step",
+    "request response rules storage.schema storage.writer tfdiag trace trainer training_step",
     "tfdiag.loop": "backend errors recording request trainer",
     "tfdiag.callbacks": "actions backend config errors gallery loop metrics probe recording "
     "request rules trainer",

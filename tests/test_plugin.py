@@ -347,7 +347,7 @@ def test_a_run_is_judged_anew_with_what_is_tried(get, logdir):
         for one in rule["thresholds"]
     }
     assert values["dead-relu", "critical"] == 0.9  # the run's own, not the default
-    assert values["dead-relu", "patience"] == 3  # nor what is tried
+    assert values["dead-relu", "patience"] == 2  # nor what is tried
     assert judged["toml"] == export.as_toml(choice)
     assert get("api/run", run="plain").json["rules"] != judged["rules"]
     assert get("api/judge", run="plain").json["toml"] == ""

@@ -4,8 +4,14 @@ import numpy as np
 import pytest
 
 from tests import traces
+from tfdiag.architecture import Layer
 from tfdiag.rules import check
-from tfdiag.rules.generalization import overfitting, overtraining, too_good_validation
+from tfdiag.rules.generalization import (
+    held_out_fails,
+    overfitting,
+    overtraining,
+    too_good_validation,
+)
 
 E = np.arange(20)
 FALLING = 0.02 + np.exp(-E / 4)
@@ -34,6 +40,68 @@ def test_overfitting_is_dated_at_the_best_epoch():
 def test_overfitting_is_a_warning_only_where_the_answers_get_worse(accuracy, severity):
     run = run_of(RISING, val_accuracy=accuracy, epoch_accuracy=1.0 + 0 * E)
     assert [one.severity for one in outcome(run, overfitting).findings] == [severity]
+
+
+def test_overfitting_is_a_warning_where_training_is_answered_far_better():
+    apart = {"val_accuracy": 0.7 + 0 * E, "epoch_accuracy": 1.0 + 0 * E}
+    (finding,) = outcome(run_of(RISING, **apart), overfitting).findings
+    assert finding.severity == "warn"
+    few = replace(run_of(RISING, **apart), probe_samples=20)  # 0.7 of 20 may be 0.9 of many
+    assert [one.severity for one in outcome(few, overfitting).findings] == ["watch"]
+
+
+def test_a_slip_of_few_samples_is_no_fall_of_the_accuracy():
+    slips = {"val_accuracy": np.where(E < 9, 0.96, 0.94), "epoch_accuracy": 1.0 + 0 * E}
+    run = run_of(RISING, **slips)
+    assert [one.severity for one in outcome(run, overfitting).findings] == ["watch"]
+    many = replace(run, probe_samples=10_000)
+    assert [one.severity for one in outcome(many, overfitting).findings] == ["warn"]
+
+
+def fails(held, train=FALLING, model=None, **series):
+    """Returns a run of ten classes, 20 epochs of 20 steps, with this loss on held-out data."""
+    run = traces.with_epochs(traces.trace(model), held, train)
+    return traces.with_series(run, probe_loss=held[-1], **series)
+
+
+def test_a_model_that_a_constant_beats_on_held_out_data_is_found():
+    (finding,) = outcome(fails(3.0 + 0 * E), held_out_fails).findings
+    assert (finding.severity, finding.layer, finding.metric) == ("warn", None, "val_loss")
+    assert finding.limit == pytest.approx(np.log(10))
+
+
+NORMALIZED = traces.architecture()
+NORMALIZED = replace(
+    NORMALIZED,
+    layers=(
+        NORMALIZED.layers[0],
+        Layer("norm", "BatchNormalization", (64,), 256, True, role="normalization", options={}),
+        *NORMALIZED.layers[1:],
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        fails(2.0 + 0 * E),  # overfitting, but of use
+        fails(3.0 + 0 * E, 2.0 + 0 * E),  # not even its own data
+        fails(np.r_[np.full(18, 3.0), 2.0, 2.0]),  # it was so at first
+        fails(np.r_[np.full(18, 1.0), 3.0, 3.0]),  # for two epochs
+        traces.with_series(fails(3.0 + 0 * E), probe_loss=1.0),  # other classes are validated
+    ],
+)
+def test_other_held_out_losses_are_well(run):
+    assert outcome(run, held_out_fails).outcome == "healthy"
+
+
+def test_held_out_data_is_judged_when_normalizations_have_settled():
+    run = fails(3.0 + 0 * E, model=NORMALIZED)
+    assert outcome(run, held_out_fails).outcome == "found"
+    early = replace(run, steps=run.steps // 4)
+    assert "settle" in outcome(early, held_out_fails).reason
+    own = replace(run, architecture=replace(run.architecture, loss_options={}))
+    assert outcome(own, held_out_fails).outcome == "not-evaluated"
 
 
 def test_the_probe_set_serves_without_validation():

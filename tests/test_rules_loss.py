@@ -215,7 +215,8 @@ def test_what_jumps_on_purpose_or_is_not_known_is_not_judged():
 
 
 def test_a_classifier_that_starts_worse_than_a_guess_is_watched():
-    (finding,) = check(traces.stuck(level=9.0), [initial_loss]).findings
+    run = traces.changed(traces.stuck(level=9.0), "output_rms", 0.1, ("output",))
+    (finding,) = check(run, [initial_loss]).findings
     assert (finding.severity, finding.step) == ("watch", 0)
     assert finding.limit == pytest.approx(2 * np.log(10))
 

@@ -7,9 +7,11 @@ from tests import traces
 from tfdiag.architecture import Architecture
 from tfdiag.rules import STATIC_RULES, check
 from tfdiag.rules.static import (
+    batch_of_one,
     batchnorm_small_batch,
     dead_on_arrival,
     dropout_high,
+    frozen_output,
     loss_activation_mismatch,
     missing_nonlinearity,
     nothing_trainable,
@@ -217,7 +219,8 @@ def test_a_recording_without_options_is_not_judged():
     )
     run = replace(traces.trace(old), data=None)
     reasons = {o.rule: o.reason for o in check(run, STATIC_RULES).outcomes if o.reason}
-    known = {"nothing-trainable", "batchnorm-small-batch", "probe-too-small"}
+    known = {"nothing-trainable", "frozen-output", "batch-of-one"}
+    known |= {"batchnorm-small-batch", "probe-too-small"}
     assert set(reasons) == {rule.id for rule in STATIC_RULES} - known
     assert all("older" in reason for reason in reasons.values())
 
@@ -359,3 +362,33 @@ def test_a_healthy_run_is_healthy():
     )
     assert not check(at_start(traces.trace()), STATIC_RULES).findings
     assert np.isfinite(traces.trace().data.inputs[0].std)
+
+
+def test_a_frozen_output_is_watched_until_the_loss_suffers():
+    model = traces.architecture()
+    head = replace(model.layers[-1], trainable=False)
+    fixed = replace(model, layers=(*model.layers[:-1], head))
+    assert severities(traces.trace(fixed), frozen_output) == {"output": "watch"}
+    assert severities(traces.stuck(traces.trace(fixed)), frozen_output) == {"output": "warn"}
+
+
+def test_a_frozen_backbone_below_a_trained_head_is_well():
+    model = traces.architecture()
+    below = tuple(replace(layer, trainable=False) for layer in model.layers[:-1])
+    tuned = replace(model, layers=(*below, model.layers[-1]))
+    assert outcome(traces.trace(tuned), frozen_output).outcome == "healthy"
+    frozen = replace(tuned, layers=(*below, replace(model.layers[-1], trainable=False)))
+    assert outcome(traces.trace(frozen), frozen_output).outcome == "healthy"
+    assert severities(traces.trace(frozen), nothing_trainable) == {None: "critical"}
+
+
+def test_batches_of_one_are_watched_until_the_loss_suffers():
+    run = traces.with_series(traces.trace(), batch_size=1.0)
+    assert severities(run, batch_of_one) == {None: "watch"}
+    assert severities(traces.stuck(run), batch_of_one) == {None: "warn"}
+    last = np.where(np.arange(31) == 30, 1.0, 32.0)  # the rest of an epoch
+    assert outcome(traces.with_series(run, batch_size=last), batch_of_one).outcome == "healthy"
+    model = replace(run.architecture, settings={"gradient_accumulation_steps": 16})
+    assert outcome(replace(run, architecture=model), batch_of_one).outcome == "healthy"
+    unknown = traces.with_series(run, batch_size=np.nan)
+    assert outcome(unknown, batch_of_one).outcome == "not-evaluated"

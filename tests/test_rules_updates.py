@@ -5,7 +5,7 @@ import pytest
 
 from tests import traces
 from tfdiag.rules import check
-from tfdiag.rules.updates import learning_rate_range, unchanged_weights
+from tfdiag.rules.updates import learning_rate_range, unchanged_weights, update_ratio
 
 
 def outcome(run, rule, **thresholds):
@@ -98,3 +98,33 @@ def test_too_little_data_and_nan():
     assert "was not measured" in outcome(replace(run, series={}), learning_rate_range).reason
     none = traces.with_series(run, learning_rate=np.nan)
     assert "no finite" in outcome(none, learning_rate_range).reason
+
+
+def slow(ratio=1e-6, loss=2.4, planned=1000, records=8, **series):
+    """Returns the beginning of a run whose layers hardly move."""
+    run = traces.with_series(traces.trace(records=records), probe_loss=loss, loss=loss, **series)
+    run = traces.changed(run, "update_ratio", ratio, run.layers)
+    return replace(run, planned_steps=planned)
+
+
+def test_steps_that_cannot_get_anywhere_are_told_early():
+    found = outcome(slow(records=6), update_ratio).findings
+    assert {one.severity for one in found} == {"warn"} and found[0].value < found[0].limit
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        slow(planned=10**6),  # so many steps may get somewhere
+        slow(planned=0),
+        slow(loss=0.4),  # it was trained before: fine-tuning
+        slow(learning_rate=np.linspace(0, 0.01, 9)),  # a warm-up
+    ],
+)
+def test_small_steps_with_a_reason_are_not_told_early(run):
+    early = traces.trace(records=6)
+    short = {name: values[: len(early.steps)] for name, values in run.series.items()}
+    columns = {name: values[: len(early.steps)] for name, values in run.columns.items()}
+    assert not outcome(
+        replace(run, steps=early.steps, series=short, columns=columns), update_ratio
+    ).findings

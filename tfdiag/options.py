@@ -17,6 +17,11 @@ _NAMES = (
     *("pool_size", "use_bias", "rate", "momentum", "epsilon", "input_dim", "output_dim"),
     *("num_heads", "return_sequences", "negative_slope", "mask_value", "mask_zero"),
 )
+#: What makes a layer add to the loss.
+_REGULARIZERS = tuple(
+    f"{part}_regularizer"
+    for part in ("kernel", "bias", "activity", "recurrent", "embeddings", "gamma", "beta")
+)
 #: Options of a loss that are noted.
 _LOSS_NAMES = ("from_logits", "reduction", "label_smoothing", "ignore_class", "axis", "delta")
 #: Rows of a kernel that are compared first: nearly always enough to see that units differ.
@@ -38,8 +43,9 @@ def layer_options(layer: keras.layers.Layer) -> Options:
     """Returns what a layer is set to, as numbers and words.
 
     Beside Keras' own names: "kernel_initializer", name of a class; and, only where they are
-    true, "kernel_is_zero", "bias_is_positive" (each unit's), "units_alike" (all units begin with
-    the same weights and bias) and "inputs_alike" (each unit weighs all its inputs alike).
+    true, "regularized" (the layer adds to the loss), "kernel_is_zero", "bias_is_positive" (each
+    unit's), "units_alike" (all units begin with the same weights and bias) and "inputs_alike"
+    (each unit weighs all its inputs alike).
     """
     options: dict[str, Any] = {}
     if backend.comes_with_keras(layer):
@@ -50,6 +56,8 @@ def layer_options(layer: keras.layers.Layer) -> Options:
         initializer = getattr(layer, "kernel_initializer", None)
         if initializer is not None:
             options["kernel_initializer"] = _class_name(initializer)
+    if any(getattr(layer, name, None) is not None for name in _REGULARIZERS):
+        options["regularized"] = True
     return {**options, **_beginning(layer)}
 
 

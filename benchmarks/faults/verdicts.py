@@ -12,6 +12,7 @@ from typing import Any
 
 from benchmarks.faults.runs import Run
 from tfdiag import check, load
+from tfdiag.rules.causes import sources
 from tfdiag.trace import SEVERITIES, Finding, Trace
 
 Thresholds = Mapping[str, Mapping[str, Any]]
@@ -47,12 +48,14 @@ class Verdict:
         alarms: in the order in which they are told.
         shown: number of findings at the end, of any severity.
         watched: ids of the rules that only watch something at the end.
+        roots: number of rules with a finding at the end that follows from no other finding.
     """
 
     run: Run
     alarms: tuple[Alarm, ...]
     shown: int
     watched: tuple[str, ...]
+    roots: int = 0
 
     @property
     def told(self) -> float | None:
@@ -67,9 +70,12 @@ def judge(run: Run, place: Path, thresholds: Thresholds | None = None) -> Verdic
     trace = load(place)
     ends = [*range(run.epoch_steps, run.steps, run.epoch_steps), run.steps]
     alarms: dict[tuple[str, str | None], Alarm] = {}
-    last: list[Finding] = []
+    last: tuple[Finding, ...] = ()
+    roots: set[str] = set()
     for end in ends:
-        last = check(until(trace, end), thresholds=thresholds).findings
+        report = check(until(trace, end), thresholds=thresholds)
+        last = report.findings
+        roots = {one.rule for one, cause in zip(last, sources(report), strict=True) if not cause}
         now = {(f.rule, f.layer): f for f in sorted(last, key=_rank) if f.severity != "watch"}
         for place_of, finding in now.items():
             first = alarms.get(place_of)
@@ -82,6 +88,7 @@ def judge(run: Run, place: Path, thresholds: Thresholds | None = None) -> Verdic
         tuple(sorted(alarms.values(), key=lambda alarm: alarm.told)),
         shown=len(last),
         watched=tuple(sorted({finding.rule for finding in last} - loud)),
+        roots=len(roots),
     )
 
 

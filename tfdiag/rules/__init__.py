@@ -8,6 +8,7 @@ from typing import Any
 
 from tfdiag.rules import engine, thresholds
 from tfdiag.rules.activations import dead_relu, saturated_activation
+from tfdiag.rules.beginning import initial_weights
 from tfdiag.rules.clues import clues
 from tfdiag.rules.data import (
     class_imbalance,
@@ -20,8 +21,15 @@ from tfdiag.rules.data import (
 )
 from tfdiag.rules.facts import facts
 from tfdiag.rules.flow import gradient_flow_ratio, zero_gradient
-from tfdiag.rules.generalization import overfitting, overtraining, too_good_validation
+from tfdiag.rules.generalization import (
+    held_out_fails,
+    overfitting,
+    overtraining,
+    too_good_validation,
+)
 from tfdiag.rules.gradients import exploding_gradient, gradient_spike, vanishing_gradient
+from tfdiag.rules.guess import no_better_than_constant
+from tfdiag.rules.length import stopped_early
 from tfdiag.rules.loss import (
     initial_loss,
     loss_blowup,
@@ -34,9 +42,11 @@ from tfdiag.rules.outcome import Outcome, Report
 from tfdiag.rules.outputs import activation_scale, constant_output, poor_init
 from tfdiag.rules.rule import Limit, Rule, rule
 from tfdiag.rules.static import (
+    batch_of_one,
     batchnorm_small_batch,
     dead_on_arrival,
     dropout_high,
+    frozen_output,
     loss_activation_mismatch,
     missing_nonlinearity,
     nothing_trainable,
@@ -64,12 +74,14 @@ STATIC_RULES: tuple[Rule, ...] = (
     label_mismatch,
     loss_activation_mismatch,
     nothing_trainable,
+    frozen_output,
     dead_on_arrival,
     input_flat,
     input_range,
     missing_nonlinearity,
     dropout_high,
     batchnorm_small_batch,
+    batch_of_one,
     class_imbalance,
     probe_too_small,
 )
@@ -79,6 +91,7 @@ ALL_RULES: tuple[Rule, ...] = (
     nonfinite_loss,
     nonfinite_tensor,
     learning_rate_range,
+    initial_weights,
     poor_init,
     initial_loss,
     exploding_gradient,
@@ -97,10 +110,13 @@ ALL_RULES: tuple[Rule, ...] = (
     loss_blowup,
     loss_not_decreasing,
     no_better_than_guess,
+    no_better_than_constant,
     loss_oscillation,
     overfitting,
+    held_out_fails,
     overtraining,
     too_good_validation,
+    stopped_early,
 )
 
 

@@ -72,7 +72,7 @@ def dead_relu(
     watch: float = 0.25,
     warn: float = 0.5,
     critical: float = 0.95,
-    patience: int = 3,
+    patience: int = 2,
     warm_up: int = 10,
 ) -> Iterator[Finding]:
     """Finds layers whose ReLU units are not above zero for any probe sample.

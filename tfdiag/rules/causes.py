@@ -253,12 +253,21 @@ class Link:
 
 
 #: Rules whose first step is too uncertain to be held against a cause.
-_UNDATED = (loss_not_decreasing.id, "loss-oscillation", "no-better-than-guess")
+_UNDATED = (
+    loss_not_decreasing.id,
+    "loss-oscillation",
+    "no-better-than-guess",
+    "no-better-than-constant",
+)
 _NAN = "nonfinite-tensor nonfinite-loss"
 _UNITS = "dead-relu saturated-activation activation-scale constant-output"
 _STARVING = "vanishing-gradient gradient-flow-ratio zero-gradient unchanged-weights"
-_STUCK = "prediction-collapse loss-not-decreasing no-better-than-guess"
-_LARGE = "exploding-gradient gradient-spike update-ratio weight-explosion"
+_STUCK = (
+    "prediction-collapse loss-not-decreasing no-better-than-guess no-better-than-constant "
+    "stopped-early"
+)
+_DRIVEN = "exploding-gradient gradient-spike weight-explosion"
+_LARGE = f"{_DRIVEN} update-ratio"
 _RESTLESS = "loss-blowup loss-oscillation"
 _ANY = f"initial-loss {_UNITS} {_LARGE} {_RESTLESS} {_NAN} {_STARVING} {_STUCK}"
 
@@ -266,16 +275,21 @@ _ANY = f"initial-loss {_UNITS} {_LARGE} {_RESTLESS} {_NAN} {_STARVING} {_STUCK}"
 LINKS: tuple[Link, ...] = (
     Link("input-nonfinite", f"{_NAN} {_STARVING} {_STUCK}"),
     Link("input-range", f"dead-on-arrival {_ANY}"),
-    Link("input-flat", f"constant-output {_STUCK}"),
-    Link("label-mismatch", f"initial-loss {_NAN} {_STUCK}"),
-    Link("loss-activation-mismatch", f"initial-loss {_NAN} {_STARVING} {_STUCK}"),
-    Link("class-imbalance", _STUCK),
+    Link("input-flat", f"{_UNITS} {_STARVING} {_STUCK}"),
+    Link("label-mismatch", f"initial-loss {_UNITS} {_DRIVEN} {_NAN} {_STARVING} {_STUCK}"),
+    Link(
+        "loss-activation-mismatch", f"initial-loss {_UNITS} {_DRIVEN} {_NAN} {_STARVING} {_STUCK}"
+    ),
+    Link("class-imbalance", f"held-out-fails {_STUCK}"),
     Link("nothing-trainable", f"{_STARVING} {_STUCK}"),
+    Link("frozen-output", _STUCK),
     Link("missing-nonlinearity", "loss-not-decreasing"),
-    Link("dropout-high", "loss-not-decreasing"),
+    Link("dropout-high", "loss-not-decreasing stopped-early"),
     Link("batchnorm-small-batch", f"{_RESTLESS} loss-not-decreasing"),
+    Link("batch-of-one", f"{_RESTLESS} loss-not-decreasing stopped-early"),
+    Link("initial-weights", f"poor-init {_ANY}"),
     Link("poor-init", f"dead-on-arrival {_ANY}"),
-    Link("dead-on-arrival", f"{_STARVING} constant-output {_STUCK}"),
+    Link("dead-on-arrival", f"dead-relu {_STARVING} constant-output {_STUCK}"),
     Link(
         "learning-rate-range",
         f"{_UNITS} {_LARGE} {_RESTLESS} {_NAN} {_STUCK}",
@@ -283,24 +297,25 @@ LINKS: tuple[Link, ...] = (
     ),
     Link(
         "learning-rate-range",
-        "update-ratio unchanged-weights loss-not-decreasing",
+        f"update-ratio unchanged-weights {_STUCK}",
         when=lambda finding: finding.value < finding.limit,
     ),
     Link("gradient-spike", f"update-ratio weight-explosion {_UNITS} {_RESTLESS} {_NAN}"),
     Link("exploding-gradient", f"weight-explosion {_RESTLESS}"),
     Link("update-ratio", f"weight-explosion {_RESTLESS}", when=lambda f: f.value > f.limit),
-    Link("update-ratio", "unchanged-weights", when=lambda f: f.value < f.limit),
+    Link("update-ratio", f"unchanged-weights {_STUCK}", when=lambda f: f.value < f.limit),
     Link("weight-explosion", f"{_UNITS} {_RESTLESS} {_NAN} {_STUCK}"),
     Link("activation-scale", f"saturated-activation dead-relu constant-output {_NAN}", ABOVE),
     Link("dead-relu", _STARVING, BELOW),
     Link("dead-relu", "constant-output prediction-collapse", ABOVE),
     Link("saturated-activation", _STARVING, BELOW),
-    Link("zero-gradient", "unchanged-weights loss-not-decreasing"),
-    Link("vanishing-gradient", "unchanged-weights"),
+    Link("zero-gradient", f"unchanged-weights {_STUCK}"),
+    Link("vanishing-gradient", f"unchanged-weights {_STUCK}"),
     Link("constant-output", _STUCK),
-    Link("prediction-collapse", "loss-not-decreasing no-better-than-guess"),
-    Link("loss-not-decreasing", "no-better-than-guess"),
-    Link("overfitting", "overtraining"),
+    Link("prediction-collapse", "loss-not-decreasing no-better-than-guess no-better-than-constant"),
+    Link("loss-not-decreasing", "no-better-than-guess no-better-than-constant"),
+    Link("held-out-fails", "prediction-collapse no-better-than-constant overtraining"),
+    Link("overfitting", "held-out-fails overtraining"),
 )
 
 

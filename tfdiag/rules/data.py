@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tfdiag.data import Data, Labels
+from tfdiag.rules.beginning import FIRST_ANSWERS, errs_surely
 from tfdiag.rules.ending import (
     BINARY,
     CATEGORICAL,
@@ -18,7 +19,7 @@ from tfdiag.rules.ending import (
     options_of,
 )
 from tfdiag.rules.patience import last_measured, streak_start
-from tfdiag.rules.progress import progress
+from tfdiag.rules.progress import judged_from, progress
 from tfdiag.rules.rule import CannotJudge, rule
 from tfdiag.rules.static import gate
 from tfdiag.rules.wording import count, number, share, since
@@ -109,6 +110,7 @@ _PREPARING = (
     id="input-range",
     title="Inputs not scaled",
     needs=(),
+    uses=FIRST_ANSWERS,
     advice=(
         "Scale the inputs to mean 0 and deviation 1, with numbers of the training set.",
         "Let the model do it: a Normalization or Rescaling(1 / 255) layer first, almost free.",
@@ -121,7 +123,11 @@ _PREPARING = (
     watch="Let it run; scale the inputs if the loss does not fall.",
 )
 def input_range(trace: Trace, *, largest: float = 50.0) -> Iterator[Finding]:
-    """Finds inputs far from 0 that no layer scales. A warning only if the loss does not fall.
+    """Finds inputs far from 0 that no layer scales. A warning only if the loss suffers.
+
+    That is, if it does not fall, if it has not come down to half when `judged_from` has come, or
+    if the model is sure of wrong answers from the start. Not of a first layer that is frozen: its
+    inputs are as they were when it was trained.
 
     Values beyond 1, or beyond 10, are no sign of trouble: standardised data has them. Whole
     numbers that an Embedding looks up, and inputs whose first layers scale them, are left out.
@@ -133,11 +139,13 @@ def input_range(trace: Trace, *, largest: float = 50.0) -> Iterator[Finding]:
     if _is_prepared(trace):
         return
     loss = progress(trace)
+    slow = loss.state == "improving" and trace.steps[-1] >= judged_from(trace) > 0
+    suffers = errs_surely(trace) or (slow and _first_is_trained(trace))
     for one in data.inputs:
         magnitude = max(abs(one.minimum), abs(one.maximum))
         if magnitude > largest:
             yield Finding(
-                severity=gate("watch", loss),
+                severity="warn" if suffers else gate("watch", loss),
                 step=int(trace.steps[0]),
                 message=f"Input {one.name} reaches from {number(one.minimum)} to "
                 f"{number(one.maximum)} in the probe set (limit {number(largest)}); {loss.text}.",
@@ -145,6 +153,12 @@ def input_range(trace: Trace, *, largest: float = 50.0) -> Iterator[Finding]:
                 value=magnitude,
                 limit=largest,
             )
+
+
+def _first_is_trained(trace: Trace) -> bool:
+    """Returns whether the first layer with weights is trained."""
+    layers = trace.architecture.layers
+    return next((layer.trainable for layer in layers if layer.parameters), False)
 
 
 def _is_prepared(trace: Trace) -> bool:

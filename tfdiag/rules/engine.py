@@ -12,7 +12,7 @@ import numpy as np
 
 from tfdiag.metrics import METRICS
 from tfdiag.rules.outcome import FOUND, HEALTHY, NEVER_FINITE, NOT_EVALUATED, Outcome
-from tfdiag.rules.progress import share
+from tfdiag.rules.progress import share, warmed_up
 from tfdiag.rules.rule import CannotJudge, Need, NotApplicable, Rule
 from tfdiag.trace import Finding, Trace
 
@@ -24,8 +24,11 @@ def outcome(rule: Rule, trace: Trace, thresholds: Mapping[str, Any]) -> Outcome:
     """Returns what comes of `rule`, whatever happens inside it.
 
     Args:
-        thresholds: all of the rule's thresholds, as `thresholds.resolve` gives them.
+        thresholds: all of the rule's thresholds, as `thresholds.resolve` gives them. A warm-up is
+            cut short in a short training: see `warmed_up`.
     """
+    if "warm_up" in thresholds:
+        thresholds = {**thresholds, "warm_up": warmed_up(trace, thresholds["warm_up"])}
     exempt: dict[str, str] = {}
     try:
         unfit = rule.unfit(trace) if rule.unfit else None

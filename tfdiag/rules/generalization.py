@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
 
 from tfdiag.rules.curves import epoch_ends, per_epoch
+from tfdiag.rules.guess import constant_loss
 from tfdiag.rules.rule import CannotJudge, NotApplicable, rule
 from tfdiag.rules.wording import count, number, share
 from tfdiag.trace import Finding, Trace
@@ -38,6 +40,7 @@ def overfitting(
     rise: float = 0.05,
     harm: float = 0.5,
     slip: float = 0.01,
+    apart: float = 0.2,
     epochs: int = 3,
 ) -> Iterator[Finding]:
     """Finds a loss on held-out data that rises while the training loss falls.
@@ -46,7 +49,8 @@ def overfitting(
     loss, and a tiny one makes every ratio huge. So the held-out loss must have risen from its
     best by more than its noise, in epochs in a row up to the last one. It is over when the loss
     is back within `rise` of its best. Many a healthy run ends a little above its best, and one that
-    is only more sure of its few errors answers as well as before: these are only watched.
+    is only more sure of its few errors answers as well as before: these are only watched, unless
+    the training samples are answered far better.
 
     Args:
         gap: held-out loss above the training loss, as a share of the latter. Source: SageMaker
@@ -54,7 +58,11 @@ def overfitting(
         rise: share by which the held-out loss must exceed its best. Source: heuristic, no source.
         harm: share above its best from which on it is a warning. Source: heuristic, no source.
         slip: by how much the accuracy on the same data must have fallen since then for a warning,
-            where one is measured. Source: heuristic, no source.
+            where one is measured, and beyond twice its standard error. Source: heuristic, no
+            source.
+        apart: accuracy in training minus that on held-out data, less twice the standard error of
+            the latter, from which on it is a warning whatever else. Source: NeuroScope, 0.2;
+            AUTOTRAINER has 0.1, which many a useful model of hard data exceeds.
         epochs: epochs in a row, up to the last one. Source: heuristic; SageMaker Debugger takes
             1, which noise passes.
 
@@ -69,9 +77,11 @@ def overfitting(
         return
     if not train[-epochs:].mean() < train[best]:
         return
-    held_up = _accuracy_holds(trace, name.removesuffix("loss"), int(steps[best]), slip)
+    prefix = name.removesuffix("loss")
+    held_up = _accuracy_holds(trace, prefix, int(steps[best]), slip)
+    worse = held[-1] > (1 + harm) * held[best] and not held_up
     yield Finding(
-        severity="warn" if held[-1] > (1 + harm) * held[best] and not held_up else "watch",
+        severity="warn" if worse or _accuracy_gap(trace, prefix) > apart else "watch",
         step=int(steps[best]),
         message=f"The {_words(name)} rose from {number(held[best])} at step {steps[best]} to "
         f"{number(held[-1])}, above {number((1 + rise) * held[best])} for "
@@ -91,8 +101,90 @@ def _accuracy_holds(trace: Trace, prefix: str, since: int, slip: float) -> bool:
         if name.startswith(prefix) and name.endswith(("accuracy", "acc")) and len(rows):
             earlier = rows[trace.steps[rows] <= since]
             then = values[earlier[-1] if len(earlier) else rows[0]]
-            return bool(values[rows[-3:]].mean() >= then - slip)
+            chance = 2 * _standard_error(float(then), trace.probe_samples)
+            return bool(values[rows[-3:]].mean() >= then - max(slip, chance))
     return False
+
+
+def _accuracy_gap(trace: Trace, prefix: str) -> float:
+    """Returns by how much training is more accurate than held-out data at least, by its samples.
+
+    0 if no accuracy is measured on both. The validation set is taken to be no smaller than the
+    probe set.
+    """
+    for name, values in trace.series.items():
+        train = trace.series.get(f"epoch_{name.removeprefix(prefix)}", np.zeros(0))
+        known = values[np.isfinite(values)], train[np.isfinite(train)]
+        if name.startswith(prefix) and name.endswith(("accuracy", "acc")) and all(map(len, known)):
+            held = float(known[0][-3:].mean())
+            chance = 2 * _standard_error(held, trace.probe_samples)
+            return float(known[1][-3:].mean()) - held - chance
+    return 0.0
+
+
+def _standard_error(share: float, samples: int) -> float:
+    return math.sqrt(max(share * (1 - share), 0.0) / max(samples, 1))
+
+
+@rule(
+    id="held-out-fails",
+    title="Fails on held-out data",
+    needs=("probe_loss", ("loss", "epoch_loss")),
+    advice=(
+        "Compare how often each class occurs in both sets: a class may be missing in training.",
+        "Prepare both sets in the same way: scaling, order of channels, numbering of classes.",
+        "Use more data, or augment what there is.",
+        "Add Dropout or weight decay, or make the model smaller.",
+    ),
+    why="What the model has learned does not hold for the data that you will use it on.",
+    source="The entropy of the classes and the variance of the targets, as the loss of the best "
+    "constant; the limits are heuristics",
+    verdict="Fails on held-out data",
+    code="np.unique(y_train, return_counts=True)",
+    shares=("learned",),
+    below=("learned",),
+)
+def held_out_fails(
+    trace: Trace, *, learned: float = 0.5, settle: int = 500, epochs: int = 3
+) -> Iterator[Finding]:
+    """Finds a model that has learned its training data and that a constant beats on held-out data.
+
+    The constant says how frequent each class is, or the targets' mean. Overfitting may do so,
+    classes that are missing in training, or sets that are prepared differently. Class weights
+    and regularization lift the training loss, so that it is not seen as learned.
+
+    Args:
+        learned: times the constant's loss that the training loss is below. Source: heuristic.
+        settle: steps after which the averages of BatchNormalization are to be trusted: 0.99, the
+            usual momentum, leaves 1 % of the start by then. Before, held-out data fails often.
+        epochs: in a row, up to the last one. Source: heuristic.
+
+    Raises:
+        NotApplicable: if no constant is known that is best for the loss.
+        CannotJudge: if too little is known, or a normalization has not settled.
+    """
+    name, held, train, steps = _curves(trace, epochs)
+    constant = constant_loss(trace)
+    probe = trace.series["probe_loss"]
+    now = float(probe[np.isfinite(probe)][-1])
+    fails = min(held[-epochs:].min(), now) >= constant
+    if not fails or not train[-epochs:].max() < learned * constant:
+        return
+    if trace.steps[-1] < settle and any(
+        layer.type == "BatchNormalization" for layer in trace.architecture.layers
+    ):
+        raise CannotJudge(f"the averages of BatchNormalization settle until step {settle}")
+    yield Finding(
+        severity="warn",
+        step=int(steps[-epochs]),
+        message=f"The {_words(name)} is {number(held[-1])}, where a constant answer has "
+        f"{number(constant)}, for {count(epochs, 'epoch')} at least, and the training loss is "
+        f"{number(train[-1])}.",
+        evidence=f"{number(held[-1])}, a constant {number(constant)}",
+        value=float(held[-1]),
+        limit=constant,
+        metric=name,
+    )
 
 
 @rule(

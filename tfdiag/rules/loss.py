@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tfdiag.data import Labels
+from tfdiag.rules.beginning import FIRST_ANSWERS, errs_surely
 from tfdiag.rules.ending import CATEGORICAL, Ending, data_of, ending
 from tfdiag.rules.progress import answers_nan, guessing, judged_from, progress
 from tfdiag.rules.rates import tenth
@@ -216,6 +217,7 @@ def loss_oscillation(
     id="initial-loss",
     title="Initial loss",
     needs=(("probe_loss", "loss"),),
+    uses=FIRST_ANSWERS,
     advice=(
         "Scale the inputs to mean 0 and deviation 1.",
         "Use the initializer that fits the activation, and no large biases in the last layer.",
@@ -231,8 +233,9 @@ def initial_loss(trace: Trace, *, times: float = 2.0) -> Iterator[Finding]:
     """Finds a classifier that starts worse than a guess among equally likely classes.
 
     Only watched, and no longer once the loss falls: class weights, regularization and smoothed
-    labels raise it too. A low one is not spoken of: that is fine-tuning, or biases that were set
-    to the classes' shares.
+    labels raise it too. A warning if the model is still no better than a guess later on, or if
+    its answers were sure from the start and it has not come down to a guess yet. A low one is not
+    spoken of: that is fine-tuning, or biases that were set to the classes' shares.
 
     Args:
         times: the loss of a guess. Source: TheDeepChecker, whose deviation of 1.0 is twice it.
@@ -251,14 +254,15 @@ def initial_loss(trace: Trace, *, times: float = 2.0) -> Iterator[Finding]:
             break
     else:
         raise CannotJudge("no loss was recorded at the first step")
-    first = float(values[rows[0]])
-    if first <= times * guess or progress(trace).state in ("improving", "learned"):
+    first, loss = float(values[rows[0]]), progress(trace)
+    errs = errs_surely(trace, times=times)
+    if first <= times * guess or (loss.state in ("improving", "learned") and not errs):
         return
     yield Finding(
-        severity="watch",
+        severity="warn" if errs or loss.state == "lost" else "watch",
         step=int(trace.steps[rows[0]]),
         message=f"The loss starts at {number(first)}, a guess would have {number(guess)} (limit "
-        f"{number(times * guess)}).",
+        f"{number(times * guess)}); {loss.text}.",
         evidence=f"{number(first)} > {number(times * guess)}",
         value=first,
         limit=times * guess,
@@ -358,7 +362,7 @@ def _guessed_labels(trace: Trace, largest: float, samples: int) -> Labels:
     data, end = data_of(trace), ending(trace)  # of a model with one output and its labels
     labels = data.labels[0]
     smoothed = (trace.architecture.loss_options or {}).get("label_smoothing")
-    if smoothed or not _is_of_classes(end, labels):
+    if smoothed or not is_of_classes(end, labels):
         raise NotApplicable("only a classifier with cross-entropy is compared with a guess")
     if not labels.largest <= largest:
         raise CannotJudge(f"{labels.largest:.0%} of the probe set are one class".replace("%", " %"))
@@ -388,7 +392,7 @@ def _loss_and_accuracy(
     return rows, *both[:, rows]
 
 
-def _is_of_classes(end: Ending, labels: Labels) -> bool:
+def is_of_classes(end: Ending, labels: Labels) -> bool:
     """Returns whether each sample is of one class, whose probability is the loss."""
     one = labels.shape in ((), (1,)) or (labels.kind == "one-hot" and len(labels.shape) == 1)
     binary = end.loss == "binary_crossentropy" and end.width == 1

@@ -29,7 +29,8 @@ class Progress:
     Attributes:
         state: "improving"; "learned" (low, whether it still falls or not); "plateau" (it fell,
             but not by half, and falls no more); "stuck" (it never fell, or sits at chance);
-            "worse" (back up after it had fallen, or NaN); "unknown".
+            "lost" (it may fall, but is still no better than a guess); "worse" (back up after it
+            had fallen, or NaN); "unknown".
         series: name of the series that was judged, or None.
         since: the first step of that state; 0 if unknown.
         first: the loss at the start; nan if unknown.
@@ -49,7 +50,7 @@ class Progress:
     @property
     def poor(self) -> bool:
         """True if training suffers: what turns a layer's oddity into trouble."""
-        return self.state in ("plateau", "stuck", "worse")
+        return self.state in ("plateau", "stuck", "lost", "worse")
 
     @property
     def text(self) -> str:
@@ -58,6 +59,7 @@ class Progress:
         return {
             "plateau": "the loss does not fall any more",
             "stuck": "the loss does not fall",
+            "lost": "the loss is still no better than that of a guess",
             "worse": "the loss got worse",
             "improving": "the loss still falls",
             "learned": "the loss is low",
@@ -72,6 +74,14 @@ def judged_from(trace: Trace, *, spent: float = 0.3, longest: int = 1000) -> flo
         longest: steps after which it is held against the run all the same. Source: heuristic.
     """
     return min(spent * trace.planned_steps, longest)
+
+
+def warmed_up(trace: Trace, warm_up: int) -> int:
+    """Returns the steps to wait for before something is said: no more than `judged_from`.
+
+    A training that is planned to be short has few steps to wait for.
+    """
+    return min(warm_up, math.ceil(judged_from(trace))) if trace.planned_steps else warm_up
 
 
 def share(view: Trace, whole: Trace) -> None:
@@ -91,7 +101,7 @@ def progress(
 
     Args:
         records: of the probe loss that it takes; of the noisier batch loss, 10 or more.
-        warm_up: optimizer steps before which nothing is said.
+        warm_up: optimizer steps before which nothing is said; see `warmed_up`.
         fall: share of its start by which the loss must fall to count as learning.
         chance: share within which the loss is that of a guess.
 
@@ -100,9 +110,12 @@ def progress(
     """
     whole = _WHOLE.get(trace, trace)
     known = _JUDGED.get(whole, {})
-    key = records, warm_up, fall, chance
+    key = records, warmed_up(whole, warm_up), fall, chance
     if key not in known:
-        known[key] = _progress(whole, *key)
+        found = _progress(whole, *key)
+        if found.state in ("improving", _UNKNOWN) and _lost(whole, records, key[1]):
+            found = replace(found, state="lost", reason=None)
+        known[key] = found
     return known[key]
 
 
@@ -260,6 +273,82 @@ def answers_nan(trace: Trace) -> bool:
     lost = np.asarray(trace.series.get("probe_nonfinite", ()))
     known = lost[np.isfinite(lost)]
     return bool(len(known) and known[-1] > 0)
+
+
+def _lost(trace: Trace, records: int, warm_up: int, *, near: float = 0.02) -> bool:
+    """Returns True if a model is no better than a guess: of equally likely classes, or the mean.
+
+    On its training data and on the probe set, once `judged_from` has come; of a regression, whose
+    targets may be far from 0 and take a while to be reached, half of the training. A loss that
+    is measured otherwise (summed, regularized, of smoothed labels) has no such mark. Class weights
+    may lift it, and a model that is sure of its errors has a high one: so a model that answers
+    more than half as well as can be is not lost.
+    """
+    classes, spread = guessing(trace.architecture), _spread(trace)
+    guess = classes or spread
+    options = trace.architecture.loss_options or {}
+    regularized = any((one.options or {}).get("regularized") for one in trace.architecture.layers)
+    odd = options.get("label_smoothing") or options.get("reduction", _MEAN) != _MEAN
+    wait = judged_from(trace) if classes else judged_from(trace, spent=0.5, longest=2000)
+    early = trace.steps[-1] < max(warm_up, wait)
+    if guess is None or regularized or odd or early or _rate_moves(trace):
+        return False
+    if classes and accuracy(trace) > (1 + _largest(trace, guess)) / 2:
+        return False
+    training = _level(trace, "loss", max(records, 10))
+    probe = _level(trace, "probe_loss", records)
+    return training >= (1 - near) * guess and not probe < (1 - near) * guess
+
+
+def knows_nothing(trace: Trace, *, near: float = 0.05) -> bool:
+    """Returns True if the last look at the probe set found a loss no lower than a guess's, about.
+
+    False too if that is not known.
+    """
+    guess = guessing(trace.architecture) or _spread(trace)
+    probe = np.asarray(trace.series.get("probe_loss", ()), dtype=np.float64)
+    probe = probe[np.isfinite(probe)]
+    return bool(guess and len(probe) and probe[-1] >= (1 - near) * guess)
+
+
+#: What Keras does with the losses of a batch's samples unless something else is asked for.
+_MEAN = "sum_over_batch_size"
+
+
+def _level(trace: Trace, name: str, records: int) -> float:
+    """Returns the mean of the last quarter of a loss; nan if there are few records."""
+    values = np.asarray(trace.series.get(name, ()), dtype=np.float64)
+    values = values[np.isfinite(values)]
+    if len(values) < records:
+        return math.nan
+    return float(values[-max(3, len(values) // 4) :].mean())
+
+
+def accuracy(trace: Trace) -> float:
+    """Returns the last accuracy on the probe set; nan if none is measured, or of NaN."""
+    if answers_nan(trace):
+        return math.nan
+    for name, values in trace.series.items():
+        finite = values[np.isfinite(values)]
+        if name.startswith("probe_") and name.endswith(("accuracy", "acc")) and len(finite):
+            return float(finite[-1])
+    return math.nan
+
+
+def _spread(trace: Trace) -> float | None:
+    """Returns the loss of the best constant of a regression; None if it is not known."""
+    labels = trace.data.labels if trace.data else ()
+    kind = (trace.architecture.loss_options or {}).get("kind")
+    if len(labels) != 1 or kind not in ("mean_squared_error", "mean_absolute_error"):
+        return None
+    spread = labels[0].std ** 2 if kind == "mean_squared_error" else labels[0].deviation
+    return spread if spread > 0 else None
+
+
+def _largest(trace: Trace, guess: float) -> float:
+    """Returns the share of the most frequent class; that of equally likely ones if not known."""
+    known = trace.data.labels[0].largest if trace.data and trace.data.labels else math.nan
+    return known if math.isfinite(known) else math.exp(-guess)
 
 
 def guessing(architecture: Architecture) -> float | None:

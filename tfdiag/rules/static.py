@@ -365,6 +365,44 @@ def nothing_trainable(trace: Trace) -> Iterator[Finding]:
     )
 
 
+@rule(
+    id="frozen-output",
+    title="Output is frozen",
+    needs=(),
+    advice=(
+        "Train {layer}: layer.trainable = True, and compile again.",
+        "To tune a trained model, freeze it from the input side and train the last layers.",
+    ),
+    why="What the layers below learn has to fit weights that nothing has fitted to the task.",
+    source="Keras, Transfer learning & fine-tuning, https://keras.io/guides/transfer_learning/",
+    verdict="{layer} is frozen",
+    exempt=lambda layer: None if layer.parameters else "no weights",
+    watch="Let it run if {layer} is to stay as it is, as a judge that was trained before.",
+)
+def frozen_output(trace: Trace) -> Iterator[Finding]:
+    """Finds a last layer that is frozen while layers below it are trained.
+
+    Only watched: a random last layer that is fixed may do, and a generator is trained below a
+    judge that is frozen. A warning if the loss suffers. All frozen is nothing-trainable's finding,
+    and nothing is said of a backbone that is frozen below a head.
+    """
+    layers = [layer for layer in trace.architecture.layers if layer.parameters]
+    outputs = [layer for layer in layers if layer.role == "output"]
+    if not outputs or any(layer.trainable for layer in outputs):
+        return
+    trained = sum(layer.trainable for layer in layers)
+    if trained:
+        loss = progress(trace)
+        yield Finding(
+            severity=gate("watch", loss),
+            step=int(trace.steps[0]),
+            message=f"{outputs[0].name} is frozen, while {count(trained, 'layer')} below it "
+            f"{'is' if trained == 1 else 'are'} trained; {loss.text}.",
+            evidence=f"{outputs[0].name} frozen",
+            layer=outputs[0].name,
+        )
+
+
 _DROPOUTS = (
     *("Dropout", "AlphaDropout", "GaussianDropout"),
     *("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"),
@@ -452,3 +490,40 @@ def batchnorm_small_batch(trace: Trace, *, least: int = 8) -> Iterator[Finding]:
             limit=float(least),
             metric="batch_size",
         )
+
+
+@rule(
+    id="batch-of-one",
+    title="Batches of one sample",
+    needs=("batch_size",),
+    advice=(
+        "Use batches of 16 to 32 samples; an epoch takes a fraction of the time too.",
+        "If only one sample fits into memory: gradient_accumulation_steps=16 in the optimizer.",
+        "Keep the batch and lower the learning rate by a factor of ten.",
+    ),
+    why="The gradient of one sample is mostly noise, and each step follows it.",
+    source="Masters & Luschi (2018), https://arxiv.org/abs/1804.07612: 2 to 32 is best",
+    verdict="Batches of one sample",
+    watch="Let it run; use larger batches if the probe loss jumps.",
+)
+def batch_of_one(trace: Trace) -> Iterator[Finding]:
+    """Finds training on one sample at a time. Watched, unless the loss suffers.
+
+    Large pictures leave no choice, and a rate that is low enough makes up for it. Gradients that
+    are accumulated over several batches are left out.
+    """
+    sizes = trace.series["batch_size"]
+    size = int(max(sizes[sizes == sizes]))
+    accumulated = trace.architecture.settings.get("gradient_accumulation_steps")
+    if size > 1 or accumulated:
+        return
+    loss = progress(trace)
+    yield Finding(
+        severity=gate("watch", loss),
+        step=int(trace.steps[0]),
+        message=f"Each step sees 1 sample (usual are 2 to 32 at least); {loss.text}.",
+        evidence="1 sample a step",
+        value=float(size),
+        limit=2.0,
+        metric="batch_size",
+    )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tfdiag.rules.patience import last_measured, streak_start
-from tfdiag.rules.progress import progress
+from tfdiag.rules.progress import knows_nothing, progress
 from tfdiag.rules.rates import finite_rates, for_ratio, moves, setting
 from tfdiag.rules.roles import no_kernel
 from tfdiag.rules.rule import Case, Limit, NotApplicable, rule
@@ -39,6 +39,7 @@ def _code(finding: Finding, facts: Mapping[str, Any]) -> str | None:
     verdict="Steps too large, step {step}",
     code=_code,
     remedy="learning rate",
+    below=("whole",),
     cases=(
         Case(
             lambda finding, facts: finding.metric == "learning_rate",
@@ -68,6 +69,7 @@ def update_ratio(
     *,
     high: float = 0.1,
     low: float = 1e-5,
+    whole: float = 0.01,
     patience: int = 5,
     warm_up: int = 10,
 ) -> Iterator[Finding]:
@@ -75,13 +77,16 @@ def update_ratio(
 
     Alone only watched, because Adam at a large rate and layers that start near zero move
     far and train well; with a poor loss a warning. Too little is only spoken of with a poor
-    loss, and not where another layer moves well (a vanishing gradient) or the gradient is
-    exactly 0: those are other rules' findings. A learning rate that warms up or has ended
-    makes steps small by design: then the loss is not judged and nothing is said.
+    loss, or early on if the loss is that of a guess and all planned steps together would not move
+    the weights by `whole`; and not where another layer moves well (a vanishing gradient) or the
+    gradient is exactly 0: those are other rules' findings. A learning rate that warms up or has
+    ended makes steps small by design: then the loss is not judged and nothing is said.
 
     Args:
         high: norm of a step over norm of the weights. Source: MindInsight and torchmortem, 1e-1.
         low: the same. Source: torchmortem, 1e-5.
+        whole: share of their norm by which the weights would have moved in the end, if all steps
+            went one way. Source: heuristic, no source.
         patience: records in a row, up to the last one.
         warm_up: optimizer steps before the first record that counts towards `patience`.
     """
@@ -93,12 +98,16 @@ def update_ratio(
     small = (ratios < low) & (gradient != 0) & all_low
     tiny = streak_start(small, measured, patience, late)
     last = last_measured(ratios)
-    for i in np.flatnonzero((large >= 0) | ((tiny >= 0) & loss.poor)):
+    rates = finite_rates(trace)
+    rises = len(rates) > 0 and rates[-1] > rates.min()
+    futile = (last * trace.planned_steps < whole) & (trace.planned_steps > 0)
+    futile &= loss.state == "unknown" and not rises and knows_nothing(trace)
+    for i in np.flatnonzero((large >= 0) | ((tiny >= 0) & (loss.poor | futile))):
         over = large[i] >= 0
         limit, sign = (high, ">") if over else (low, "<")
         step = int(trace.steps[(large if over else tiny)[i]])
         yield Finding(
-            severity="warn" if loss.poor else "watch",
+            severity="warn" if loss.poor or (not over and futile[i]) else "watch",
             step=step,
             message=f"One step moves the weights of {trace.layers[i]} by {number(last[i])} of "
             f"their norm ({'above' if over else 'below'} {number(limit)} since step {step}); "
@@ -213,9 +222,10 @@ def learning_rate_range(
 ) -> Iterator[Finding]:
     """Finds a learning rate outside the range that is usual for its optimizer.
 
-    Only watched, and not while the model learns: then the rate is right. The highest rate of the
-    run counts, so a warm-up and the end of a schedule are not too low. Optimizers that scale
-    their steps by the weights (LARS, LAMB), or whose usual rate is 1 (Adadelta), are not judged.
+    Only watched, and not while the model learns: then the rate is right. A warning if the model
+    is no better than a guess all the same. The highest rate of the run counts, so a warm-up and the
+    end of a schedule are not too low. Optimizers that scale their steps by the weights (LARS,
+    LAMB), or whose usual rate is 1 (Adadelta), are not judged.
 
     Args:
         low: learning rate. Source: UMLAUT, 1e-7.
@@ -231,11 +241,12 @@ def learning_rate_range(
     rates = np.asarray(trace.series["learning_rate"], dtype=np.float64)
     row, high = int(np.nanargmax(rates)), scale * usual
     rate, over = float(rates[row]), bool(np.nanmax(rates) > high)
-    if low <= rate <= high or progress(trace).state in ("improving", "learned"):
+    loss = progress(trace)
+    if low <= rate <= high or loss.state in ("improving", "learned"):
         return
     limit, sign = (high, ">") if over else (low, "<")
     yield Finding(
-        severity="watch",
+        severity="warn" if loss.state == "lost" else "watch",
         step=int(trace.steps[row]),
         message=f"The learning rate is {number(rate)} at most; usual for "
         f"{trace.architecture.optimizer} is between {number(low)} and {number(high)}.",

@@ -1,0 +1,108 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests import traces
+from tfdiag.rules import check
+from tfdiag.rules.beginning import initial_weights
+from tfdiag.rules.data import input_range
+from tfdiag.rules.loss import initial_loss
+
+
+def outcome(run, rule=initial_weights):
+    return check(run, [rule]).outcomes[0]
+
+
+def begun(size=5.0, layers=("dense_1",), run=None, first_step=1):
+    """Returns `run` with a record at step 1, whose layers' weights have this RMS there."""
+    run = traces.changed(run or traces.trace(), "weight_rms", size, layers)
+    steps = run.steps.copy()
+    steps[1] = first_step
+    return replace(run, steps=steps)
+
+
+def sure(level=9.0, rms=0.3, **changes):
+    """Returns a run whose answers name one class from the start, and whose loss is high."""
+    run = traces.changed(traces.trace(**changes), "output_rms", rms, ("output",))
+    run = traces.changed(run, "output_mean", 0.1, ("output",))
+    return traces.with_series(run, loss=level, probe_loss=level)
+
+
+def test_large_weights_are_told_once():
+    run = begun(layers=("dense_1", "dense_2"), run=sure(np.linspace(900, 300, 31)))
+    (finding,) = outcome(run).findings
+    assert (finding.layer, finding.step, finding.severity) == ("dense_1", 0, "warn")
+    assert "64 inputs" in finding.message and "1 more layer" in finding.message
+    assert finding.limit == pytest.approx(10 * np.sqrt(2 / 64))
+
+
+def test_large_weights_of_a_model_that_learns_are_watched():
+    assert [one.severity for one in outcome(begun()).findings] == ["watch"]
+    assert [one.severity for one in outcome(begun(run=traces.stuck())).findings] == ["warn"]
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        begun(0.25),
+        begun(1.0),  # a few times as large
+        begun(0.0),  # zeros are dead-on-arrival's
+        begun(np.nan),
+        traces.changed(begun(), "update_ratio", 0.9, ("dense_1",)),  # the first step did it
+    ],
+)
+def test_other_weights_are_well(run):
+    assert outcome(run).outcome == "healthy"
+
+
+def test_weights_of_a_frozen_or_unknown_layer_are_left_out():
+    run = begun()
+    layers = list(run.architecture.layers)
+    layers[1] = replace(layers[1], trainable=False)
+    frozen = replace(run, architecture=replace(run.architecture, layers=tuple(layers)))
+    assert outcome(frozen).exempt["dense_1"] == "frozen"
+    layers[1] = replace(layers[1], type="LSTM", trainable=True)
+    other = replace(run, architecture=replace(run.architecture, layers=tuple(layers)))
+    assert "no dense layer" in outcome(other).exempt["dense_1"]
+
+
+def test_weights_of_a_later_step_are_not_judged():
+    run = begun()
+    assert "untrained" in outcome(replace(run, steps=run.steps + 500)).reason
+    assert outcome(replace(run, columns={})).outcome == "not-evaluated"
+
+
+def test_a_model_that_errs_surely_is_warned_of_early():
+    early = sure(records=8)
+    assert [one.severity for one in outcome(early, initial_loss).findings] == ["warn"]
+    wide = replace(early, data=traces.data(traces.inputs(maximum=255.0)))
+    assert [one.severity for one in outcome(wide, input_range).findings] == ["warn"]
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        sure(rms=0.1, records=8),  # undecided: class weights, a penalty, a sum over the batch
+        sure(level=0.1, records=8),  # sure and right: a model that was trained before
+        sure(level=4.0, records=8),  # hardly above a guess
+        sure(np.r_[9.0, 5.0, 3.0, np.full(6, 1.0)], records=8),  # it has come down
+        sure(rms=np.nan, records=8),
+    ],
+)
+def test_others_do_not_err_surely(run):
+    assert not [one for one in outcome(run, initial_loss).findings if one.severity == "warn"]
+
+
+def test_unscaled_inputs_that_are_learned_from_slowly_are_warned_of():
+    slow = traces.with_series(
+        traces.trace(), loss=np.linspace(2.3, 1.6, 31), probe_loss=np.linspace(2.3, 1.6, 31)
+    )
+    slow = replace(slow, data=traces.data(traces.inputs(maximum=255.0)), planned_steps=600)
+    assert [one.severity for one in outcome(slow, input_range).findings] == ["warn"]
+    early = replace(slow, planned_steps=10_000)
+    assert [one.severity for one in outcome(early, input_range).findings] == ["watch"]
+    layers = slow.architecture.layers
+    backbone = (replace(layers[0], trainable=False), *layers[1:])
+    tuned = replace(slow, architecture=replace(slow.architecture, layers=backbone))
+    assert [one.severity for one in outcome(tuned, input_range).findings] == ["watch"]

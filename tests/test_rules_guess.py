@@ -1,0 +1,142 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests import test_rules_static as static
+from tests import traces
+from tfdiag.architecture import Architecture
+from tfdiag.rules import check
+from tfdiag.rules.guess import no_better_than_constant
+from tfdiag.rules.loss import initial_loss
+from tfdiag.rules.progress import progress
+from tfdiag.rules.updates import learning_rate_range
+
+RARE = traces.labels(classes=2, largest=0.9, smallest=0.1, shares=(0.9, 0.1))
+ENTROPY = -(0.9 * np.log(0.9) + 0.1 * np.log(0.1))
+
+
+def regression(loss, kind="mean_squared_error", std=2.0, deviation=1.5, train=None, planned=600):
+    """Returns a run of 600 steps of a regression with this loss on the probe set."""
+    answers = traces.labels("real", shape=(1,), std=std, deviation=deviation)
+    start = static.ending(None, kind, width=1, y=answers)
+    run = replace(traces.trace(start.architecture), data=start.data, planned_steps=planned)
+    return traces.with_series(run, probe_loss=loss, loss=loss if train is None else train)
+
+
+def rare(loss, top=1.0, train=None, accuracy=0.9, **changes):
+    """Returns a run of a classifier of a rare class, that gives a share `top` one answer."""
+    start = static.ending("sigmoid", "binary_crossentropy", width=1, y=RARE)
+    options = {**start.architecture.loss_options, **changes}
+    model = replace(start.architecture, loss="binary_crossentropy", loss_options=options)
+    run = replace(traces.trace(model), data=start.data, planned_steps=600)
+    series = {"probe_loss": loss, "loss": loss if train is None else train}
+    return traces.with_series(
+        run, **series, probe_top_class_share=top, probe_binary_accuracy=accuracy
+    )
+
+
+def outcome(run, rule=no_better_than_constant):
+    return check(run, [rule]).outcomes[0]
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        regression(4.0),  # the variance
+        regression(4.5, train=0.1),
+        regression(1.6, "mean_absolute_error"),
+        rare(ENTROPY),
+        rare(ENTROPY + 0.1, train=0.5 * ENTROPY),  # nothing of it holds for the probe set
+        rare(np.linspace(0.72, 0.7, 31), top=0.6, accuracy=0.5),  # nor than tossing a coin
+    ],
+)
+def test_a_model_that_a_constant_beats_is_found(run):
+    (finding,) = outcome(run).findings
+    assert (finding.severity, finding.layer, finding.metric) == ("warn", None, "probe_loss")
+    assert "always saying" in finding.message
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        regression(3.6),  # a tenth of the variance is explained: noisy targets
+        regression(np.r_[np.full(30, 4.0), 3.0]),  # now it learns
+        regression(1.4, "mean_absolute_error"),
+        rare(0.9 * ENTROPY),  # clicks: hardly better than their rate, and of use
+        rare(ENTROPY + 0.1, top=0.85, accuracy=0.85),  # class weights: it names both
+        rare(0.68, top=0.6, accuracy=0.97),  # regularized: right all the same
+    ],
+)
+def test_a_model_that_explains_something_is_healthy(run):
+    assert outcome(run).outcome == "healthy"
+
+
+@pytest.mark.parametrize(
+    ("run", "words"),
+    [
+        (regression(4.0, planned=10**5), "judged from step 2000"),
+        (regression(4.0, std=np.nan), "how far the targets"),
+        (regression(4.0, "huber"), "no constant"),
+        (rare(ENTROPY, label_smoothing=0.1), "smoothed"),
+        (rare(20.0, reduction="sum"), "summed"),
+        (replace(regression(4.0), data=None, probe_samples=0), "probe set"),
+        (traces.with_series(regression(4.0), probe_loss=np.nan), "no finite value"),
+    ],
+)
+def test_without_a_constant_to_compare_with_nothing_is_said(run, words):
+    assert outcome(run).outcome == "not-evaluated" and words in outcome(run).reason
+
+
+def test_what_the_accuracy_tells_is_left_to_the_guess():
+    start = static.ending("softmax", y=traces.labels())
+    run = replace(traces.trace(start.architecture), data=start.data, planned_steps=600)
+    run = traces.with_series(run, probe_loss=2.31, probe_top_class_share=1.0, probe_accuracy=0.1)
+    assert "by the accuracy" in outcome(run).reason
+
+
+FALLING = np.linspace(900, 300, 31)
+
+
+def falling(**changes):
+    """Returns a run of a classifier of ten classes whose loss falls and is far above a guess's."""
+    run = replace(traces.trace(), planned_steps=600)
+    options = {**run.architecture.loss_options, **changes.pop("loss_options", {})}
+    run = replace(run, architecture=replace(run.architecture, loss_options=options))
+    series = {"loss": FALLING, "probe_loss": FALLING, "probe_accuracy": 0.2, **changes}
+    return traces.with_series(run, **series)
+
+
+def test_a_loss_that_falls_and_is_above_that_of_a_guess_is_lost():
+    assert progress(falling()).state == "lost" and progress(falling()).poor
+    (finding,) = outcome(falling(), initial_loss).findings
+    assert finding.severity == "warn"
+    fast = traces.with_series(falling(), learning_rate=3.0)
+    adam = replace(fast, architecture=replace(fast.architecture, optimizer="Adam"))
+    assert outcome(adam, learning_rate_range).findings[0].severity == "warn"
+
+
+def regularized(model: Architecture) -> Architecture:
+    options = {**(model.layers[0].options or {}), "regularized": True}
+    return replace(model, layers=(replace(model.layers[0], options=options), *model.layers[1:]))
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        falling(probe_accuracy=0.7),
+        falling(loss=FALLING / 1000),  # overfitting: it learns its training data
+        falling(loss_options={"reduction": "sum"}),
+        falling(loss_options={"label_smoothing": 0.1}),
+        replace(falling(), architecture=regularized(falling().architecture)),
+        replace(falling(), planned_steps=10_000),  # too early
+    ],
+)
+def test_a_loss_without_that_mark_is_not_lost(run):
+    assert progress(run).state != "lost"
+
+
+def test_a_regression_is_lost_above_the_spread_of_its_targets():
+    assert progress(regression(np.linspace(900, 300, 31))).state == "lost"
+    assert progress(regression(np.linspace(900, 300, 31), std=np.nan)).state == "improving"
+    assert progress(regression(np.linspace(90, 3, 31))).state != "lost"

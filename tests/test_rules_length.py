@@ -1,0 +1,66 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests import traces
+from tfdiag.rules import check
+from tfdiag.rules.length import stopped_early
+
+N = np.arange(31)
+EVEN = np.linspace(2.3, 1.0, 31)
+
+
+def ended(curve, train=None, planned=600, **series):
+    """Returns a run of 600 steps with these losses."""
+    run = replace(traces.trace(), planned_steps=planned)
+    train = curve if train is None else train
+    return traces.with_series(run, probe_loss=curve, loss=train, **series)
+
+
+def outcome(run):
+    return check(run, [stopped_early]).outcomes[0]
+
+
+def test_an_end_at_full_pace_is_found():
+    (finding,) = outcome(ended(EVEN)).findings
+    assert (finding.severity, finding.layer, finding.step) == ("warn", None, 600)
+    assert finding.value > 0.15 and "last fifth" in finding.message
+
+
+def test_few_looks_are_enough():
+    few = np.where(np.isin(N, (0, 15, 30)), EVEN, np.nan)
+    run = ended(EVEN)
+    series = {**run.series, "probe_loss": few.astype(np.float32)}
+    assert outcome(replace(run, series=series)).outcome == "found"
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        ended(0.1 + 2.2 * np.exp(-N / 8)),
+        ended(2.3 * (N + 1.0) ** -0.1),  # a power law: each step gains a little
+        ended(EVEN, 0.1 + 2.2 * np.exp(-N / 8)),  # only the probe loss
+        ended(0.1 + 2.2 * np.exp(-N / 8), EVEN),  # only in training: it overfits
+        ended(np.linspace(2.3, 2.25, 31)),  # too slow for more steps to help
+        ended(2.3 + 0 * N),
+        ended(EVEN, planned=601),  # stopped by hand, or not at its end yet
+    ],
+)
+def test_other_ends_are_well(run):
+    assert outcome(run).outcome == "healthy"
+
+
+def test_coming_down_to_a_constant_is_no_learning():
+    """The first half of the fall is only that from equal odds to the classes' shares."""
+    answers = traces.labels(shares=(0.9, *(0.1 / 9,) * 9), largest=0.9)
+    curve = np.r_[2.3, np.linspace(0.5, 0.3, 30)]
+    assert outcome(ended(curve)).outcome == "healthy"
+    assert outcome(replace(ended(curve), data=traces.data(answers=answers))).outcome == "found"
+
+
+def test_an_end_that_is_planned_as_such_is_not_judged():
+    cosine = 0.01 * (1 + np.cos(np.pi * N / 30))
+    assert "decays" in outcome(ended(EVEN, learning_rate=cosine)).reason
+    assert "not known when" in outcome(ended(EVEN, planned=0)).reason
+    assert outcome(traces.with_series(ended(EVEN), probe_loss=np.nan)).outcome == "not-evaluated"

@@ -1,0 +1,104 @@
+"""Whether training went on for long enough."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from tfdiag.rules.guess import constant_loss
+from tfdiag.rules.progress import progress
+from tfdiag.rules.rates import finite_rates
+from tfdiag.rules.rule import CannotJudge, NotApplicable, rule
+from tfdiag.rules.wording import number, share
+from tfdiag.trace import Finding, Trace
+
+#: Share of the training that is its end, and that before which it is compared with.
+_END = 0.2
+
+
+@rule(
+    id="stopped-early",
+    title="Stopped while it improved",
+    needs=("probe_loss", "loss"),
+    advice=(
+        "Train for more epochs, until the held-out loss has not fallen for some.",
+        "Let EarlyStopping find the end: many epochs, patience=5, restore_best_weights=True.",
+        "If time is short, raise the learning rate, or let it decay to 0 by the last step.",
+    ),
+    why="The model would be better after more steps of the same kind.",
+    source="Godbole et al. (2023), Deep Learning Tuning Playbook, "
+    "https://github.com/google-research/tuning_playbook: train longer if the best step is near "
+    "the end; the limits are heuristics",
+    verdict="Stopped while it improved",
+    shares=("late", "decayed"),
+    below=("decayed",),
+)
+def stopped_early(
+    trace: Trace, *, late: float = 0.1, fell: float = 0.05, decayed: float = 0.5
+) -> Iterator[Finding]:
+    """Finds a training that came to its planned end while its loss fell as fast as ever.
+
+    Both that on the probe set and that in training. At an even pace a fifth of the fall would be
+    in the last fifth; half of that counts. The fall is that from the loss of the best constant,
+    where it is known: coming down to it is no learning yet. Who stops earlier than planned, or
+    lets the learning rate decay, chose the end; long trainings, of which each step gains a little,
+    have most of their fall in their beginning.
+
+    Args:
+        late: share of the fall that is in the last fifth. Source: heuristic, no source.
+        fell: share of its start by which the loss must have fallen: a slower one has another
+            cause than too few steps. Source: TheDeepChecker, 0.05.
+        decayed: times the highest learning rate below which the rate has decayed.
+
+    Raises:
+        NotApplicable: if it is not known when training was to end, or the learning rate decays.
+    """
+    if not trace.planned_steps:
+        raise NotApplicable("it is not known when training was to end")
+    rates = finite_rates(trace)
+    if len(rates) and rates[-1] < decayed * rates.max():
+        raise NotApplicable("the learning rate decays towards the end")
+    if trace.steps[-1] < trace.planned_steps:
+        return
+    try:
+        constant = constant_loss(trace)
+    except CannotJudge:
+        constant = np.inf
+    gained = min(_late(trace, name, constant, fell) for name in ("probe_loss", "loss"))
+    if not gained >= late or progress(trace).poor:
+        return
+    last = _finite(trace, "probe_loss")[1][-1]
+    yield Finding(
+        severity="warn",
+        step=int(trace.steps[-1]),
+        message=f"The training ended at step {trace.steps[-1]} with a probe loss of "
+        f"{number(last)}; {share(gained)} of all that was gained came in the last fifth "
+        f"(limit {share(late)}).",
+        evidence=f"{share(gained)} in the last fifth",
+        value=gained,
+        limit=late,
+        metric="probe_loss",
+    )
+
+
+def _finite(trace: Trace, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the steps at which a series was measured, and its values there."""
+    values = np.asarray(trace.series[name], dtype=np.float64)
+    known = np.isfinite(values)
+    return trace.steps[known], values[known]
+
+
+def _late(trace: Trace, name: str, constant: float, fell: float) -> float:
+    """Returns the share of a loss's fall that is in the last fifth of the training.
+
+    0 if it did not fall by the share `fell` below its start and the constant.
+    """
+    steps, values = _finite(trace, name)
+    whole = np.linspace(0, steps[-1], 101)
+    curve = np.interp(whole, steps, values)
+    size = round(100 * _END)
+    last, before = curve[-size:].mean(), curve[-2 * size : -size].mean()
+    start = min(float(values[0]), constant)
+    fall = start - last
+    return float(before - last) / fall if fall > fell * start > 0 else 0.0
