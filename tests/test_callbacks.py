@@ -85,8 +85,7 @@ def test_the_users_step_is_traced_once(epochs, tmp_path):
     assert_same_state(*models)
     paths = [[variable.path for variable in model.optimizer.variables] for model in models]
     assert paths[0] == paths[1]
-    steps = open_recording(tmp_path).trace().steps
-    assert len(steps) > 2
+    assert np.isfinite(tfdiag.load(tmp_path).columns["gradient_rms"]).any()
 
 
 def test_everything_is_recorded_at_its_cadence(tmp_path):
