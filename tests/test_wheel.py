@@ -103,7 +103,7 @@ def test_wheel_needs_no_tensorflow_and_offers_it(wheel):
     base = {requirement for requirement in needed if "extra ==" not in requirement}
     assert base == {
         "numpy>=1.26",
-        "keras>=3.5",
+        "keras>=3.10",
         "rich",
         "tensorboard>=2.18",
         "tf-keras-vis>=0.8.7",

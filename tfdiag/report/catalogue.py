@@ -21,8 +21,11 @@ _GROUPS = {
     "outputs": "Activations",
     "weights": "Weights and updates",
     "updates": "Weights and updates",
+    "beginning": "Weights and updates",
     "loss": "Loss and metrics",
+    "guess": "Loss and metrics",
     "generalization": "Loss and metrics",
+    "length": "Loss and metrics",
 }
 #: The group of rules that none of these families has.
 OTHERS = "Others"

@@ -90,14 +90,14 @@ export function meaning(run: Recorded): Meaning {
   const { monitor, cost } = run;
   const { budget } = monitor;
   if (!budget) {
-    const text = cost && cost.share > MUCH ? whyMuch(cost) : "";
+    const text = cost && cost.share > MUCH ? whyMuch(cost, true) : "";
     return { text, general: budget === null ? FIXED : "", changes: bounded(run) };
   }
   if (!cost) return { text: "", general: "", changes: denser(run, budget) };
   const rarer = inWords(cadences(run));
   if (cost.share > budget) {
     const although = rarer && `, although it records ${rarer} more rarely than asked for`;
-    const text = `It took more than its budget${although}. ${whyMuch(cost)}`;
+    const text = `It took more than its budget${although}. ${whyMuch(cost, false)}`;
     return { text, general: "", changes: [...fewer(run), ...denser(run, budget)] };
   }
   if (rarer) {
@@ -115,12 +115,12 @@ const [MUCH, SHORT] = [0.05, 300];
 export const lasted = ({ seconds, share }: { seconds: number; share: number }) =>
   share > 0 ? seconds / share : 0;
 
-function whyMuch(cost: { seconds: number; share: number }): string {
+function whyMuch(cost: { seconds: number; share: number }, fixed: boolean): string {
   if (lasted(cost) >= SHORT) return "That is much for so long a training: each record weighs beside a step.";
-  return (
-    "What is paid once, at the beginning and the end, weighs much in so short a training; a longer " +
-    "one brings the share down."
-  );
+  const once = "What is paid once, at the beginning and the end, weighs much in so short a training";
+  return fixed
+    ? `${once}, and so does each record beside steps this short.`
+    : `${once}; a longer one brings the share down.`;
 }
 
 /** What all runs have in common; null where they differ, or where there is only one. */
