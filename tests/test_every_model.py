@@ -543,7 +543,7 @@ def test_penalties_are_part_of_the_loss():
         x, y = case.data(np.random.default_rng(1), STEPS * BATCH)
         x, y = x[:BATCH], y[:BATCH]
         error = np.mean((twin(x, training=True).numpy() - y) ** 2)
-        added = float(sum(twin.losses))  # as Keras has it: its versions differ in what they divide by
+        added = float(sum(twin.losses))  # Keras divides them by the batch or not
         assert added > 1e-3 * error
         assert_close(run(name).trace.series["loss"][1], error + added, name, rel=1e-4)
 
