@@ -548,7 +548,6 @@ def test_penalties_are_part_of_the_loss():
         assert_close(run(name).trace.series["loss"][1], error + added, name, rel=1e-4)
 
 
-
 def test_the_models_show_every_measure():
     """The references themselves must find something, or all of this would compare nothing."""
     seen: dict[str, list[float]] = {}
