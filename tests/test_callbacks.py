@@ -5,6 +5,7 @@ import logging
 import os
 import pickle
 import threading
+import types
 
 import numpy as np
 import pytest
@@ -86,6 +87,100 @@ def test_the_users_step_is_traced_once(epochs, tmp_path):
     paths = [[variable.path for variable in model.optimizer.variables] for model in models]
     assert paths[0] == paths[1]
     assert np.isfinite(tfdiag.load(tmp_path).columns["gradient_rms"]).any()
+
+
+class BuiltEarly(keras.Model):
+    """Says that it is built before its layers are."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner, self.head = keras.layers.Dense(4), keras.layers.Dense(10)
+
+    def build(self, shape):
+        self.scale = self.add_weight(shape=(), initializer="ones")
+        self.built = True
+
+    def call(self, x):
+        return self.scale * self.head(self.inner(keras.ops.reshape(x, (-1, 64))))
+
+
+class TrainingHead(BuiltEarly):
+    """Has a layer that is used in training only."""
+
+    def __init__(self):
+        super().__init__()
+        self.other = keras.layers.Dense(10)
+
+    def call(self, x, training=False):
+        output = super().call(x)
+        return output + self.other(output) if training else output
+
+
+class LossHead(keras.Model):
+    """Has a layer that is used in the loss only."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.other = keras.layers.Dense(3)
+
+    def compute_loss(self, x, y, y_pred, *args, **kwargs):
+        loss = super().compute_loss(x, y, y_pred, *args, **kwargs)
+        return loss + keras.ops.mean(self.other(y_pred) ** 2)
+
+
+def built_early():
+    model = BuiltEarly()
+    model.build((None, 8, 8, 1))
+    return model
+
+
+def with_loss_head():
+    image = keras.Input((8, 8, 1))
+    return LossHead(image, keras.layers.Dense(10)(keras.layers.Flatten()(image)))
+
+
+def with_step_of_its_own():
+    model = with_loss_head()
+    scale = keras.Variable(1.0)
+
+    def train_step(self, data):
+        x, y = data
+        with tf.GradientTape() as tape:
+            loss = self.compute_loss(x, y, self(x, training=True) * scale)
+        weights = [*self.trainable_weights, scale]
+        self.optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
+        return {"loss": loss}
+
+    model.train_step = types.MethodType(train_step, model)
+    return model
+
+
+LATE = (built_early, TrainingHead, with_loss_head, with_step_of_its_own)
+
+
+@pytest.mark.parametrize("probe", [held_out(), None], ids=["probe", "no probe"])
+@pytest.mark.parametrize("make", LATE, ids=lambda make: make.__name__)
+def test_weights_that_come_with_the_first_step_are_trained(make, probe, tmp_path):
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    trained = []
+    for callbacks in ([], [tfdiag.HealthMonitor(tmp_path, probe=probe, every=3, gradcam=0)]):
+        keras.utils.set_random_seed(0)
+        model = make()
+        model.compile(keras.optimizers.Adam(), loss)
+        fit(model, callbacks)
+        trained.append(model)
+    assert_same_state(*trained)
+    assert len(tfdiag.load(tmp_path).steps) > 3
+
+
+@pytest.mark.filterwarnings("ignore:The model does not have any trainable weights")
+def test_an_optimizer_of_a_frozen_model_is_left_for_later(tmp_path):
+    model, optimizer = keras_models.compiled(), keras.optimizers.Adam()
+    for trainable in (False, True):
+        model.trainable = trainable
+        model.compile(optimizer, "sparse_categorical_crossentropy")
+        fit(model, [] if trainable else [monitor(tmp_path)])
+    assert optimizer.iterations == 20
 
 
 def test_everything_is_recorded_at_its_cadence(tmp_path):

@@ -122,11 +122,15 @@ def _without_optionals(batch: Any) -> Any:
 def build_optimizer(model: keras.Model) -> None:
     """Lets the optimizer create its variables, as Keras' own training step is about to do.
 
-    Those that are created while a step is traced make TensorFlow trace it a second time.
+    Those that are created while a step is traced make TensorFlow trace it a second time. It is
+    left alone where the step may train other weights than the model has by now: it never takes
+    more once it was built.
     """
     optimizer = getattr(model, "optimizer", None)
-    own = type(model).train_step is not keras.Model.train_step  # which may train other weights
-    if own or not model.built or optimizer is None or optimizer.built:
+    if optimizer is None or optimizer.built or not model.trainable_weights:
+        return
+    own = getattr(model.train_step, "__func__", None) is not keras.Model.train_step
+    if own or not all(layer.built for layer in model._flatten_layers()):
         return
     with keras.name_scope(optimizer.name, caller=optimizer):
         optimizer.build(model.trainable_weights)
@@ -394,7 +398,9 @@ def build(model: keras.Model, batch: Any) -> None:
         if isinstance(model, keras.Sequential):  # for batches of any size
             model.build((None, *batch[0].shape[1:]))
         else:
-            model._symbolic_build(data_batch=(*batch, None))
+            # It would build the optimizer too, for weights that a test step creates: too few.
+            with replaced(model, "optimizer", None):
+                model._symbolic_build(data_batch=(*batch, None))
 
 
 def movable(model: keras.Model) -> list[Any]:
