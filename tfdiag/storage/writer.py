@@ -20,7 +20,8 @@ import numpy as np
 from tfdiag.storage import event, histograms, schema, values
 from tfdiag.storage.event import Value
 
-#: Longest time for which a record waits in memory before it is on disk, in seconds.
+#: Longest time for which a record waits in memory before it is on disk, in seconds, and
+#: `GATHER_SECONDS`.
 FLUSH_SECONDS = 2.0
 #: Longest time for which a full queue, or `close`, keeps the caller waiting, in seconds.
 PATIENCE_SECONDS = 30.0
@@ -51,8 +52,8 @@ class RunWriter:
 
     A call costs its caller a queue entry: packing and writing happen in a thread of the
     writer's own. So arrays and mappings that are passed must not be changed afterwards. The
-    file is opened at the first record. Everything recorded is on disk `FLUSH_SECONDS` later,
-    and before the process ends, even by Ctrl-C.
+    file is opened at the first record. Everything recorded is on disk some `FLUSH_SECONDS`
+    later, and before the process ends, even by Ctrl-C.
 
     Methods never raise. A failure, such as a full disk, is logged once; recording stops.
 
@@ -221,6 +222,8 @@ class RunWriter:
                 self._thread = threading.Thread(target=self._run, name="tfdiag-writer", daemon=True)
                 self._thread.start()
                 atexit.register(self.close)
+            if self._queue.qsize() > WAITING_RECORDS // 2:
+                self._hurry.set()
             self._queue.put(job, timeout=PATIENCE_SECONDS)
         except queue.Full:
             self._fail(_TOO_SLOW)

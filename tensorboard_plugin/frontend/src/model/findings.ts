@@ -152,7 +152,7 @@ export function leftOut(rules: readonly Rule[], layer: string): { reason: string
 }
 
 /** "ReLU: see Dead ReLU": the id of another rule as its title, by which it is called here. */
-export function titled(text: string, rules: readonly Rule[]): string {
+export function titled(text: string, rules: readonly Pick<Rule, "id" | "title">[]): string {
   const titles = new Map(rules.map(({ id, title }) => [id, title]));
   return text.replace(/[\w-]+/g, (word) => titles.get(word) ?? word);
 }

@@ -21,7 +21,7 @@ import {
   withRun,
   wordsOf,
 } from "../model/matrix";
-import { measureOf } from "../model/findings";
+import { measureOf, titled } from "../model/findings";
 import { formatCount, plural } from "../model/number";
 import { filterRuns } from "../model/runs";
 import { FOLDER, RULE_TABLE, slotOf } from "../resources";
@@ -299,7 +299,7 @@ function fold(passed: Row[], columns: Column[], isOpen: boolean, store: Store): 
       columns.map((column) =>
         h(
           column.key < 0 ? "td" : "td.chosen",
-          null,
+          { "aria-label": isJudged(column) ? "all passed" : "not judged yet" },
           h("span.cell", null, mark(isJudged(column) ? "ok" : "not-evaluated")),
         ),
       ),
@@ -386,7 +386,7 @@ function line(row: Row, drawn: Drawn): HTMLElement {
         `span.cell.cell-${sign}`,
         null,
         mark(sign),
-        drawn.columns.length > FEW ? cell.count > 0 && count(cell.count) : short(cell),
+        drawn.columns.length > FEW ? cell.count > 0 && count(cell.count) : short(cell, drawn.rows),
       ),
     );
   });
@@ -397,7 +397,7 @@ function line(row: Row, drawn: Drawn): HTMLElement {
 /** What is healthy is hardly seen: a dot. */
 const mark = (sign: CellSign) => (sign === "ok" ? h("i.calm-dot") : glyph(sign, 13));
 
-function short(cell: RuleCell): Child {
+function short(cell: RuleCell, rows: readonly Row[]): Child {
   const { place, more, words } = shortWords(cell);
   return h(
     "span.short",
@@ -405,7 +405,7 @@ function short(cell: RuleCell): Child {
     place && h("code", null, place),
     more > 0 && h("span.quiet", null, ` +${formatCount(more)}`),
     " ",
-    prose(words),
+    prose(titled(words, rows.map((row) => row.rule))),
   );
 }
 
