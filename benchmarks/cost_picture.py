@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 #: Colour and marker of each cost, in the order in which a panel has them; both differ, so that
 #: colour is never the only sign (Okabe and Ito's palette).
-STYLES = (("#9aa0a6", "s"), ("#0072b2", "o"), ("#d55e00", "^"))
+STYLES = (("#9aa0a6", "s"), ("#0072b2", "o"), ("#d55e00", "^"), ("#009e73", "D"))
 #: The least that is drawn, in milliseconds: a difference of two medians can be below zero.
 FLOOR = 0.01
 
@@ -39,10 +39,18 @@ def draw(panels: Sequence[Panel], path: Path) -> None:
 
 
 def _draw_panel(axis: Any, panel: Panel) -> None:
-    styles = STYLES if len(panel.costs) == len(STYLES) else STYLES[1:]
+    styles = STYLES if len(panel.costs) == len(STYLES) else STYLES[1:3]
     for (name, costs), (colour, marker) in zip(panel.costs.items(), styles, strict=True):
         shown = [max(cost, FLOOR) for cost in costs]
-        axis.plot(panel.points, shown, color=colour, marker=marker, ms=4.5, lw=1.6, label=name)
+        axis.plot(
+            panel.points,
+            shown,
+            color=colour,
+            marker=marker,
+            ms=4.5,
+            lw=1.6,
+            label=name.replace("`", ""),
+        )
     axis.set_xscale("log")
     axis.set_yscale("log")
     axis.set_title(panel.title, loc="left", fontweight="bold", fontsize=10)

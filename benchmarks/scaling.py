@@ -1,8 +1,8 @@
 """Measures how the monitor's cost grows with the model, the probe set and the length of a run.
 
 Everything in one process on one core with one thread, in CPU time: what a sampled step and a look
-at the probe set take beyond a plain step, median of a few, once everything is compiled. From the
-repository's root, in minutes:
+at the probe set take beyond a plain step, median of a few, once everything is compiled, and what
+`predict` takes on the same samples. From the repository's root, in minutes:
 
     python -m benchmarks.scaling --picture docs/cost.png
 """
@@ -77,7 +77,8 @@ def records_panel() -> Panel:
 def _monitored(
     title: str, axis: str, points: list[int], network: Callable[[int], Any] | None
 ) -> Panel:
-    costs: dict[str, list[float]] = {"plain step": [], "more if sampled": [], "more for a look": []}
+    names = ("plain step", "more if sampled", "more for a look", "`predict` of as many samples")
+    costs: dict[str, list[float]] = {name: [] for name in names}
     for point in points:
         model = _wide(10**6) if network is None else network(point)
         samples = point if network is None else 256
@@ -118,8 +119,11 @@ def _network(widths: list[int]) -> Any:
     return model
 
 
-def _step_seconds(model: Any, probe_samples: int) -> tuple[float, float, float]:
-    """Returns CPU seconds of a plain step, of a sample beyond it, and of a look beyond that."""
+def _step_seconds(model: Any, probe_samples: int) -> tuple[float, float, float, float]:
+    """Returns CPU seconds of a plain step, of a sample beyond it, and of a look beyond that.
+
+    And of what a look is to stay below: Keras' `predict` on the same samples, once it is compiled.
+    """
     import keras
     import tensorflow as tf
 
@@ -152,13 +156,17 @@ def _step_seconds(model: Any, probe_samples: int) -> tuple[float, float, float]:
             shuffle=False,
             callbacks=[before, monitor, after],
         )
+    predicted = [time.process_time()]
+    for _ in range(6):
+        model.predict(_samples(probe_samples)[0], verbose=0)
+        predicted.append(time.process_time())
     keras.backend.clear_session()
     took = np.subtract(ended, started)[CYCLE:]  # the first ones compile
     step = 1 + np.arange(len(took)) + CYCLE
     plain = median(took[step % 2 == 1])
     sampled = median(took[(step % 2 == 0) & (step % CYCLE != 0)])
     looked = median(took[step % CYCLE == 0])
-    return plain, sampled - plain, looked - sampled
+    return plain, sampled - plain, looked - sampled, median(np.diff(predicted)[1:])
 
 
 def _samples(count: int) -> tuple[np.ndarray, np.ndarray]:
