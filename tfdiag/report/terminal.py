@@ -98,6 +98,9 @@ def announcements(
         Texts of two to four lines, without a final newline. What follows from another
         finding has no advice of its own: treat the other first.
     """
+    findings = list(findings)
+    if not findings:  # at most looks: what follows from what takes long where findings are many
+        return []
     catalogue = {rule.id: rule for rule in rules}
     clues = dict(zip(map(id, report.findings), sources(report, report.clues), strict=True))
     texts = []

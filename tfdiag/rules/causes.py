@@ -409,8 +409,12 @@ def sources(report: Report, among: tuple[Finding, ...] | None = None) -> list[Fi
     told = among is not None
     graph = Graph(report)
 
+    @lru_cache(None)
+    def joined(rule: str) -> list[Finding]:
+        return [cause for cause in candidates if any(_between(cause.rule, rule))]
+
     def causes(effect: Finding) -> Iterator[tuple[int, int, Finding]]:
-        for cause in candidates:
+        for cause in joined(effect.rule):
             mild = cause.severity == "watch" != effect.severity
             order = graph.strength(cause, effect) if told or not mild else None
             if order is not None:
