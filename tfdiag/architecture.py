@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass, field
 
@@ -69,7 +70,7 @@ class Architecture:
     settings: dict[str, str | float | int | bool | None] = field(default_factory=dict)
     loss_options: Options | None = None
 
-    @property
+    @functools.cached_property
     def names(self) -> tuple[str, ...]:
         """Names of the `L` layers."""
         return tuple(layer.name for layer in self.layers)

@@ -6,7 +6,7 @@ they hold for some findings of a rule only, and have a sentence of their own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 
@@ -410,20 +410,32 @@ def sources(report: Report, among: tuple[Finding, ...] | None = None) -> list[Fi
     graph = Graph(report)
 
     @lru_cache(None)
-    def joined(rule: str) -> list[Finding]:
-        return [cause for cause in candidates if any(_between(cause.rule, rule))]
+    def groups(rule: str) -> list[tuple[tuple[int, int], list[tuple[int, Finding]]]]:
+        """Returns what may be the source of a rule's findings, those first that matter most."""
+        found: dict[tuple[int, int], list[tuple[int, Finding]]] = {}
+        for place, cause in enumerate(candidates):
+            links, chains = _between(cause.rule, rule)
+            if links or chains:
+                most = max((order for order, _ in chains), default=0)
+                worth = SEVERITIES.index(cause.severity), most
+                found.setdefault(worth, []).append((place, cause))
+        return sorted(found.items(), key=lambda item: item[0], reverse=True)
 
-    def causes(effect: Finding) -> Iterator[tuple[int, int, Finding]]:
-        for cause in joined(effect.rule):
-            mild = cause.severity == "watch" != effect.severity
-            order = graph.strength(cause, effect) if told or not mild else None
-            if order is not None:
-                yield SEVERITIES.index(cause.severity), order, cause
+    def source(effect: Finding) -> Finding | None:
+        best: tuple[tuple[int, int], int] | None = None  # its worth, and its place from the end
+        for worth, group in groups(effect.rule):
+            if best and worth < best[0]:
+                break  # findings come in hundreds: look at no pair that can change nothing
+            for place, cause in group:
+                if best and (worth, -place) < best:
+                    break
+                mild = cause.severity == "watch" != effect.severity
+                order = graph.strength(cause, effect) if told or not mild else None
+                if order is not None:
+                    best = max(best or ((-1, -1), 0), ((worth[0], order), -place))
+        return candidates[-best[1]] if best else None
 
-    found = [
-        max(causes(effect), key=lambda found: found[:2], default=(0, 0, None))[2]
-        for effect in report.findings
-    ]
+    found = [source(effect) for effect in report.findings]
     return found if told else without_circles(report.findings, found)
 
 
