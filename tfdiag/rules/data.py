@@ -139,7 +139,7 @@ def input_range(trace: Trace, *, largest: float = 50.0) -> Iterator[Finding]:
     if _is_prepared(trace):
         return
     loss = progress(trace)
-    slow = loss.state == "improving" and trace.steps[-1] >= judged_from(trace) > 0
+    slow = loss.state == "improving" and trace.steps[-1] >= judged_from(trace)
     suffers = errs_surely(trace) or (slow and _first_is_trained(trace))
     for one in data.inputs:
         magnitude = max(abs(one.minimum), abs(one.maximum))
