@@ -151,7 +151,8 @@ def held_out_fails(
 ) -> Iterator[Finding]:
     """Finds a model that has learned its training data and that a constant beats on held-out data.
 
-    The constant says how frequent each class is, or the targets' mean. Overfitting may do so,
+    The constant says how frequent each class is, or the targets' mean, on the probe set, which
+    must be above it; the loss in validation, where there is one, for epochs. Overfitting may do so,
     classes that are missing in training, or sets that are prepared differently. Class weights
     and regularization lift the training loss, so that it is not seen as learned. A model that
     answers held-out data nearly as well as its own has a high loss for a few sure errors: it is of
@@ -168,9 +169,11 @@ def held_out_fails(
         NotApplicable: if no constant is known that is best for the loss.
         CannotJudge: if too little is known, or a normalization has not settled.
     """
-    name, held, train, steps = _curves(trace, epochs, ("probe_loss",))
+    _, held, train, steps = _curves(trace, epochs)
     constant = constant_loss(trace)
-    fails = held[-epochs:].min() >= constant
+    probe = trace.series["probe_loss"]
+    now = float(probe[np.isfinite(probe)][-1])
+    fails = min(held[-epochs:].min(), now) >= constant
     if not fails or not train[-epochs:].max() < learned * constant or _answers(trace, apart):
         return
     if trace.steps[-1] < settle and any(
@@ -180,13 +183,13 @@ def held_out_fails(
     yield Finding(
         severity="warn",
         step=int(steps[-epochs]),
-        message=f"The {_words(name)} is {number(held[-1])}, where a constant answer has "
-        f"{number(constant)}, for {count(epochs, 'epoch')} at least, and the training loss is "
-        f"{number(train[-1])}.",
-        evidence=f"{number(held[-1])}, a constant {number(constant)}",
-        value=float(held[-1]),
+        message=f"The probe loss is {number(now)}, where a constant answer has "
+        f"{number(constant)}; it is so for {count(epochs, 'epoch')} at least, and the training "
+        f"loss is {number(train[-1])}.",
+        evidence=f"{number(now)}, a constant {number(constant)}",
+        value=now,
         limit=constant,
-        metric=name,
+        metric="probe_loss",
     )
 
 
@@ -302,17 +305,14 @@ def _answers(trace: Trace, apart: float) -> bool:
     return accuracy(trace) > largest + chance and _accuracy_gap(trace, "probe_") <= apart
 
 
-def _curves(
-    trace: Trace, wanted: int, held_out: tuple[str, ...] = ("val_loss", "probe_loss")
-) -> tuple[str, np.ndarray, np.ndarray, np.ndarray]:
+def _curves(trace: Trace, wanted: int) -> tuple[str, np.ndarray, np.ndarray, np.ndarray]:
     """Returns the held-out series' name, its values and those of training, and the epochs' ends.
 
-    The first of `held_out` that is measured: the validation set is larger than the probe set.
+    The validation set is larger than the probe set, so it comes first.
     """
     ends = epoch_ends(trace)
-    known = [one for one in held_out if np.isfinite(trace.series.get(one, np.zeros(0))).any()]
-    name = known[0] if known else held_out[-1]
-    training = "epoch_loss" if "epoch_loss" in trace.series else "loss"
+    validated = np.isfinite(trace.series.get("val_loss", np.zeros(0))).any()
+    name, training = ("val_loss", "epoch_loss") if validated else ("probe_loss", "loss")
     held, train = per_epoch(trace, name, ends), per_epoch(trace, training, ends)
     if not np.isfinite(train).any():  # no callback but ours has written the epoch's mean
         train = per_epoch(trace, "loss", ends)
