@@ -53,9 +53,7 @@ def layer_options(layer: keras.layers.Layer) -> Options:
     return {**options, **_beginning(layer)}
 
 
-def loss_options(
-    model: keras.Model, loss: Any, regularized: bool | None = None
-) -> Options | None:
+def loss_options(model: keras.Model, loss: Any, regularized: bool | None = None) -> Options | None:
     """Returns what the only loss of a training is set to.
 
     Args:
