@@ -20,7 +20,6 @@ from tfdiag.rules.rule import CannotJudge, NotApplicable, rule
 from tfdiag.rules.wording import apart
 from tfdiag.trace import Finding, Trace
 
-
 #: Samples that are not of the most frequent class; the entropy of fewer is luck. Source: heuristic.
 _OTHERS = 10
 

@@ -43,9 +43,9 @@ def stopped_early(
     Both that on the probe set and that in training. At an even pace a fifth of the fall would be
     in the last fifth; half of that counts. The fall is that from the loss of the best constant,
     where it is known: coming down to it is no learning yet. Who stops earlier than planned, or
-    lets the learning rate decay, chose the end. Only watched once a `fit` has followed another:
-    one more may come. Long trainings, of which each step gains a little,
-    have most of their fall in their beginning.
+    lets the learning rate decay, chose the end; long trainings, of which each step gains a little,
+    have most of their fall in their beginning. Only watched once a `fit` has followed another,
+    since one more may come.
 
     Args:
         late: share of the fall that is in the last fifth. Source: heuristic, no source.
@@ -90,10 +90,10 @@ def stopped_early(
 
 
 def _is_whole(trace: Trace) -> bool:
-    """Returns whether no `fit` followed another one, so that the end of this one was the end."""
+    """Returns whether this was the first `fit` and no other followed: then its end was the end."""
     epochs = np.asarray(trace.series.get("epoch", ()))
     epochs = epochs[np.isfinite(epochs)]
-    return bool((np.diff(epochs) > 0).all())
+    return bool(trace.steps[0] == 0 and (np.diff(epochs) > 0).all())
 
 
 def _finite(trace: Trace, name: str) -> tuple[np.ndarray, np.ndarray]:

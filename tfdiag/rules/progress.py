@@ -284,8 +284,9 @@ def _lost(trace: Trace, records: int, warm_up: int, *, near: float = 0.02) -> bo
 
     On its training data and on the probe set, once `judged_from` has come; of a regression, whose
     targets may be far from 0 and take a while to be reached, half of the training. A loss that
-    is not Keras' own, or measured otherwise, has no such mark. Class weights may lift it, and a model that is sure of its errors has a high one: so a model that answers
-    more than half as well as can be is not lost.
+    is not Keras' own, or measured otherwise, has no such mark. Class weights may lift it, and a
+    model that is sure of its errors has a high one: so a model that answers more than half as well
+    as can be is not lost.
     """
     classes, spread = guessing(trace.architecture), _spread(trace)
     guess = classes or spread

@@ -512,8 +512,9 @@ def batchnorm_small_batch(trace: Trace, *, least: int = 8) -> Iterator[Finding]:
 def batch_of_one(trace: Trace) -> Iterator[Finding]:
     """Finds training on one sample at a time. Watched, unless the loss does not fall or rises.
 
-    That it fell and falls no more is no sign: any training comes to its end. Large pictures leave no choice, and a rate that is low enough makes up for it. Gradients that
-    are accumulated over several batches are left out.
+    That it fell and falls no more is no sign: any training comes to its end. Large pictures leave
+    no choice, and a rate that is low enough makes up for it. Gradients that are accumulated over
+    several batches are left out.
     """
     sizes = trace.series["batch_size"]
     size = int(max(sizes[sizes == sizes]))
