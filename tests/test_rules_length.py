@@ -64,6 +64,10 @@ def test_a_fit_that_follows_another_is_only_watched():
     again = np.where(np.isfinite(run.series["epoch"]), 0.0, np.nan).astype(np.float32)
     run = replace(run, series={**run.series, "epoch": again})
     assert [one.severity for one in outcome(run).findings] == ["watch"]
+    # Judged a moment before the second one's only epoch is over.
+    first = np.where(run.steps == 300, 0.0, np.nan).astype(np.float32)
+    run = replace(run, series={**run.series, "epoch": first})
+    assert [one.severity for one in outcome(run).findings] == ["watch"]
 
 
 def test_what_came_before_the_recording_is_not_made_up():

@@ -90,10 +90,15 @@ def stopped_early(
 
 
 def _is_whole(trace: Trace) -> bool:
-    """Returns whether this was the first `fit` and no other followed: then its end was the end."""
-    epochs = np.asarray(trace.series.get("epoch", ()))
-    epochs = epochs[np.isfinite(epochs)]
-    return bool(trace.steps[0] == 0 and (np.diff(epochs) > 0).all())
+    """Returns whether this was the first `fit` and no other followed: then its end was the end.
+
+    Each `fit` counts its epochs anew. The last one must have ended too: before, its number is not
+    known.
+    """
+    epochs = np.asarray(trace.series.get("epoch", trace.steps * np.nan))
+    rows = np.flatnonzero(np.isfinite(epochs))
+    over = not len(rows) or trace.steps[rows[-1]] == trace.steps[-1]
+    return bool(trace.steps[0] == 0 and over and (np.diff(epochs[rows]) > 0).all())
 
 
 def _finite(trace: Trace, name: str) -> tuple[np.ndarray, np.ndarray]:
