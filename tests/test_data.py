@@ -10,6 +10,12 @@ from tfdiag import data
 EYE = np.eye(3)
 
 
+def test_the_spread_is_that_of_the_whole_picture():
+    y = np.zeros((256, 128, 96), np.float32)
+    y[::2, 64:] = 1.0  # the upper half is always black
+    assert data.described(y, y).labels[0].std ** 2 == pytest.approx(0.125, rel=0.01)
+
+
 @pytest.mark.parametrize(
     ("y", "kind"),
     [

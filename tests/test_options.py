@@ -137,6 +137,70 @@ def test_a_loss_of_ones_own_is_not_known():
     assert loss_options(own, own.loss) == {}
 
 
+def recorded_loss(tmp_path, *hidden, head=None, probe=True, **compiled):
+    """Returns what a recording holds of the loss of a model of vectors with these layers."""
+    x = np.random.default_rng(0).normal(size=(16, 6, 4)).astype("float32")
+    y = np.zeros((16, 1), "float32")
+    last = head or layers.Dense(1)
+    model = keras.Sequential([keras.Input((6, 4)), *hidden, layers.Flatten(), last])
+    model.compile("sgd", "mse", **compiled)
+    given = {"probe": (x, y)} if probe else {}
+    monitor = tfdiag.HealthMonitor(tmp_path, every=1, announce=False, **given)
+    model.fit(x, y, batch_size=8, verbose=0, callbacks=[monitor])
+    return tfdiag.load(tmp_path).architecture.loss_options
+
+
+class Adding(layers.Layer):
+    def call(self, x):
+        self.add_loss(keras.ops.mean(x**2))
+        return x
+
+
+class WithWeight(layers.Layer):
+    def build(self, shape):
+        self.w = self.add_weight(shape=(shape[-1],), regularizer="l2")
+
+    def call(self, x):
+        return x * self.w
+
+
+class Attending(layers.Layer):
+    def __init__(self):
+        super().__init__()
+        self.attention = layers.MultiHeadAttention(2, 4, kernel_regularizer="l2")
+
+    def call(self, x):
+        return self.attention(x, x)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: layers.Dense(3, kernel_regularizer="l2"),
+        lambda: layers.Dense(3, activity_regularizer="l2"),
+        lambda: layers.ActivityRegularization(0.1),
+        lambda: layers.Bidirectional(layers.LSTM(3, kernel_regularizer="l2")),
+        lambda: layers.TimeDistributed(layers.Dense(3, kernel_regularizer="l2")),
+        lambda: layers.SeparableConv1D(3, 3, pointwise_regularizer="l2"),
+        Attending,
+        WithWeight,
+        Adding,
+    ],
+)
+def test_whatever_adds_to_the_loss_is_noted(tmp_path, make):
+    assert recorded_loss(tmp_path / "probe", make())["regularized"] is True
+    without = recorded_loss(tmp_path / "none", make(), probe=False)
+    assert without.get("regularized") in (True, None)  # only a pass tells of `add_loss`
+
+
+def test_a_plain_loss_is_noted_too(tmp_path):
+    assert recorded_loss(tmp_path / "probe", layers.Dense(3))["regularized"] is False
+    without = recorded_loss(tmp_path / "none", layers.Dense(3), probe=False)
+    assert without["regularized"] is False and "weighted" not in without
+    assert recorded_loss(tmp_path / "weighted", loss_weights=0.1)["weighted"] is True
+    assert "weighted" not in recorded_loss(tmp_path / "one", loss_weights=[1.0])
+
+
 def test_a_recording_has_all_of_it(tmp_path):
     x, y = keras_models.images()
     model = keras_models.compiled("subclassed")

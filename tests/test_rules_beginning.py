@@ -98,7 +98,11 @@ def test_unscaled_inputs_that_are_learned_from_slowly_are_warned_of():
     slow = traces.with_series(
         traces.trace(), loss=np.linspace(2.3, 1.6, 31), probe_loss=np.linspace(2.3, 1.6, 31)
     )
-    slow = replace(slow, data=traces.data(traces.inputs(maximum=255.0)), planned_steps=600)
+    slow = replace(
+        slow,
+        data=traces.data(traces.inputs(maximum=255.0, mean=120.0, std=60.0)),
+        planned_steps=600,
+    )
     assert [one.severity for one in outcome(slow, input_range).findings] == ["warn"]
     early = replace(slow, planned_steps=10_000)
     assert [one.severity for one in outcome(early, input_range).findings] == ["watch"]

@@ -46,6 +46,14 @@ def test_large_inputs_are_a_warning_only_if_nothing_is_learned():
     assert severities(given(LARGE, run=traces.stuck()), input_range) == {None: "warn"}
 
 
+@pytest.mark.parametrize(("mean", "severity"), [(120.0, "warn"), (0.0, "watch")])
+def test_a_slow_fall_is_held_only_against_inputs_off_centre(mean, severity):
+    slow = dict.fromkeys(("loss", "probe_loss"), np.linspace(2.3, 1.5, 31))
+    run = replace(traces.with_series(traces.trace(), **slow), planned_steps=600)
+    large = traces.inputs(minimum=-124.0, maximum=255.0, mean=mean, std=60.0)
+    assert severities(given(large, run=run), input_range) == {None: severity}
+
+
 def test_standardised_inputs_are_healthy():
     assert severities(given(traces.inputs(minimum=-14.0, maximum=8.0)), input_range) == {}
 

@@ -66,8 +66,15 @@ def fails(held, train=FALLING, model=None, **series):
 
 def test_a_model_that_a_constant_beats_on_held_out_data_is_found():
     (finding,) = outcome(fails(3.0 + 0 * E), held_out_fails).findings
-    assert (finding.severity, finding.layer, finding.metric) == ("warn", None, "val_loss")
+    assert (finding.severity, finding.layer, finding.metric) == ("warn", None, "probe_loss")
     assert finding.limit == pytest.approx(np.log(10))
+
+
+def test_a_model_that_knows_some_classes_only_is_found_all_the_same():
+    run = fails(3.0 + 0 * E, probe_accuracy=0.5)
+    epochs = np.where(np.isfinite(run.series["epoch"]), 1.0, np.nan)
+    run = replace(run, series={**run.series, "epoch_accuracy": epochs})
+    assert outcome(run, held_out_fails).outcome == "found"
 
 
 NORMALIZED = traces.architecture()
@@ -89,6 +96,7 @@ NORMALIZED = replace(
         fails(np.r_[np.full(18, 3.0), 2.0, 2.0]),  # it was so at first
         fails(np.r_[np.full(18, 1.0), 3.0, 3.0]),  # for two epochs
         traces.with_series(fails(3.0 + 0 * E), probe_loss=1.0),  # other classes are validated
+        fails(3.0 + 0 * E, probe_accuracy=0.86),  # a few sure errors
     ],
 )
 def test_other_held_out_losses_are_well(run):

@@ -5,15 +5,14 @@ import pytest
 
 from tests import test_rules_static as static
 from tests import traces
-from tfdiag.architecture import Architecture
 from tfdiag.rules import check
 from tfdiag.rules.guess import no_better_than_constant
 from tfdiag.rules.loss import initial_loss
 from tfdiag.rules.progress import progress
 from tfdiag.rules.updates import learning_rate_range
 
-RARE = traces.labels(classes=2, largest=0.9, smallest=0.1, shares=(0.9, 0.1))
-ENTROPY = -(0.9 * np.log(0.9) + 0.1 * np.log(0.1))
+RARE = traces.labels(classes=2, largest=0.85, smallest=0.15, shares=(0.85, 0.15))
+ENTROPY = -(0.85 * np.log(0.85) + 0.15 * np.log(0.15))
 
 
 def regression(loss, kind="mean_squared_error", std=2.0, deviation=1.5, train=None, planned=600):
@@ -24,7 +23,7 @@ def regression(loss, kind="mean_squared_error", std=2.0, deviation=1.5, train=No
     return traces.with_series(run, probe_loss=loss, loss=loss if train is None else train)
 
 
-def rare(loss, top=1.0, train=None, accuracy=0.9, **changes):
+def rare(loss, top=1.0, train=None, accuracy=0.85, **changes):
     """Returns a run of a classifier of a rare class, that gives a share `top` one answer."""
     start = static.ending("sigmoid", "binary_crossentropy", width=1, y=RARE)
     options = {**start.architecture.loss_options, **changes}
@@ -36,6 +35,21 @@ def rare(loss, top=1.0, train=None, accuracy=0.9, **changes):
     )
 
 
+def noted_by_layers(run, regularized):
+    """Returns a run as one version recorded it: layers tell whether they are regularized."""
+    model = run.architecture
+    options = {k: v for k, v in (model.loss_options or {}).items() if k != "regularized"}
+    flag = {"regularized": True} if regularized else {}
+    first = replace(model.layers[0], options={**(model.layers[0].options or {}), **flag})
+    model = replace(model, loss_options=options, layers=(first, *model.layers[1:]))
+    return replace(run, architecture=model)
+
+
+def labelled(run, **changes):
+    (labels,) = run.data.labels
+    return replace(run, data=replace(run.data, labels=(replace(labels, **changes),)))
+
+
 def outcome(run, rule=no_better_than_constant):
     return check(run, [rule]).outcomes[0]
 
@@ -44,10 +58,8 @@ def outcome(run, rule=no_better_than_constant):
     "run",
     [
         regression(4.0),  # the variance
-        regression(4.5, train=0.1),
         regression(1.6, "mean_absolute_error"),
         rare(ENTROPY),
-        rare(ENTROPY + 0.1, train=0.5 * ENTROPY),  # nothing of it holds for the probe set
         rare(np.linspace(0.72, 0.7, 31), top=0.6, accuracy=0.5),  # nor than tossing a coin
     ],
 )
@@ -55,6 +67,12 @@ def test_a_model_that_a_constant_beats_is_found(run):
     (finding,) = outcome(run).findings
     assert (finding.severity, finding.layer, finding.metric) == ("warn", None, "probe_loss")
     assert "always saying" in finding.message
+
+
+def test_the_best_constant_for_an_absolute_error_is_the_median():
+    (finding,) = outcome(regression(1.6, "mean_absolute_error")).findings
+    assert "the targets' median" in finding.message
+    assert "the targets' mean" in outcome(regression(4.0)).findings[0].message
 
 
 @pytest.mark.parametrize(
@@ -80,6 +98,14 @@ def test_a_model_that_explains_something_is_healthy(run):
         (regression(4.0, "huber"), "no constant"),
         (rare(ENTROPY, label_smoothing=0.1), "smoothed"),
         (rare(20.0, reduction="sum"), "summed"),
+        (rare(ENTROPY, weighted=True), "weighted"),
+        (rare(ENTROPY, regularized=True), "regularization"),
+        (noted_by_layers(rare(ENTROPY), False), "not noted"),
+        (labelled(rare(ENTROPY), largest=1.0, shares=(1.0,)), "most frequent class"),
+        (labelled(rare(ENTROPY), largest=0.98, shares=(0.98, 0.02)), "most frequent class"),
+        (regression(4.5, train=np.geomspace(4, 0.1, 31)), "held-out-fails"),
+        (rare(ENTROPY + 0.1, train=0.5 * ENTROPY), "held-out-fails"),
+        (regression(4.5, train=np.linspace(3.9, 2.5, 31)), "still falls"),
         (replace(regression(4.0), data=None, probe_samples=0), "probe set"),
         (traces.with_series(regression(4.0), probe_loss=np.nan), "no finite value"),
     ],
@@ -116,11 +142,6 @@ def test_a_loss_that_falls_and_is_above_that_of_a_guess_is_lost():
     assert outcome(adam, learning_rate_range).findings[0].severity == "warn"
 
 
-def regularized(model: Architecture) -> Architecture:
-    options = {**(model.layers[0].options or {}), "regularized": True}
-    return replace(model, layers=(replace(model.layers[0], options=options), *model.layers[1:]))
-
-
 @pytest.mark.parametrize(
     "run",
     [
@@ -128,12 +149,28 @@ def regularized(model: Architecture) -> Architecture:
         falling(loss=FALLING / 1000),  # overfitting: it learns its training data
         falling(loss_options={"reduction": "sum"}),
         falling(loss_options={"label_smoothing": 0.1}),
-        replace(falling(), architecture=regularized(falling().architecture)),
+        falling(loss_options={"regularized": True}),
+        falling(loss_options={"weighted": True}),
+        noted_by_layers(labelled(falling(), std=3.0), True),
+        noted_by_layers(falling(), False),  # older: it is not known
+        replace(falling(), architecture=replace(falling().architecture, loss_options={})),
         replace(falling(), planned_steps=10_000),  # too early
+        replace(falling(), planned_steps=0),  # as long as nothing is planned
     ],
 )
 def test_a_loss_without_that_mark_is_not_lost(run):
     assert progress(run).state != "lost"
+
+
+def test_a_recording_whose_layers_tell_that_none_is_regularized_is_judged():
+    assert progress(noted_by_layers(labelled(falling(), std=3.0), False)).state == "lost"
+
+
+def test_the_shortest_trainings_are_not_judged():
+    run = falling()
+    run = replace(run, steps=np.arange(31), planned_steps=30)
+    assert progress(run).state == "unknown"
+    assert progress(replace(run, steps=2 * np.arange(31), planned_steps=60)).state == "lost"
 
 
 def test_a_regression_is_lost_above_the_spread_of_its_targets():

@@ -59,6 +59,42 @@ def test_coming_down_to_a_constant_is_no_learning():
     assert outcome(replace(ended(curve), data=traces.data(answers=answers))).outcome == "found"
 
 
+def test_a_fit_that_follows_another_is_only_watched():
+    run = ended(EVEN)
+    again = np.where(np.isfinite(run.series["epoch"]), 0.0, np.nan).astype(np.float32)
+    run = replace(run, series={**run.series, "epoch": again})
+    assert [one.severity for one in outcome(run).findings] == ["watch"]
+    # Judged a moment before the second one's only epoch is over.
+    first = np.where(run.steps == 300, 0.0, np.nan).astype(np.float32)
+    run = replace(run, series={**run.series, "epoch": first})
+    assert [one.severity for one in outcome(run).findings] == ["watch"]
+
+
+def test_what_came_before_the_recording_is_not_made_up():
+    late = replace(ended(EVEN, planned=1100), steps=traces.trace().steps + 500)
+    (finding,) = outcome(late).findings
+    assert finding.value == outcome(ended(EVEN)).findings[0].value and finding.severity == "watch"
+    most = replace(ended(EVEN, planned=6000), steps=traces.trace().steps + 5400)
+    assert "less than half" in outcome(most).reason
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"kind": "huber"}, None),
+        ({"label_smoothing": 0.1}, None),
+        ({}, None),
+        ({"regularized": True}, "regularization"),
+    ],
+)
+def test_losses_without_a_constant_are_judged_unless_regularized(options, words):
+    run = ended(EVEN)
+    options = {**run.architecture.loss_options, **options} if options else {}
+    run = replace(run, architecture=replace(run.architecture, loss_options=options))
+    found = outcome(run)
+    assert found.outcome == "found" if words is None else words in found.reason
+
+
 def test_an_end_that_is_planned_as_such_is_not_judged():
     cosine = 0.01 * (1 + np.cos(np.pi * N / 30))
     assert "decays" in outcome(ended(EVEN, learning_rate=cosine)).reason

@@ -6,6 +6,7 @@ import pytest
 from tests import traces
 from tfdiag.architecture import Architecture
 from tfdiag.rules import STATIC_RULES, check
+from tfdiag.rules.progress import progress
 from tfdiag.rules.static import (
     batch_of_one,
     batchnorm_small_batch,
@@ -16,6 +17,8 @@ from tfdiag.rules.static import (
     missing_nonlinearity,
     nothing_trainable,
 )
+
+CONVERGED = 1.6 + 0.7 * np.exp(-np.arange(31) / 1.5) + 0.01 * (-1.0) ** np.arange(31)
 
 
 def outcome(run, rule):
@@ -73,7 +76,7 @@ def plain(name, type, activation=None, shape=(64,), **options):
 def ending(activation, loss="sparse_categorical_crossentropy", *, logits=False, width=10, y=None):
     """Returns the first step of a model with this end."""
     head = dense("output", activation, width, role="output")
-    options = {"kind": loss, "from_logits": logits}
+    options = {"kind": loss, "from_logits": logits, "regularized": False}
     model = chain(dense("dense", "relu"), head, loss=loss, loss_options=options)
     run = traces.trace(model)
     facts = traces.data(answers=y)
@@ -382,8 +385,25 @@ def test_a_frozen_backbone_below_a_trained_head_is_well():
     assert severities(traces.trace(frozen), nothing_trainable) == {None: "critical"}
 
 
+def test_a_generator_may_lose_against_its_frozen_judge():
+    model = ending("sigmoid", BINARY, width=1).architecture
+    judge = replace(model, layers=(*model.layers[:-1], replace(model.layers[-1], trainable=False)))
+    run = traces.stuck(traces.trace(judge), level=0.9)
+    assert progress(run).state == "stuck"
+    assert severities(run, frozen_output) == {"output": "watch"}
+
+
+def test_a_last_layer_that_only_scales_is_not_frozen():
+    scale = traces.layer("scale", None, type="Normalization", trainable=False, role="output")
+    run = traces.stuck(traces.trace(chain(dense("a", "relu"), dense("b"), scale)))
+    assert outcome(run, frozen_output).outcome == "healthy"
+
+
 def test_batches_of_one_are_watched_until_the_loss_suffers():
     run = traces.with_series(traces.trace(), batch_size=1.0)
+    converged = traces.with_series(run, **dict.fromkeys(("loss", "probe_loss"), CONVERGED))
+    assert progress(converged).state == "plateau"
+    assert severities(converged, batch_of_one) == {None: "watch"}
     assert severities(run, batch_of_one) == {None: "watch"}
     assert severities(traces.stuck(run), batch_of_one) == {None: "warn"}
     last = np.where(np.arange(31) == 30, 1.0, 32.0)  # the rest of an epoch

@@ -60,7 +60,7 @@ def architecture(depth: int = 3, activation: str = "relu", **changes: Any) -> Ar
     fields = {
         "loss": loss,
         "optimizer": "SGD",
-        "loss_options": {"kind": kind, "from_logits": False},
+        "loss_options": {"kind": kind, "from_logits": False, "regularized": False},
         **changes,
     }
     return Architecture(layers=(*layers, output), **fields)

@@ -278,6 +278,23 @@ def has_own_loss(model: keras.Model) -> bool:
     return any(getattr(type(model), name) is not getattr(keras.Model, name) for name in own)
 
 
+def adds_to_loss(model: keras.Model) -> bool | None:
+    """Returns whether the model adds to its loss: regularizers, `add_loss`.
+
+    None if only a pass over the model tells: what layers of the user's own add is not known before.
+    """
+    layers = [model, *model._flatten_layers(include_self=False)]
+    if model.losses or any(getattr(one, "activity_regularizer", None) for one in layers):
+        return True
+    return False if all(map(comes_with_keras, layers)) else None
+
+
+def is_loss_weighted(model: keras.Model) -> bool:
+    """Returns whether the model is compiled with a weight of its loss other than 1."""
+    weights = getattr(getattr(model, "_compile_loss", None), "_user_loss_weights", None)
+    return any(weight != 1 for weight in keras.tree.flatten(weights) if weight is not None)
+
+
 @contextlib.contextmanager
 def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
     """Sets an attribute for a while, past Keras, which tracks what is set as an attribute."""

@@ -246,7 +246,10 @@ def _spread(array: np.ndarray) -> tuple[float, float]:
     >>> _spread(np.array([[0, 5], [0, 5], [3, 5]])) == (1.0, 0.5)
     True
     """
-    columns = array.reshape(len(array), -1)[:, : max(1, _ENTRIES // len(array))].astype(np.float64)
+    rows = array.reshape(len(array), -1)
+    # Columns from everywhere: the first ones of an image are its top, which may be empty.
+    taken = np.linspace(0, rows.shape[1] - 1, min(rows.shape[1], max(1, _ENTRIES // len(rows))))
+    columns = rows[:, taken.round().astype(int)].astype(np.float64)
     around = np.abs(columns - np.median(columns, axis=0)).mean()
     return float(np.sqrt(columns.var(axis=0).mean())), float(around)
 

@@ -73,6 +73,7 @@ class ForwardTap:
         places: name to what is measured there, in the order of the layers; from the first pass
             on also the functions that are called between layers, with the shapes that it saw.
         tests: whether the model is tested; else it is only called, without loss and metrics.
+        regularized: whether the model adds to its loss; None until the first pass.
     """
 
     def __init__(self, trainer: Trainer, layers: dict[str, keras.layers.Layer]):
@@ -80,6 +81,7 @@ class ForwardTap:
         self._trainer = trainer
         self._model = trainer.model
         self.tests = True
+        self.regularized: bool | None = None
         self._loops = backend.Loops()
         self._was_run = False
 
@@ -135,6 +137,8 @@ class ForwardTap:
             self._model(batch[0], training=False)
             return {}
         finally:
+            if self.regularized is None:
+                self.regularized = bool(self._model.losses)
             backend.clear_losses(self._model)
 
 

@@ -139,6 +139,7 @@ class Instruments:
                 self._forward.places,
                 optimizer=self._optimizer,
                 loss=self._trainer.loss,
+                regularized=self._forward.regularized,
             )
         return self._architecture
 

@@ -106,6 +106,7 @@ def describe(
     *,
     optimizer: Any = None,
     loss: Any = None,
+    regularized: bool | None = None,
 ) -> Architecture:
     """Returns what the model is, as rules and the tab need it.
 
@@ -116,6 +117,7 @@ def describe(
             themselves declare counts.
         optimizer: the main one of its training.
         loss: the loss of its training.
+        regularized: whether a pass has shown that it adds to the loss; None if there was none.
     """
     if places is None:
         places = {name: Place(layer, activation_name(layer)) for name, layer in layers.items()}
@@ -134,7 +136,7 @@ def describe(
         loss=_name(loss),
         optimizer=type(optimizer).__name__ if optimizer is not None else None,
         settings=_settings(model, optimizer),
-        loss_options=loss_options(model, loss),
+        loss_options=loss_options(model, loss, regularized),
     )
 
 

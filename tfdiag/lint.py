@@ -65,6 +65,7 @@ def lint(
             tap.places,
             optimizer=next(iter(trainer.optimizers), None),
             loss=trainer.loss,
+            regularized=tap.regularized,
         ),
         columns={},
         not_measured={"batch_size": "nothing was trained"},

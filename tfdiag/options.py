@@ -17,11 +17,6 @@ _NAMES = (
     *("pool_size", "use_bias", "rate", "momentum", "epsilon", "input_dim", "output_dim"),
     *("num_heads", "return_sequences", "negative_slope", "mask_value", "mask_zero"),
 )
-#: What makes a layer add to the loss.
-_REGULARIZERS = tuple(
-    f"{part}_regularizer"
-    for part in ("kernel", "bias", "activity", "recurrent", "embeddings", "gamma", "beta")
-)
 #: Options of a loss that are noted.
 _LOSS_NAMES = ("from_logits", "reduction", "label_smoothing", "ignore_class", "axis", "delta")
 #: Rows of a kernel that are compared first: nearly always enough to see that units differ.
@@ -43,9 +38,8 @@ def layer_options(layer: keras.layers.Layer) -> Options:
     """Returns what a layer is set to, as numbers and words.
 
     Beside Keras' own names: "kernel_initializer", name of a class; and, only where they are
-    true, "regularized" (the layer adds to the loss), "kernel_is_zero", "bias_is_positive" (each
-    unit's), "units_alike" (all units begin with the same weights and bias) and "inputs_alike"
-    (each unit weighs all its inputs alike).
+    true, "kernel_is_zero", "bias_is_positive" (each unit's), "units_alike" (all units begin with
+    the same weights and bias) and "inputs_alike" (each unit weighs all its inputs alike).
     """
     options: dict[str, Any] = {}
     if backend.comes_with_keras(layer):
@@ -56,21 +50,22 @@ def layer_options(layer: keras.layers.Layer) -> Options:
         initializer = getattr(layer, "kernel_initializer", None)
         if initializer is not None:
             options["kernel_initializer"] = _class_name(initializer)
-    if any(getattr(layer, name, None) is not None for name in _REGULARIZERS):
-        options["regularized"] = True
     return {**options, **_beginning(layer)}
 
 
-def loss_options(model: keras.Model, loss: Any) -> Options | None:
+def loss_options(model: keras.Model, loss: Any, regularized: bool | None = None) -> Options | None:
     """Returns what the only loss of a training is set to.
 
     Args:
         model: what is trained.
         loss: what the model is compiled with, or what a loop of the user's own takes.
+        regularized: whether a pass over the model added something to the loss; None if there was
+            no pass yet.
 
     Returns:
-        "kind", name of Keras' function, such as "mean_squared_error", and its options; empty if
-        the loss is the user's own; None if there are several, or none.
+        "kind", name of Keras' function, such as "mean_squared_error", and its options;
+        "regularized" (the model adds to the loss), unless it is not known; and "weighted", only
+        where it is true. Empty if the loss is the user's own; None if there are several, or none.
     """
     if isinstance(loss, dict | list | tuple):
         parts = list(loss.values()) if isinstance(loss, dict) else list(loss)
@@ -87,6 +82,11 @@ def loss_options(model: keras.Model, loss: Any) -> Options | None:
     config = loss.get_config() if isinstance(loss, keras.losses.Loss) else {}
     known = {name: _plain(config.get(name)) for name in _LOSS_NAMES}
     options = {name: value for name, value in known.items() if value is not None}
+    regularized = backend.adds_to_loss(model) if regularized is None else regularized
+    if regularized is not None:
+        options["regularized"] = regularized
+    if backend.is_loss_weighted(model):
+        options["weighted"] = True
     return {"from_logits": False, **options, "kind": function.__name__}
 
 

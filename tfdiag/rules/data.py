@@ -125,9 +125,10 @@ _PREPARING = (
 def input_range(trace: Trace, *, largest: float = 50.0) -> Iterator[Finding]:
     """Finds inputs far from 0 that no layer scales. A warning only if the loss suffers.
 
-    That is, if it does not fall, if it has not come down to half when `judged_from` has come, or
-    if the model is sure of wrong answers from the start. Not of a first layer that is frozen: its
-    inputs are as they were when it was trained.
+    That is, if it does not fall, if it has not come down to half when `judged_from` has come, as
+    it does for inputs that are not centred either, or if the model is sure of wrong answers from
+    the start. Slowness counts for nothing where the first layer is frozen: its inputs are as they
+    were when it was trained.
 
     Values beyond 1, or beyond 10, are no sign of trouble: standardised data has them. Whole
     numbers that an Embedding looks up, and inputs whose first layers scale them, are left out.
@@ -139,11 +140,12 @@ def input_range(trace: Trace, *, largest: float = 50.0) -> Iterator[Finding]:
     if _is_prepared(trace):
         return
     loss = progress(trace)
-    slow = loss.state == "improving" and trace.steps[-1] >= judged_from(trace) > 0
-    suffers = errs_surely(trace) or (slow and _first_is_trained(trace))
+    slow = loss.state == "improving" and trace.steps[-1] >= judged_from(trace)
     for one in data.inputs:
         magnitude = max(abs(one.minimum), abs(one.maximum))
         if magnitude > largest:
+            slowed = slow and abs(one.mean) > one.std and _first_is_trained(trace)
+            suffers = slowed or errs_surely(trace)
             yield Finding(
                 severity="warn" if suffers else gate("watch", loss),
                 step=int(trace.steps[0]),

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from tfdiag.rules.curves import epoch_ends, per_epoch
+from tfdiag.rules.ending import data_of
 from tfdiag.rules.guess import constant_loss
+from tfdiag.rules.progress import accuracy
 from tfdiag.rules.rule import CannotJudge, NotApplicable, rule
 from tfdiag.rules.wording import count, number, share
 from tfdiag.trace import Finding, Trace
@@ -141,20 +143,24 @@ def _standard_error(share: float, samples: int) -> float:
     "constant; the limits are heuristics",
     verdict="Fails on held-out data",
     code="np.unique(y_train, return_counts=True)",
-    shares=("learned",),
+    shares=("learned", "apart"),
     below=("learned",),
 )
 def held_out_fails(
-    trace: Trace, *, learned: float = 0.5, settle: int = 500, epochs: int = 3
+    trace: Trace, *, learned: float = 0.5, apart: float = 0.2, settle: int = 500, epochs: int = 3
 ) -> Iterator[Finding]:
     """Finds a model that has learned its training data and that a constant beats on held-out data.
 
-    The constant says how frequent each class is, or the targets' mean. Overfitting may do so,
+    The constant says how frequent each class is, or the targets' mean, on the probe set, which
+    must be above it; the loss in validation, where there is one, for epochs. Overfitting may do so,
     classes that are missing in training, or sets that are prepared differently. Class weights
-    and regularization lift the training loss, so that it is not seen as learned.
+    and regularization lift the training loss, so that it is not seen as learned. A model that
+    answers held-out data nearly as well as its own has a high loss for a few sure errors: it is of
+    use.
 
     Args:
         learned: times the constant's loss that the training loss is below. Source: heuristic.
+        apart: accuracy in training minus that on held-out data, as in overfitting.
         settle: steps after which the averages of BatchNormalization are to be trusted: 0.99, the
             usual momentum, leaves 1 % of the start by then. Before, held-out data fails often.
         epochs: in a row, up to the last one. Source: heuristic.
@@ -163,12 +169,12 @@ def held_out_fails(
         NotApplicable: if no constant is known that is best for the loss.
         CannotJudge: if too little is known, or a normalization has not settled.
     """
-    name, held, train, steps = _curves(trace, epochs)
+    _, held, train, steps = _curves(trace, epochs)
     constant = constant_loss(trace)
     probe = trace.series["probe_loss"]
     now = float(probe[np.isfinite(probe)][-1])
     fails = min(held[-epochs:].min(), now) >= constant
-    if not fails or not train[-epochs:].max() < learned * constant:
+    if not fails or not train[-epochs:].max() < learned * constant or _answers(trace, apart):
         return
     if trace.steps[-1] < settle and any(
         layer.type == "BatchNormalization" for layer in trace.architecture.layers
@@ -177,13 +183,13 @@ def held_out_fails(
     yield Finding(
         severity="warn",
         step=int(steps[-epochs]),
-        message=f"The {_words(name)} is {number(held[-1])}, where a constant answer has "
-        f"{number(constant)}, for {count(epochs, 'epoch')} at least, and the training loss is "
-        f"{number(train[-1])}.",
-        evidence=f"{number(held[-1])}, a constant {number(constant)}",
-        value=float(held[-1]),
+        message=f"The probe loss is {number(now)}, where a constant answer has "
+        f"{number(constant)}; it is so for {count(epochs, 'epoch')} at least, and the training "
+        f"loss is {number(train[-1])}.",
+        evidence=f"{number(now)}, a constant {number(constant)}",
+        value=now,
         limit=constant,
-        metric=name,
+        metric="probe_loss",
     )
 
 
@@ -287,6 +293,16 @@ def too_good_validation(trace: Trace, *, above: float = 0.05, epochs: int = 3) -
         limit=above,
         metric=pairs[0][1],
     )
+
+
+def _answers(trace: Trace, apart: float) -> bool:
+    """Returns True if the probe set is answered clearly better than by its most frequent class.
+
+    And not far worse than the training data: then the loss is that of few sure errors.
+    """
+    largest = data_of(trace).labels[0].largest
+    chance = 3 * _standard_error(largest, trace.probe_samples)
+    return accuracy(trace) > largest + chance and _accuracy_gap(trace, "probe_") <= apart
 
 
 def _curves(trace: Trace, wanted: int) -> tuple[str, np.ndarray, np.ndarray, np.ndarray]:

@@ -9,10 +9,19 @@ import numpy as np
 
 from tfdiag.rules.ending import data_of, ending
 from tfdiag.rules.loss import is_of_classes, no_better_than_guess
-from tfdiag.rules.progress import accuracy, judged_from, progress
+from tfdiag.rules.progress import (
+    accuracy,
+    is_regularized,
+    judged_from,
+    measured_otherwise,
+    progress,
+)
 from tfdiag.rules.rule import CannotJudge, NotApplicable, rule
 from tfdiag.rules.wording import apart
 from tfdiag.trace import Finding, Trace
+
+#: Samples that are not of the most frequent class; the entropy of fewer is luck. Source: heuristic.
+_OTHERS = 10
 
 
 def constant_loss(trace: Trace) -> float:
@@ -22,18 +31,20 @@ def constant_loss(trace: Trace) -> float:
     or, for an absolute error, the median: variance or mean distance.
 
     Raises:
-        NotApplicable: if the loss is another one, or measured otherwise: summed, or of labels that
-            are smoothed.
-        CannotJudge: if nothing is known about the labels.
+        NotApplicable: if the loss is another one, or measured otherwise: summed, weighted, of
+            labels that are smoothed, or with regularization.
+        CannotJudge: if too little is known about the labels, or whether there is regularization.
     """
-    labels = data_of(trace).labels
-    end, options = ending(trace), trace.architecture.loss_options or {}
-    if options.get("label_smoothing") or options.get("reduction", "sum_over_batch_size") in (
-        "sum",
-        "none",
-    ):
-        raise NotApplicable("the loss is not compared: it is summed, or its labels are smoothed")
+    data, end = data_of(trace), ending(trace)
+    labels, regularized = data.labels, is_regularized(trace)
+    otherwise = "it contains regularization" if regularized else measured_otherwise(trace)
+    if otherwise:
+        raise NotApplicable(f"the loss is not compared with a constant's: {otherwise}")
+    if regularized is None:
+        raise CannotJudge("it was not noted whether the loss contains regularization")
     if is_of_classes(end, labels[0]):
+        if not (1 - labels[0].largest) * data.samples >= _OTHERS:
+            raise CannotJudge(f"fewer than {_OTHERS} samples are not of the most frequent class")
         shares = np.array(labels[0].shares)
         return float(-(shares[shares > 0] * np.log(shares[shares > 0])).sum())
     spread = {"mean_squared_error": labels[0].std ** 2, "mean_absolute_error": labels[0].deviation}
@@ -56,7 +67,6 @@ def _is_guess(trace: Trace, largest: float) -> bool:
     id="no-better-than-constant",
     title="No better than a constant",
     needs=("probe_loss",),
-    uses=("output_std",),
     advice=(
         "Check that the model can learn ten samples by heart; if not, look at data and loss.",
         "Check that inputs and targets still belong together: shuffle them only as pairs.",
@@ -86,7 +96,8 @@ def no_better_than_constant(
     answer for nearly all samples too: one with class weights has such a loss, but several answers,
     and one that overfits may have it and be right. And one that is no better than a guess among
     equally likely classes on its training data either, whatever it answers. What no-better-than-
-    guess can judge by its accuracy is left to that.
+    guess can judge by its accuracy is left to that, and what has learned its training data to
+    held-out-fails.
 
     Args:
         margin: share of the constant's loss by which the loss must be lower to count. Source:
@@ -99,7 +110,7 @@ def no_better_than_constant(
         longest: steps after which that is said all the same. Source: heuristic, no source.
 
     Raises:
-        NotApplicable: if no constant is known that is best for the loss.
+        NotApplicable: if no constant is known that is best for the loss, or the loss is low.
         CannotJudge: if too little is known, or the model may still learn.
     """
     constant, loss = constant_loss(trace), progress(trace)
@@ -115,11 +126,16 @@ def no_better_than_constant(
         beaten &= bool((shares[rows] >= same).all())
     if not beaten:
         return
-    wait = judged_from(trace, spent=spent, longest=longest) if trace.planned_steps else longest
+    if loss.state == "learned":
+        raise NotApplicable("the training data is learned: held-out-fails compares the rest")
+    if loss.state == "improving":
+        raise CannotJudge("a constant beats it as yet, but the loss still falls")
+    wait = judged_from(trace, spent=spent, longest=longest)
     if trace.steps[-1] < wait:
         raise CannotJudge(f"a constant beats it as yet; judged from step {math.ceil(wait)} on")
     now, limit = apart(float(losses[rows[-1]]), constant)
-    what = "how frequent each class is" if of_classes else "the targets' mean"
+    best = "median" if ending(trace).loss == "mean_absolute_error" else "mean"
+    what = "how frequent each class is" if of_classes else f"the targets' {best}"
     yield Finding(
         severity="warn",
         step=int(trace.steps[rows[0]]),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tfdiag.rules.guess import constant_loss
-from tfdiag.rules.progress import progress
+from tfdiag.rules.progress import is_regularized, progress
 from tfdiag.rules.rates import finite_rates
 from tfdiag.rules.rule import CannotJudge, NotApplicable, rule
 from tfdiag.rules.wording import number, share
@@ -31,6 +31,7 @@ _END = 0.2
     "https://github.com/google-research/tuning_playbook: train longer if the best step is near "
     "the end; the limits are heuristics",
     verdict="Stopped while it improved",
+    watch="If this was the last `fit`, train for more epochs.",
     shares=("late", "decayed"),
     below=("decayed",),
 )
@@ -43,7 +44,8 @@ def stopped_early(
     in the last fifth; half of that counts. The fall is that from the loss of the best constant,
     where it is known: coming down to it is no learning yet. Who stops earlier than planned, or
     lets the learning rate decay, chose the end; long trainings, of which each step gains a little,
-    have most of their fall in their beginning.
+    have most of their fall in their beginning. Only watched once a `fit` has followed another,
+    since one more may come.
 
     Args:
         late: share of the fall that is in the last fifth. Source: heuristic, no source.
@@ -52,7 +54,8 @@ def stopped_early(
         decayed: times the highest learning rate below which the rate has decayed.
 
     Raises:
-        NotApplicable: if it is not known when training was to end, or the learning rate decays.
+        NotApplicable: if it is not known when training was to end, the learning rate decays, the
+            loss contains regularization, or most of the training is not in this recording.
     """
     if not trace.planned_steps:
         raise NotApplicable("it is not known when training was to end")
@@ -61,16 +64,20 @@ def stopped_early(
         raise NotApplicable("the learning rate decays towards the end")
     if trace.steps[-1] < trace.planned_steps:
         return
+    if trace.planned_steps - trace.steps[0] < trace.planned_steps / 2:
+        raise NotApplicable("less than half of the training was recorded")
+    if is_regularized(trace):
+        raise NotApplicable("the loss contains regularization, whose fall is no learning")
     try:
         constant = constant_loss(trace)
-    except CannotJudge:
+    except (CannotJudge, NotApplicable):
         constant = np.inf
     gained = min(_late(trace, name, constant, fell) for name in ("probe_loss", "loss"))
     if not gained >= late or progress(trace).poor:
         return
     last = _finite(trace, "probe_loss")[1][-1]
     yield Finding(
-        severity="warn",
+        severity="warn" if _is_whole(trace) else "watch",
         step=int(trace.steps[-1]),
         message=f"The training ended at step {trace.steps[-1]} with a probe loss of "
         f"{number(last)}; {share(gained)} of all that was gained came in the last fifth "
@@ -80,6 +87,18 @@ def stopped_early(
         limit=late,
         metric="probe_loss",
     )
+
+
+def _is_whole(trace: Trace) -> bool:
+    """Returns whether this was the first `fit` and no other followed: then its end was the end.
+
+    Each `fit` counts its epochs anew. The last one must have ended too: before, its number is not
+    known.
+    """
+    epochs = np.asarray(trace.series.get("epoch", trace.steps * np.nan))
+    rows = np.flatnonzero(np.isfinite(epochs))
+    over = not len(rows) or trace.steps[rows[-1]] == trace.steps[-1]
+    return bool(trace.steps[0] == 0 and over and (np.diff(epochs[rows]) > 0).all())
 
 
 def _finite(trace: Trace, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -95,7 +114,7 @@ def _late(trace: Trace, name: str, constant: float, fell: float) -> float:
     0 if it did not fall by the share `fell` below its start and the constant.
     """
     steps, values = _finite(trace, name)
-    whole = np.linspace(0, steps[-1], 101)
+    whole = np.linspace(steps[0], steps[-1], 101)
     curve = np.interp(whole, steps, values)
     size = round(100 * _END)
     last, before = curve[-size:].mean(), curve[-2 * size : -size].mean()

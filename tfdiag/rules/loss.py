@@ -70,7 +70,7 @@ def loss_not_decreasing(
     if loss.state != "stuck" or math.isnan(loss.last):
         return
     wait = judged_from(trace, spent=spent, longest=longest)
-    if trace.steps[-1] < wait:
+    if trace.planned_steps and trace.steps[-1] < wait:
         raise CannotJudge(f"the loss has not fallen yet; judged from step {math.ceil(wait)} on")
     of = "probe loss" if loss.series == "probe_loss" else "training loss"
     now, then = apart(loss.last, loss.first)
@@ -334,7 +334,7 @@ def no_better_than_guess(
     )
     if not as_guess[-patience:].all():
         return
-    wait = judged_from(trace, spent=spent, longest=longest) if trace.planned_steps else longest
+    wait = judged_from(trace, spent=spent, longest=longest)
     if trace.steps[-1] < wait:
         raise CannotJudge(f"it is a guess as yet; judged from step {math.ceil(wait)} on")
     better = np.flatnonzero(~as_guess)

@@ -195,7 +195,8 @@ def constant_output(
     loss = progress(trace)
     if loss.state in ("improving", "learned"):
         return
-    harmful = loss.poor and trace.steps[-1] >= judged_from(trace)
+    early = trace.planned_steps and trace.steps[-1] < judged_from(trace)
+    harmful = loss.poor and not early
     std, rms = trace.columns["output_std"], trace.columns["output_rms"]
     measured, late = np.isfinite(std), trace.steps > warm_up
     start = streak_start(CLEAR * std <= spread * rms, measured, patience, late, std <= spread * rms)

@@ -20,6 +20,8 @@ _JUDGED: WeakKeyDictionary[Trace, dict[tuple[float, ...], Progress]] = WeakKeyDi
 #: Share of the targets' variance below which an output says no more than their mean. Source:
 #: heuristic, no source; a linear model of pure noise explains features / samples of it.
 _EXPLAINED = 0.01
+#: Steps that are waited for in the shortest training. Source: heuristic, no source.
+_LEAST = 50
 
 
 @dataclass(frozen=True)
@@ -71,17 +73,19 @@ def judged_from(trace: Trace, *, spent: float = 0.3, longest: int = 1000) -> flo
 
     Args:
         spent: share of the planned training. Source: AUTOTRAINER.
-        longest: steps after which it is held against the run all the same. Source: heuristic.
+        longest: steps after which it is held against the run all the same; those to wait for where
+            nothing is planned. Source: heuristic.
     """
-    return min(spent * trace.planned_steps, longest)
+    return min(spent * trace.planned_steps, longest) if trace.planned_steps else longest
 
 
 def warmed_up(trace: Trace, warm_up: int) -> int:
     """Returns the steps to wait for before something is said: no more than `judged_from`.
 
-    A training that is planned to be short has few steps to wait for.
+    A training that is planned to be short has few steps to wait for, but there are some before
+    which no model has learned anything.
     """
-    return min(warm_up, math.ceil(judged_from(trace))) if trace.planned_steps else warm_up
+    return min(warm_up, max(_LEAST, math.ceil(judged_from(trace))))
 
 
 def share(view: Trace, whole: Trace) -> None:
@@ -280,18 +284,17 @@ def _lost(trace: Trace, records: int, warm_up: int, *, near: float = 0.02) -> bo
 
     On its training data and on the probe set, once `judged_from` has come; of a regression, whose
     targets may be far from 0 and take a while to be reached, half of the training. A loss that
-    is measured otherwise (summed, regularized, of smoothed labels) has no such mark. Class weights
-    may lift it, and a model that is sure of its errors has a high one: so a model that answers
-    more than half as well as can be is not lost.
+    is not Keras' own, or measured otherwise, has no such mark. Class weights may lift it, and a
+    model that is sure of its errors has a high one: so a model that answers more than half as well
+    as can be is not lost.
     """
     classes, spread = guessing(trace.architecture), _spread(trace)
     guess = classes or spread
-    options = trace.architecture.loss_options or {}
-    regularized = any((one.options or {}).get("regularized") for one in trace.architecture.layers)
-    odd = options.get("label_smoothing") or options.get("reduction", _MEAN) != _MEAN
+    own = not (trace.architecture.loss_options or {}).get("kind")
+    odd = own or is_regularized(trace) is not False or measured_otherwise(trace)
     wait = judged_from(trace) if classes else judged_from(trace, spent=0.5, longest=2000)
     early = trace.steps[-1] < max(warm_up, wait)
-    if guess is None or regularized or odd or early or _rate_moves(trace):
+    if guess is None or odd or early or _rate_moves(trace):
         return False
     if classes and accuracy(trace) > (1 + _largest(trace, guess)) / 2:
         return False
@@ -311,8 +314,29 @@ def knows_nothing(trace: Trace, *, near: float = 0.05) -> bool:
     return bool(guess and len(probe) and probe[-1] >= (1 - near) * guess)
 
 
-#: What Keras does with the losses of a batch's samples unless something else is asked for.
-_MEAN = "sum_over_batch_size"
+def is_regularized(trace: Trace) -> bool | None:
+    """Returns whether the model adds to its loss, by regularizers or `add_loss`; None if unknown.
+
+    Recordings of one version say it of single layers instead. They are told by the spread of the
+    labels, which was first noted then; older ones say nothing of it.
+    """
+    options = trace.architecture.loss_options or {}
+    if "regularized" in options:
+        return bool(options["regularized"])
+    labels = trace.data.labels if trace.data else ()
+    if not any(math.isfinite(one.std) for one in labels):
+        return None
+    return any((one.options or {}).get("regularized") for one in trace.architecture.layers)
+
+
+def measured_otherwise(trace: Trace) -> str | None:
+    """Returns why a loss of Keras is on another scale than the mean over samples, or None."""
+    options = trace.architecture.loss_options or {}
+    if options.get("reduction", "sum_over_batch_size") in ("sum", "none"):
+        return "it is summed"
+    if options.get("label_smoothing"):
+        return "its labels are smoothed"
+    return "it is weighted" if options.get("weighted") else None
 
 
 def _level(trace: Trace, name: str, records: int) -> float:

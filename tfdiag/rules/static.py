@@ -383,18 +383,21 @@ def frozen_output(trace: Trace) -> Iterator[Finding]:
     """Finds a last layer that is frozen while layers below it are trained.
 
     Only watched: a random last layer that is fixed may do, and a generator is trained below a
-    judge that is frozen. A warning if the loss suffers. All frozen is nothing-trainable's finding,
+    judge that is frozen, to a loss that may rise. A warning if the loss is no better than a guess's
+    at the end, or, of several classes, never fell. All frozen is nothing-trainable's finding,
     and nothing is said of a backbone that is frozen below a head.
     """
     layers = [layer for layer in trace.architecture.layers if layer.parameters]
-    outputs = [layer for layer in layers if layer.role == "output"]
+    outputs = [layer for layer in layers if layer.role == "output" and layer.type in KERNELS]
     if not outputs or any(layer.trainable for layer in outputs):
         return
     trained = sum(layer.trainable for layer in layers)
     if trained:
         loss = progress(trace)
+        kind = (trace.architecture.loss_options or {}).get("kind")
+        suffers = loss.state == "lost" or (loss.state == "stuck" and kind in CATEGORICAL)
         yield Finding(
-            severity=gate("watch", loss),
+            severity="warn" if suffers else "watch",
             step=int(trace.steps[0]),
             message=f"{outputs[0].name} is frozen, while {count(trained, 'layer')} below it "
             f"{'is' if trained == 1 else 'are'} trained; {loss.text}.",
@@ -507,10 +510,11 @@ def batchnorm_small_batch(trace: Trace, *, least: int = 8) -> Iterator[Finding]:
     watch="Let it run; use larger batches if the probe loss jumps.",
 )
 def batch_of_one(trace: Trace) -> Iterator[Finding]:
-    """Finds training on one sample at a time. Watched, unless the loss suffers.
+    """Finds training on one sample at a time. Watched, unless the loss does not fall or rises.
 
-    Large pictures leave no choice, and a rate that is low enough makes up for it. Gradients that
-    are accumulated over several batches are left out.
+    That it fell and falls no more is no sign: any training comes to its end. Large pictures leave
+    no choice, and a rate that is low enough makes up for it. Gradients that are accumulated over
+    several batches are left out.
     """
     sizes = trace.series["batch_size"]
     size = int(max(sizes[sizes == sizes]))
@@ -519,7 +523,7 @@ def batch_of_one(trace: Trace) -> Iterator[Finding]:
         return
     loss = progress(trace)
     yield Finding(
-        severity=gate("watch", loss),
+        severity="warn" if loss.state in ("stuck", "lost", "worse") else "watch",
         step=int(trace.steps[0]),
         message=f"Each step sees 1 sample (usual are 2 to 32 at least); {loss.text}.",
         evidence="1 sample a step",
