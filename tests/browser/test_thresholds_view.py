@@ -46,7 +46,7 @@ def test_verdicts_change_with_a_number_as_the_rules_say(tab, each_address, demo)
     gone = findings(tab).get_by_role("listitem").filter(has_text="not evaluated, was critical")
     expect(gone).to_contain_text("too few records")
     tab.frame.get_by_role("button", name="Reset Dead ReLU, patience").click()
-    expect(number(tab, "Dead ReLU", "patience")).to_have_value("3")
+    expect(number(tab, "Dead ReLU", "patience")).to_have_value("2")
     expect(number(tab, "Dead ReLU", "patience")).to_be_focused()
     expect(verdicts).to_contain_text("the verdict stands here")
 
