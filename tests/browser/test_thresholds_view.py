@@ -46,7 +46,7 @@ def test_verdicts_change_with_a_number_as_the_rules_say(tab, each_address, demo)
     gone = findings(tab).get_by_role("listitem").filter(has_text="not evaluated, was critical")
     expect(gone).to_contain_text("too few records")
     tab.frame.get_by_role("button", name="Reset Dead ReLU, patience").click()
-    expect(number(tab, "Dead ReLU", "patience")).to_have_value("3")
+    expect(number(tab, "Dead ReLU", "patience")).to_have_value("2")
     expect(number(tab, "Dead ReLU", "patience")).to_be_focused()
     expect(verdicts).to_contain_text("the verdict stands here")
 
@@ -83,8 +83,11 @@ def test_a_number_that_does_not_fit_is_not_sent(tab, address):
     expect(number(tab, "Dead ReLU", "warn")).to_have_attribute("aria-invalid", "true")
     number(tab, "Dead ReLU", "watch").press("ArrowUp")
     expect(number(tab, "Dead ReLU", "warn")).to_have_value("0.5")
+    expect(row).to_contain_text("Wanted: a number from 0 to 1.")  # why it came back
     expect(number(tab, "Dead ReLU", "watch")).to_have_value("0.26")
     expect(tab.frame.get_by_role("region", name="Thresholds")).to_contain_text("1 number changed")
+    number(tab, "Dead ReLU", "critical").fill("0.3")
+    expect(row).to_contain_text("Not above warn: it never comes to warn.")
 
 
 def test_a_strip_shows_how_far_each_run_is_from_the_limits(tab, address, demo):

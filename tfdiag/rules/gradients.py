@@ -67,7 +67,7 @@ def exploding_gradient(
     left to count.
 
     Args:
-        norm: global L2 norm above which a grown gradient is watched. Source: torch-audit, 100.
+        norm: global L2 norm that is trouble for a gradient that grew. Source: torch-audit, 100.
         growth: times the median of the first records. Source: heuristic, no source.
         extreme: global L2 norm that needs no growth. Source: heuristic, no source.
         doubling: times the record before, `checks` times in a row, that is an explosion at any

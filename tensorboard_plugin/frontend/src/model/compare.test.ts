@@ -1,11 +1,12 @@
 import { expect, test } from "vitest";
-import type { Measurements, Metric, Parting, Run, RunSummary, Setting } from "../api";
+import type { Finding, Measurements, Metric, Parting, Run, RunSummary, Setting } from "../api";
 import {
   byGroup,
   choosePair,
   comparable,
   difference,
   differencePlot,
+  differenceTicks,
   emptyReason,
   formatDistance,
   headline,
@@ -206,12 +207,19 @@ test("the first line tells the first parting", () => {
   const silent = parting({ outcome: "not-comparable", step: null, reason: "no ReLU" });
   const first = parting({ ...apart, title: "Update ratio", layer: "dense_2", step: 1300 });
   expect(headline([first, parting(apart), parting({}), silent])).toEqual({
-    title: "They part at step 1,300, in `dense_2`",
+    title: "They part by step 1,300, in `dense_2`",
     about:
       "First in the update ratio: 4 × larger. 1 measure after it; 1 measure within the noise; 1 not comparable.",
   });
-  expect(headline([parting(apart)]).title).toBe("They part at step 40");
+  expect(headline([parting(apart)]).title).toBe("They part by step 40");
   expect(headline([parting(apart)]).about).toBe("First in the loss: 4 × larger. ");
+  const other = parting({ ...apart, title: "Output RMS" });
+  expect(headline([parting(apart), other, first]).about).toBe(
+    "2 measures at once: 4 × larger. 1 measure after them.",
+  );
+  expect(headline([parting(apart), { ...other, run: null }]).about).toBe(
+    "2 measures at once, among them the loss: 4 × larger. ",
+  );
   expect(headline([parting({}), silent])).toEqual({
     title: "They do not part up to step 40",
     about: "1 measure within the noise; 1 not comparable.",
@@ -277,12 +285,23 @@ test("what parts first stands on top, and measures with NaN in one run in one ro
   expect(rows[1]!.words).toBe("NaN in the run");
 });
 
-test("the first measure has numbers in both runs", () => {
+test("the first measure is that of a finding, or has numbers in both runs", () => {
   const broken = parting({ ...apart, name: "rms", run: null });
   const silent = parting({ name: "saturated", outcome: "not-comparable" });
   const all = [parting(apart), silent, broken, parting({ ...apart, name: "ratio" })];
   const layers = ["saturated", "rms", "ratio"]; // the loss has no heat map
-  expect(measureToBeginWith(all, layers)).toBe("ratio");
-  expect(measureToBeginWith(all.slice(0, 3), layers)).toBe("rms");
-  expect(measureToBeginWith([silent], layers)).toBeNull();
+  const begin = (partings: Parting[], ...found: string[]) => {
+    const run = found.map((metric) => ({ metric }) as Finding);
+    return measureToBeginWith({ partings, findings: { both: [], baseline: [], run } }, layers);
+  };
+  expect(begin(all)).toBe("ratio");
+  expect(begin(all.slice(0, 3))).toBe("rms");
+  expect(begin([silent])).toBeNull();
+  expect(begin(all, "loss", "rms")).toBe("rms");
+  expect(begin(all, silent.name)).toBe("ratio");
+});
+
+test("a factor is marked as a quotient, everything else as a difference", () => {
+  expect(differenceTicks(5, "log")).toEqual(["1/32 ×", "1 ×", "32 ×"]);
+  expect(differenceTicks(1, "share")).toEqual(["−100 points", "0", "+100 points"]);
 });

@@ -1,7 +1,8 @@
 /** A run beside a baseline: which two, how far apart each cell is, and how that is said. */
 
-import type { Metric, Parting, RunSummary, Setting } from "../api";
+import type { Comparison, Metric, Parting, RunSummary, Setting } from "../api";
 import { cellAt, type Cells } from "./cells";
+import { measureOf } from "./findings";
 import { absence } from "./layers";
 import { formatCount, formatMagnitude, formatSetting, formatShare, plural } from "./number";
 import { layerAt, type Plot, type PlotColumn } from "./plot";
@@ -141,6 +142,12 @@ export function told(run: number | null, baseline: number | null, scale: Metric[
 const whoIs = (what: string, run: boolean, baseline: boolean) =>
   `${what} in ${run && baseline ? "both" : run ? "the run" : "the baseline"}`;
 
+/** The low end, the middle and the high end of the difference scale: run over or minus baseline. */
+export function differenceTicks(end: number, scale: Metric["scale"]): [string, string, string] {
+  const far = formatDistance(end, scale);
+  return scale === "log" ? [`1/${far}`, "1 ×", far] : [`−${far}`, "0", `+${far}`];
+}
+
 /** "up to 1.5 ×": what is still noise. */
 export function noise(parting: Parting): string {
   if (parting.limit === null) return "–";
@@ -159,11 +166,12 @@ export function headline(partings: readonly Parting[]): { title: string; about: 
   const first = parted[0];
   if (first) {
     const where = first.layer === null ? "" : `, in \`${first.layer}\``;
-    const others = parted.length > 1 ? [`${plural(parted.length - 1, "measure")} after it`] : [];
-    const how = told(first.run, first.baseline, first.scale);
+    const atOnce = parted.filter(({ step }) => step === first.step);
+    const after = parted.length - atOnce.length;
+    const others = after > 0 ? [`${plural(after, "measure")} after ${atOnce.length > 1 ? "them" : "it"}`] : [];
     return {
-      title: `They part at step ${formatCount(first.step!)}${where}`,
-      about: `First in the ${inner(first.title)}: ${how}. ${sentence([...others, ...rest])}`,
+      title: `They part by step ${formatCount(first.step!)}${where}`,
+      about: `${opening(atOnce)}. ${sentence([...others, ...rest])}`,
     };
   }
   if (together.length > 0) {
@@ -175,6 +183,15 @@ export function headline(partings: readonly Parting[]): { title: string; about: 
   }
   const reason = silent[0]?.reason;
   return { title: "They cannot be compared yet", about: reason ? sentence([reason]) : "" };
+}
+
+/** "First in the loss: 4 × larger": what parts first; several at once have no first one. */
+function opening(atOnce: readonly Parting[]): string {
+  const [first] = atOnce as [Parting];
+  const words = atOnce.map(({ run, baseline, scale }) => told(run, baseline, scale));
+  if (atOnce.length === 1) return `First in the ${inner(first.title)}: ${words[0]}`;
+  const named = new Set(words).size > 1 ? `, among them the ${inner(first.title)}` : "";
+  return `${plural(atOnce.length, "measure")} at once${named}: ${words[0]}`;
 }
 
 const inner = (title: string) =>
@@ -209,13 +226,19 @@ export function partingRows(partings: readonly Parting[]): PartingRow[] {
   return [...rows.values()];
 }
 
-/** The first measure by layers that has numbers in both runs where they part, else in some record. */
-export function measureToBeginWith(partings: readonly Parting[], measures: readonly string[]): string | null {
-  const ofLayers = partings.filter(({ name }) => measures.includes(name));
-  const numbers = ofLayers.find(
+/** The measure of the run's first finding if both have it, else one that has numbers in both. */
+export function measureToBeginWith(
+  { partings, findings }: Pick<Comparison, "partings" | "findings">,
+  measures: readonly string[],
+): string | null {
+  const inBoth = partings.filter(
+    ({ name, outcome }) => measures.includes(name) && outcome !== "not-comparable",
+  );
+  const found = findings?.run.map(measureOf).find((name) => inBoth.some((one) => one.name === name));
+  const numbers = inBoth.find(
     (one) => one.outcome === "parted" && one.run !== null && one.baseline !== null,
   );
-  return (numbers ?? ofLayers.find((one) => one.outcome !== "not-comparable"))?.name ?? null;
+  return found ?? (numbers ?? inBoth[0])?.name ?? null;
 }
 
 /** Settings by their group, in order; only the different ones, or only the others. */

@@ -1,9 +1,13 @@
 import { expect, test } from "vitest";
 import {
+  budgetOf,
   cadence,
   distances,
+  duration,
+  inSeconds,
   lasted,
   meaning,
+  much,
   often,
   type Recorded,
   shareAxis,
@@ -43,6 +47,28 @@ test("one axis holds all shares and budgets", () => {
   expect(shareAxis([run({}, kept)])).toBe(0.05);
   expect(shareAxis([run({}, null)])).toBe(0.05);
   expect(shareAxis([])).toBeGreaterThan(0);
+});
+
+test("where steps are fixed the default budget is marked", () => {
+  expect(budgetOf(run({ budget: 0.1 }, kept))).toEqual({ share: 0.1, words: "budget 10 %" });
+  expect(budgetOf(run({ budget: null }, kept))!.words).toContain("is the default budget");
+  expect(budgetOf(run({ budget: undefined }, kept))).toBeNull();
+});
+
+test("times have a digit more than whole seconds", () => {
+  expect([0.04, 5, 10.09].map(inSeconds)).toEqual(["0.04 s", "5.0 s", "10.1 s"]);
+  expect(duration(10.09)).toBe("10.1 s");
+  expect(duration(600)).toBe("10 min");
+});
+
+test("a large share is called much", () => {
+  const said = (budget: number | null, cost: { seconds: number; share: number }) =>
+    much(run({ budget }, { ...kept, ...cost }));
+  expect(said(null, { seconds: 4.6, share: 0.46 })).toBe("much: a short run");
+  expect(said(null, { seconds: 3600, share: 0.46 })).toBe("much");
+  expect(said(null, { seconds: 1, share: 0.05 })).toBe("");
+  expect(said(0.02, { seconds: 1, share: 0.03 })).toBe("");
+  expect(said(0.02, { seconds: 1, share: 0.041 })).toBe("much: a short run");
 });
 
 test("the meaning follows from share, budget and cadence", () => {

@@ -1,7 +1,7 @@
 /** What the monitor itself took, and what that means. */
 
 import type { Run } from "../api";
-import { plural } from "./number";
+import { formatAge, formatMagnitude, formatShare, plural } from "./number";
 import { roundUp } from "./scale";
 
 /** "every 20 steps"; no more often than at the beginning and the end is written as 0. */
@@ -44,9 +44,26 @@ export const cadences = ({ monitor, cost }: Recorded): Cadences => ({
   probe: cadence(monitor.probe_every, cost?.probe_every),
 });
 
+/** What `HealthMonitor` takes if nothing is asked for: where steps are fixed, what to compare with. */
+const DEFAULT_BUDGET = 0.02;
+
+/** Where the budget is on the axis, and what it is called; null where it is not known. */
+export function budgetOf({ monitor: { budget } }: Recorded): { share: number; words: string } | null {
+  if (budget === undefined) return null;
+  if (budget === null)
+    return { share: DEFAULT_BUDGET, words: `${formatShare(DEFAULT_BUDGET)} is the default budget` };
+  return { share: budget, words: `budget ${formatShare(budget)}` };
+}
+
+/** "4.6 s" or "3 min": both times of a run with as many digits as its share. */
+export const duration = (seconds: number) => (seconds < 60 ? inSeconds(seconds) : formatAge(seconds));
+
+export const inSeconds = (seconds: number) =>
+  `${seconds >= 1 && seconds < 60 ? seconds.toFixed(1) : formatMagnitude(seconds)} s`;
+
 /** One axis for all runs: from 0 to a round share above all that is drawn on it. */
 export function shareAxis(runs: readonly Recorded[]): number {
-  const shares = runs.flatMap(({ cost, monitor }) => [cost?.share ?? 0, monitor.budget ?? 0]);
+  const shares = runs.flatMap((run) => [run.cost?.share ?? 0, budgetOf(run)?.share ?? 0]);
   return Math.min(1, roundUp(Math.max(...shares, 0.001) * 1.1));
 }
 
@@ -115,6 +132,12 @@ const [MUCH, SHORT] = [0.05, 300];
 export const lasted = ({ seconds, share }: { seconds: number; share: number }) =>
   share > 0 ? seconds / share : 0;
 
+/** "much: a short run" beside a share that is above what is usual, or far above what was asked for. */
+export function much({ cost, monitor: { budget } }: Recorded): string {
+  if (!cost || cost.share <= (budget ? 2 * budget : MUCH)) return "";
+  return lasted(cost) < SHORT ? "much: a short run" : "much";
+}
+
 function whyMuch(cost: { seconds: number; share: number }, fixed: boolean): string {
   if (lasted(cost) >= SHORT) return "That is much for so long a training: each record weighs beside a step.";
   const once = "What is paid once, at the beginning and the end, weighs much in so short a training";
@@ -135,7 +158,7 @@ const FIXED =
   "records as often as that allows.";
 
 const bounded = ({ monitor }: Recorded): Change[] => [
-  { what: "Take at most 2 % of the time", code: "budget=0.02" },
+  { what: `Take at most ${formatShare(DEFAULT_BUDGET)} of the time`, code: `budget=${DEFAULT_BUDGET}` },
   { what: "Record half as often", code: steps(monitor, 2) },
 ];
 

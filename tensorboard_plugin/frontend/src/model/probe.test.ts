@@ -10,6 +10,7 @@ import {
   listed,
   lookIndex,
   outcomeOf,
+  picturesOf,
   probeOf,
   readChoice,
   stretchesOf,
@@ -122,7 +123,7 @@ test("the look in effect at a step", () => {
   expect([0, 9, 10, 500].map((step) => lookIndex(probe, step))).toEqual([0, 0, 1, 2]);
 });
 
-test("filters and order; images come first", () => {
+test("filters and order", () => {
   const of = (choice: object, step = 20) =>
     listed([probe], { filter: "all", order: "number", truth: null, ...choice }, step);
   expect(of({})).toEqual(all);
@@ -134,7 +135,8 @@ test("filters and order; images come first", () => {
   expect(of({ order: "confidence" })).toEqual(["12", "4", "0"]);
   expect(
     listed([probeOf(predictions, cams)], { filter: "all", order: "number", truth: null }, 0),
-  ).toEqual(["4", "7", "0", "12"]);
+  ).toEqual(["0", "4", "7", "12"]);
+  expect(picturesOf([probeOf(predictions, cams), null])).toBe(2);
 });
 
 test("a sample is listed if one of the runs passes it", () => {
@@ -174,12 +176,14 @@ test("the tally of a look, and what changed since the one before", () => {
   expect(tallyOf(probe, all, 0)).toEqual({
     count: 3,
     right: 2,
+    broken: 0,
     becameRight: 0,
     becameWrong: 0,
     since: null,
   });
   expect(tallyOf(probe, all, 1)).toMatchObject({ right: 1, becameWrong: 1, since: 0 });
   expect(tallyOf(probe, ["0", "4", "none"], 2)).toMatchObject({ count: 2, becameRight: 1 });
+  expect(tallyOf(probe, all, 2)).toMatchObject({ count: 3, broken: 1 });
 });
 
 test("the confusion counts true by predicted, NaN is a class of its own", () => {

@@ -200,17 +200,19 @@ export function listed(
   return names.sort((a, b) => places.get(a)! - places.get(b)!);
 }
 
-/** All samples: those with an image first, then by number. */
-function allNames(probes: readonly Probe[]): string[] {
-  const names = [...new Set(probes.flatMap((probe) => [...probe.samples.keys()]))];
-  const pictured = (name: string) =>
-    probes.some((probe) => (probe.samples.get(name)?.image ?? -1) >= 0);
-  const ranked = names.map((name) => ({ name, rank: pictured(name) ? 0 : 1 }));
-  ranked.sort(
-    (a, b) => a.rank - b.rank || Number(a.name) - Number(b.name) || a.name.localeCompare(b.name),
+/** All samples by number, else by name. */
+const allNames = (probes: readonly Probe[]): string[] =>
+  [...new Set(probes.flatMap((probe) => [...probe.samples.keys()]))].sort(
+    (a, b) => Number(a) - Number(b) || a.localeCompare(b),
   );
-  return ranked.map(({ name }) => name);
-}
+
+/** Of how many samples some run kept an image. */
+export const picturesOf = (probes: readonly (Probe | null)[]): number =>
+  new Set(
+    probes.flatMap((probe) =>
+      [...(probe?.samples.values() ?? [])].flatMap(({ name, image }) => (image < 0 ? [] : name)),
+    ),
+  ).size;
 
 /** Every class that is true or predicted somewhere, at any look: the same table at each step. */
 export function classesOf(probes: readonly (Probe | null)[]): number[] {
@@ -250,6 +252,8 @@ export interface Tally {
   /** Samples with a known class that were looked at. */
   count: number;
   right: number;
+  /** Without a prediction: the output was not finite. */
+  broken: number;
   /** Changed since the look before. */
   becameRight: number;
   becameWrong: number;
@@ -258,13 +262,14 @@ export interface Tally {
 }
 
 export function tallyOf(probe: Probe, names: readonly string[], look: number): Tally {
-  const tally = { count: 0, right: 0, becameRight: 0, becameWrong: 0 };
+  const tally = { count: 0, right: 0, broken: 0, becameRight: 0, becameWrong: 0 };
   for (const name of names) {
     const sample = probe.samples.get(name);
     const now = sample ? outcomeOf(sample, look) : null;
     if (!sample || now === null) continue;
     tally.count++;
     if (now === "right") tally.right++;
+    if (now === "nan") tally.broken++;
     const before = look > 0 ? outcomeOf(sample, look - 1) : null;
     if (before === null || isWrong(before) === isWrong(now)) continue;
     if (now === "right") tally.becameRight++;

@@ -39,18 +39,22 @@ export function gauges(thresholds: readonly Tunable[]): { gauges: Gauge[]; rest:
 
 /**
  * @param tried what the user changed, by threshold's name.
+ * @param found the severity that the rule came to, by run: that of its limits where it is the only one.
  * @returns null where no shown run has a value.
  */
 export function stripOf(
   { thresholds }: Gauge,
   tried: Readonly<Record<string, number>>,
   shown: readonly string[],
+  found: ReadonlyMap<string, Severity> = new Map(),
 ): Strip | null {
+  const [only = null, ...others] = new Set(found.values());
+  const rest = others.length > 0 || thresholds.some((one) => one.severity) ? null : only;
   const limits = thresholds.flatMap(({ name, severity, sign, most, recorded }) => {
     const changed = tried[name];
     const own = shown.flatMap((run) => recorded.get(run) ?? []);
     const values = changed === undefined ? [...new Set(own)] : [changed];
-    return values.map((value) => ({ value, severity, words: `${name} ${sign} ${told(value, most)}` }));
+    return values.map((value) => ({ value, severity: severity ?? rest, words: `${name} ${sign} ${told(value, most)}` }));
   });
   const isTwoSided = new Set(thresholds.map(isUpper)).size > 1;
   const values = thresholds

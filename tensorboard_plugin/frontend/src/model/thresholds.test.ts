@@ -1,10 +1,11 @@
 import { describe, expect, test } from "vitest";
 import contract from "../../../../tests/data/contract.json";
-import { type Finding, type Judged, readJudged, type Rule } from "../api";
+import { type Finding, type Judged, readJudged, type Rule, type Severity } from "../api";
 import {
   changes,
   common,
   countEdits,
+  disorder,
   edited,
   matches,
   nudged,
@@ -184,4 +185,17 @@ describe("what changes", () => {
     ]);
     expect(summary(all)).toBe("2 gone");
   });
+});
+
+test("a limit that leaves no room for a milder one is told", () => {
+  const limit = (name: string, severity: Severity, sign: ">" | "<") =>
+    ({ name, severity, sign, measure: "dead_fraction" }) as Tunable;
+  const odd = (sign: ">" | "<", warn: number, critical: number) => {
+    const all = [limit("warn", "warn", sign), limit("critical", "critical", sign)];
+    return all.map((one) => disorder(one, all, ({ name }) => (name === "warn" ? warn : critical)));
+  };
+  expect(odd(">", 0.5, 0.95)).toEqual(["", ""]);
+  expect(odd(">", 0.5, 0.3)).toEqual(["", "Not above warn: it never comes to warn."]);
+  expect(odd("<", 0.5, 0.3)).toEqual(["", ""]);
+  expect(odd("<", 0.5, 0.5)).toEqual(["", "Not below warn: it never comes to warn."]);
 });

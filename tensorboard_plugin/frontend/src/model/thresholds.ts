@@ -145,6 +145,27 @@ export function numberOf(text: string, { whole, least, most }: Tunable): number 
   return `${whole ? "a whole number" : "a number"} of at least ${least}`;
 }
 
+/** What is odd about a limit that is reached no later than a milder one of the same measure. */
+export function disorder(
+  limit: Tunable,
+  all: readonly Tunable[],
+  value: (threshold: Tunable) => number | null,
+): string {
+  const { severity, sign, measure } = limit;
+  const own = value(limit);
+  if (severity === null || measure === null || own === null) return "";
+  const isUpper = sign === ">" || sign === "≥";
+  const milder = all
+    .filter((one) => one.measure === measure && one.sign === sign && one.severity !== null)
+    .filter((one) => SEVERITIES.indexOf(one.severity!) > SEVERITIES.indexOf(severity))
+    .find((one) => {
+      const other = value(one);
+      return other !== null && (isUpper ? own <= other : own >= other);
+    });
+  if (!milder) return "";
+  return `Not ${isUpper ? "above" : "below"} ${milder.name}: it never comes to ${milder.name}.`;
+}
+
 /** One key press further: whole numbers by one, others by one in their second digit. */
 export function nudged(value: number, by: 1 | -1, threshold: Tunable): number {
   const size = value === 0 ? threshold.default || 1 : value;

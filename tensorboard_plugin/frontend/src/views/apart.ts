@@ -40,7 +40,7 @@ export function apart(
         h(
           "p",
           null,
-          "From the first step at which a difference stays beyond the noise: what the baseline's own records scatter, or what another seed does.",
+          "By the first step that both recorded at which a difference stays beyond the noise: what the baseline's own records scatter, or what another seed does.",
         ),
       ),
       summaries.map(verdict),
@@ -67,7 +67,7 @@ function parted({ partings: found }: Comparison): HTMLElement {
 
 function partings(comparison: Comparison, pair: Pair, state: State, store: Store): HTMLElement {
   const open = state.choices[UNFOLDED] === "all";
-  const columns = [h("span", null, over(pair, state)), h("span", null, "from step"), h("span", null, "first in")];
+  const columns = [h("span", null, over(pair, state)), h("span", null, "by step"), h("span", null, "first in")];
   return pairTable(
     "Measures, what parts first on top",
     columnHeads("Measure", pair, state, h("div.between", null, columns)),

@@ -7,6 +7,7 @@ import {
   measureToBeginWith,
   type Pair,
 } from "../model/compare";
+import { defaultMetric } from "../model/metrics";
 import { buildPlot, type Plot, restingPoint } from "../model/plot";
 import { comparisonWith, metricOf, RUN, slotOf, valueOf } from "../resources";
 import type { Point, State, Store } from "../state";
@@ -22,6 +23,9 @@ import type { Keys, Panel, View, ViewKind } from "./panel";
 const HEADS: Keys = ["runs", "shown", "choices", "names", "dark"];
 const TABLES: Keys = ["runs", "shown", "choices", "loaded", "open"];
 const PLOTS: Keys = ["runs", "shown", "choices", "loaded", "metric", "dark"];
+
+/** The name of the choice that holds which pair has got its measure to begin with. */
+const BEGUN = "compare begun";
 
 export const COMPARE: ViewKind = {
   create: compare,
@@ -47,20 +51,26 @@ function compare(store: Store, retry: () => void): View {
   let pair: Pair | null = null;
   let plot: Plot = buildPlot([], null);
   let panel: Panel | null = null;
-  let begun: string | undefined;
 
-  /** A measure that one of two runs has no numbers of tells nothing when they come up. */
+  /**
+   * The measure that all shown runs begin with may tell nothing of these two, and nothing is seen of
+   * one that cannot be compared. The address remembers for which pair this was done.
+   */
   const begin = (next: Pair, state: State) => {
     const comparison = valueOf(state, next.run, comparisonWith(next.baseline));
     const metrics = valueOf(state, next.run, RUN)?.metrics;
     if (!comparison || !metrics || state.metric === null) return;
     const names = [next.baseline, next.run].join("\n");
-    if (names === begun) return;
-    begun = names;
+    if (names === state.choices[BEGUN]) return;
     const outcome = comparison.partings.find((one) => one.name === state.metric)?.outcome;
-    if (outcome !== undefined && outcome !== "not-comparable") return;
-    const metric = measureToBeginWith(comparison.partings, metrics.map((one) => one.name));
-    if (metric) queueMicrotask(() => store.set({ metric }));
+    const isSeen = outcome !== undefined && outcome !== "not-comparable";
+    const shown = state.shown.flatMap((name) => valueOf(state, name, RUN) ?? []);
+    const isChosen = isSeen && state.metric !== defaultMetric(shown);
+    const metric = measureToBeginWith(comparison, metrics.map((one) => one.name));
+    queueMicrotask(() => {
+      store.choose(BEGUN, names);
+      if (metric && !isChosen) store.set({ metric });
+    });
   };
 
   const at = (): Point => {

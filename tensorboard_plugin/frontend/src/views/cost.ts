@@ -3,18 +3,22 @@
 import type { Run } from "../api";
 import { runEnd } from "../model/cells";
 import {
+  budgetOf,
   type Cadence,
   cadences,
   type Change,
   distances,
+  duration,
+  inSeconds,
   lasted,
   meaning,
+  much,
   shareAxis,
   shared,
   stairs,
 } from "../model/cost";
 import { curveAxis, type CurveAxis } from "../model/curve";
-import { formatAge, formatCount, formatMagnitude, formatShare, formatTick, plural } from "../model/number";
+import { formatCount, formatShare, formatTick, plural } from "../model/number";
 import { RUN, slotOf, valueOf } from "../resources";
 import type { State, Store } from "../state";
 import { copyButton } from "./copy";
@@ -130,7 +134,6 @@ function time(
   if (error) return cell(name, problem("This recording cannot be read", error));
   if (!run && failure) return cell(name, problem("This run could not be fetched", failure, retry));
   if (!run) return cell(name, h("p.quiet", { role: "status" }, "Loading …"));
-  const { budget } = run.monitor;
   if (!run.cost) return cell(name, h("p.cost-share", null, "Not known"), h("p.quiet", null, unknown(run)));
   const { share, seconds } = run.cost;
   return cell(
@@ -139,9 +142,10 @@ function time(
       "p.cost-share",
       null,
       formatShare(share),
-      h("span", null, ` of the time, ${formatMagnitude(seconds)} s of ${formatAge(lasted(run.cost))}`),
+      h("span", null, ` of the time, ${inSeconds(seconds)} of ${duration(lasted(run.cost))}`),
+      much(run) && h("b", null, much(run)),
     ),
-    bar(share, budget ?? null, end),
+    bar(share, budgetOf(run), end),
     withBudget && h("p.quiet", null, prose(budgetWords(run))),
   );
 }
@@ -160,15 +164,16 @@ const unknown = ({ finished }: Run) =>
     : "No report says so yet; the next one of this training will.";
 
 /** The share on one axis for all runs, with the budget as a tick. */
-function bar(share: number, budget: number | null, end: number): HTMLElement {
-  const words = `${formatShare(share)} of the time${budget ? `, budget ${formatShare(budget)}` : ""}`;
+function bar(share: number, budget: ReturnType<typeof budgetOf>, end: number): HTMLElement {
+  const words = [`${formatShare(share)} of the time`, budget?.words].filter(Boolean).join(", ");
+  const place = budget && percent(budget.share / end);
   return h(
     "div.cost-bar",
     { role: "img", "aria-label": words },
     h("i.taken", { style: `width:${percent(share / end)}` }),
-    budget !== null && [
-      h("i.budget", { style: `left:${percent(budget / end)}` }),
-      h("span.budget-words", { style: `left:${percent(budget / end)}` }, `budget ${formatShare(budget)}`),
+    budget && [
+      h("i.budget", { style: `left:${place}` }),
+      h("span.budget-words", { style: `left:${place};transform:translateX(-${place})` }, budget.words),
     ],
     h("span.first", null, "0"),
     h("span.last", null, formatShare(end)),

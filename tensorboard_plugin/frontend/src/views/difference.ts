@@ -2,7 +2,7 @@
 
 import type { Parting } from "../api";
 import { cellAt } from "../model/cells";
-import { emptyReason, formatDistance, type Pair, told } from "../model/compare";
+import { differenceTicks, emptyReason, formatDistance, type Pair, told } from "../model/compare";
 import { describeLayer, rowAt } from "../model/layers";
 import { formatCount } from "../model/number";
 import type { Plot, PlotColumn } from "../model/plot";
@@ -226,9 +226,15 @@ function legend(scale: ColourScale, of: Parameters<typeof told>[2], dark: boolea
   return h(
     "div.legend",
     { role: "img", "aria-label": `Colours from baseline larger by ${end} to run larger by ${end}` },
-    h("span", null, `baseline larger, ${end}`),
-    h("div.scale", null, ramp(scale, dark), h("span.tick", { style: "left:50%" }, "equal")),
-    h("span", null, `run larger, ${end}`),
+    h("span", null, "difference"),
+    h(
+      "div.scale",
+      null,
+      ramp(scale, dark),
+      differenceTicks(scale.hi, of).map((words, i) =>
+        h("span.tick", { style: `left:${i * 50}%` }, words),
+      ),
+    ),
     h("span.swatch-nan", null, h("i"), "NaN, Inf in either"),
     h("span.swatch-none", null, h("i"), "not in both"),
   );

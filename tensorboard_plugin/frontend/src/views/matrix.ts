@@ -35,6 +35,8 @@ import type { View, ViewKind } from "./panel";
 
 /** Up to so many runs have their names written straight. */
 const FEW = 6;
+/** In how many of more runs than this a rule found something is written, not left to be counted. */
+const COUNTED = 5;
 /** Letters of a name, slanted and straight. */
 const [SLANTED, STRAIGHT] = [22, 16];
 const ORDER = "rules order";
@@ -133,7 +135,7 @@ function matrix(store: Store, retry: () => void): View {
   };
 
   return {
-    element: h("div", null, h("section.matrix", { "aria-label": "Rules × runs" }, head, box, readout)),
+    element: h("div", null, h("section.matrix", { "aria-label": "Rules × runs" }, head, box, h("div.matrix-foot", null, readout))),
     update(state) {
       const slot = slotOf(state, FOLDER, RULE_TABLE);
       const grouped = state.choices[ORDER] === "groups";
@@ -251,7 +253,7 @@ function instead(slot: Slot<RuleTable>, runs: JudgedRun[], retry: () => void): H
 function table(blocks: Block[], folded: Child, drawn: Drawn): HTMLElement {
   const { columns } = drawn;
   return h(
-    columns.length > FEW ? "table.narrow" : "table.wide",
+    `table.${columns.length > FEW ? "narrow" : "wide"}${columns.length > COUNTED ? "" : ".uncounted"}`,
     { role: "grid", "aria-label": "What each rule found in each run" },
     h("thead", null, names(drawn), verdicts(drawn), totals(columns)),
     blocks.map(({ title, rows }) =>
@@ -263,7 +265,7 @@ function table(blocks: Block[], folded: Child, drawn: Drawn): HTMLElement {
             "tr.group",
             null,
             h("th", { scope: "rowgroup" }, title),
-            h("td", { colspan: columns.length + 1 }),
+            h("td", { colspan: columns.length + (columns.length > COUNTED ? 1 : 0) }),
           ),
         rows.map((row) => line(row, drawn)),
       ),
@@ -285,7 +287,7 @@ function fold(passed: Row[], columns: Column[], isOpen: boolean, store: Store): 
       null,
       h(
         "td",
-        { colspan: 2 },
+        { colspan: columns.length > COUNTED ? 2 : 1 },
         h(
           "button.link",
           {
@@ -313,7 +315,7 @@ const verdicts = ({ columns, verdicts: all }: Drawn) =>
     "tr.verdicts",
     null,
     h("th.rule-name", { scope: "row" }, "Verdict"),
-    h("td.total"),
+    total(columns, ""),
     columns.map(({ run, key: position }) => {
       const verdict = all.get(run.run);
       return h(
@@ -343,7 +345,7 @@ function names(drawn: Drawn): HTMLElement {
     ),
   );
   note(drawn, null, cells);
-  return h("tr", null, h("td.rule-name"), h("td.total"), cells);
+  return h("tr", null, h("td.rule-name"), total(drawn.columns, ""), cells);
 }
 
 /** Remembers where the elements of a row stand. */
@@ -358,11 +360,18 @@ const totals = (columns: Column[]) =>
     "tr.totals",
     null,
     h("th.rule-name", { scope: "row" }, "Rules that found something"),
-    h("td.total", null, "Runs"),
+    total(columns, "Runs"),
     columns.map(({ found, key: position }) =>
-      h(position < 0 ? "td" : "td.chosen", null, found ? formatCount(found) : ""),
+      h(position < 0 ? "td" : "td.chosen", null, found > 0 && rulesIn(columns, found)),
     ),
   );
+
+const rulesIn = (columns: Column[], found: number) =>
+  columns.length > FEW ? formatCount(found) : plural(found, "rule");
+
+/** The cell of a row beside the name of its rule, where there is one. */
+const total = (columns: Column[], words: string) =>
+  columns.length > COUNTED && h("td.total", null, words);
 
 function line(row: Row, drawn: Drawn): HTMLElement {
   const { rule, found } = row;
@@ -391,7 +400,7 @@ function line(row: Row, drawn: Drawn): HTMLElement {
     );
   });
   note(drawn, name, cells);
-  return h(found ? "tr" : "tr.calm", null, name, h("td.total", null, found ? formatCount(found) : ""), cells);
+  return h(found ? "tr" : "tr.calm", null, name, total(drawn.columns, found ? formatCount(found) : ""), cells);
 }
 
 /** What is healthy is hardly seen: a dot. */
@@ -403,8 +412,8 @@ function short(cell: RuleCell, rows: readonly Row[]): Child {
     "span.short",
     null,
     place && h("code", null, place),
-    more > 0 && h("span.quiet", null, ` +${formatCount(more)}`),
-    " ",
+    more > 0 && ` and ${formatCount(more)} more`,
+    place && words && " · ",
     prose(titled(words, rows.map((row) => row.rule))),
   );
 }

@@ -4,7 +4,7 @@ import type { Cams, Predictions } from "../api";
 import { runEnd } from "../model/cells";
 import { type CurveAxis, curveAxis } from "../model/curve";
 import { type Choice, errorOf, type Probe, probeOf } from "../model/probe";
-import { CAMS, PREDICTIONS, slotOf } from "../resources";
+import { CAMS, PREDICTIONS, RUN, slotOf, valueOf } from "../resources";
 import type { Slot, State } from "../state";
 
 /** One run. The same object as long as nothing new is known of it. */
@@ -15,6 +15,8 @@ export interface Column {
   /** Why the recording cannot be read, if so. */
   error: string | null;
   probe: Probe | null;
+  /** How many samples its probe set has, of which some are followed; 0 if that is not known. */
+  probed: number;
 }
 
 export interface Drawing extends Pick<Choice, "target" | "scale"> {
@@ -32,15 +34,17 @@ export function columnOf(state: State, name: string, before: Column | undefined)
   const predictions = slotOf(state, name, PREDICTIONS);
   const cams = slotOf(state, name, CAMS);
   const error = state.runs?.find((run) => run.run === name)?.error ?? null;
+  const probed = valueOf(state, name, RUN)?.probe_samples ?? 0;
   const same =
     before?.name === name &&
     before.error === error &&
+    before.probed === probed &&
     isSame(before.predictions, predictions) &&
     isSame(before.cams, cams);
   if (same) return before;
   const ready = isAnswered(predictions) && isAnswered(cams); // else samples would come in two lots
   const probe = ready ? probeOf(predictions.value, cams.value) : null;
-  return { name, predictions, cams, error, probe };
+  return { name, predictions, cams, error, probe, probed };
 }
 
 const isSame = (one: Slot<unknown>, other: Slot<unknown>) =>

@@ -89,7 +89,9 @@ function lookButton(
     !image &&
       sample.looks[look] &&
       h("b", null, predicted === null ? "NaN" : formatMagnitude(predicted)),
-    outcome !== null && h(`b.probe-sign.is-${outcome}`, null, outcome === "right" ? "✓" : "✕"),
+    outcome === "nan" && image && h("b", null, "NaN"),
+    (outcome === "right" || outcome === "wrong") &&
+      h("b.probe-sign", null, outcome === "right" ? "✓" : "✕"),
   );
 }
 

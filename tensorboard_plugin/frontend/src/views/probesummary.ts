@@ -93,7 +93,7 @@ function figures(probe: Probe, names: readonly string[], step: number, classes: 
 const at = (probe: Probe, look: number) => `at step ${formatCount(probe.steps[look] ?? 0)}`;
 
 function tallyWords(tally: Tally, when: string): Child[] {
-  const { count, right, becameRight, becameWrong, since } = tally;
+  const { count, right, broken, becameRight, becameWrong, since } = tally;
   if (count === 0) return [h("p.quiet", null, `None of them was looked at ${when}.`)];
   const flipped = becameRight + becameWrong;
   const details = [
@@ -103,12 +103,15 @@ function tallyWords(tally: Tally, when: string): Child[] {
   const changes = `${flipped} flipped since step ${formatCount(since ?? 0)}`;
   const more = flipped ? `: ${details.filter(Boolean).join(", ")}` : "";
   return [
-    h(
-      "p",
-      null,
-      h("b.probe-share", null, formatShare(right / count)),
-      ` ${right} of ${count} right ${when}`,
-    ),
+    broken === count
+      ? h("p", null, h("b.probe-share", null, "NaN"), ` no prediction for any of ${count} ${when}`)
+      : h(
+          "p",
+          null,
+          h("b.probe-share", null, formatShare(right / count)),
+          ` ${right} of ${count} right ${when}`,
+          broken > 0 && `, no prediction for ${broken}`,
+        ),
     h("p.quiet", null, since === null ? "the first look" : changes + more),
   ];
 }

@@ -2,7 +2,7 @@
 
 import { neighbour } from "../model/cells";
 import { formatCount, formatShare } from "../model/number";
-import { CHOICES, type Choice, classesOf, sureFrom, truthsOf } from "../model/probe";
+import { CHOICES, type Choice, classesOf, picturesOf, sureFrom, truthsOf } from "../model/probe";
 import type { Store } from "../state";
 import { scaleKey } from "./camimage";
 import { type Child, h, refill } from "./element";
@@ -48,11 +48,13 @@ export function probeTools(store: Store): Tools {
       const truths = truthsOf(probes);
       const limit = sureFrom(classesOf(probes).length);
       const count = Math.max(0, ...probes.map((probe) => probe?.samples.size ?? 0));
+      const probed = Math.max(0, ...columns.map((column) => column.probed));
+      const images = picturesOf(probes);
       const { opacity: _, open: __, ...kept } = choice;
-      const key = JSON.stringify([kept, classes, truths, limit, pictured, count, errors.log]);
+      const key = JSON.stringify([kept, classes, truths, limit, pictured, count, probed, images, errors.log]);
       if (key === drawn) return;
       drawn = key;
-      refill(about, ...description(count, classes, errors.log));
+      refill(about, ...description(count, probed, images, classes, errors.log));
       refill(
         filters,
         classes && filterTools(choice, truths, limit, store),
@@ -63,11 +65,25 @@ export function probeTools(store: Store): Tools {
   };
 }
 
-function description(count: number, classes: boolean, log: boolean): Child[] {
+function description(
+  count: number,
+  probed: number,
+  images: number,
+  classes: boolean,
+  log: boolean,
+): Child[] {
   const error = `Curve: size of the error${log ? ", log scale" : ""}.`;
   return [
     h("h2", null, "Probe samples"),
-    count > 0 && h("p", null, `${count} held-out samples, the same at every look`),
+    count > 0 &&
+      h(
+        "p",
+        null,
+        probed > count
+          ? `${probed} probe samples, ${count} of them followed: the same at every look`
+          : `${count} held-out samples, the same at every look`,
+      ),
+    images > 0 && images < count && h("p", null, `Of ${images} of them an image is kept.`),
     count > 0 && h("p", null, classes ? "Curve: probability of the true class." : error),
     classes && stripKey(),
   ];

@@ -1,13 +1,13 @@
 /** What a run says of a sample at a look, in a few words; right and wrong by shape and word. */
 
 import { formatMagnitude, formatShare } from "../model/number";
-import { errorOf, outcomeOf, type Probe, type Sample } from "../model/probe";
+import { errorOf, type Outcome, outcomeOf, type Probe, type Sample } from "../model/probe";
 import { type Child, h } from "./element";
 
 export function said(probe: Probe, sample: Sample, look: number): Child[] {
   const now = sample.looks[look];
   if (!now) return [h("span.quiet", null, "not looked at")];
-  if (now.predicted === null) return [h("b", null, "NaN"), sign("nan", "wrong")];
+  if (now.predicted === null) return [h("b", null, "NaN"), h("span", null, "no prediction")];
   return probe.kind === "values" ? value(sample, look, now.predicted) : guess(sample, look);
 }
 
@@ -16,7 +16,7 @@ function guess(sample: Sample, look: number): Child[] {
   const outcome = outcomeOf(sample, look);
   return [
     h("b", null, String(predicted)),
-    outcome && sign(outcome, outcome),
+    outcome && sign(outcome),
     confidence !== null && h("span", null, formatShare(confidence)),
     outcome === "wrong" &&
       trueConfidence !== null &&
@@ -36,12 +36,12 @@ function value(sample: Sample, look: number, predicted: number): Child[] {
   ];
 }
 
-const sign = (kind: string, words: string) =>
+const sign = (outcome: Outcome) =>
   h(
-    `span.probe-sign.is-${kind}`,
+    "span.probe-sign",
     null,
-    h("i", { "aria-hidden": "true" }, kind === "right" ? "✓" : "✕"),
-    words,
+    h("i", { "aria-hidden": "true" }, outcome === "right" ? "✓" : "✕"),
+    outcome,
   );
 
 /** The same in one line of text. */
@@ -52,7 +52,7 @@ export function spoken(probe: Probe, sample: Sample, look: number): string {
   const parts = [
     now.predicted === null ? "NaN" : formatMagnitude(now.predicted),
     now.confidence !== null && formatShare(now.confidence),
-    outcome === "nan" ? "wrong" : outcome,
+    outcome === "nan" ? "no prediction" : outcome,
   ];
   return parts.filter(Boolean).join(", ");
 }

@@ -9,7 +9,7 @@ export function strip({ ends, limits, values, labels }: Strip): HTMLElement {
   const words = [...values, ...limits].map((one) => one.words).join("; ");
   return h(
     "div.strip",
-    { role: "img", "aria-label": `Worst value of each run, and limits: ${words}` },
+    { role: "img", "aria-label": `Worst value of each run, the last finite one, and limits: ${words}` },
     h("span", null, ends[0]),
     h(
       "div.strip-axis",
@@ -17,7 +17,7 @@ export function strip({ ends, limits, values, labels }: Strip): HTMLElement {
       limits.map(({ at, severity, words }) =>
         h("i.strip-limit", { style: left(at), title: words }, severity && glyph(severity, 10)),
       ),
-      values.map(({ at, words }) => h("i.strip-value", { style: left(at), title: words })),
+      values.map(({ at, words }) => h("i.strip-value", { style: left(at), title: `${words}, last finite` })),
       labels.map(({ at, runs }) => h("b.strip-runs", { style: left(at) }, runs.map(key))),
     ),
     h("span", null, ends[1]),

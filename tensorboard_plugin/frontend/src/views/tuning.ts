@@ -3,6 +3,7 @@
 import {
   common,
   countEdits,
+  disorder,
   type Edits,
   matches,
   nudged,
@@ -33,7 +34,8 @@ export interface Tuning {
 
 interface Row {
   element: HTMLElement;
-  update(threshold: Tunable, value: number | undefined, shown: readonly string[]): void;
+  /** @param odd what is odd about the value beside others. */
+  update(threshold: Tunable, value: number | undefined, shown: readonly string[], odd: string): void;
 }
 
 interface Block {
@@ -138,7 +140,7 @@ function ruleBlock(rule: TunableRule, choose: Choose): Block {
     element,
     update(now, edits, shown) {
       for (const gauge of gauges(now.thresholds).gauges) {
-        const drawn = stripOf(gauge, edits[now.id] ?? {}, shown);
+        const drawn = stripOf(gauge, edits[now.id] ?? {}, shown, now.found);
         const nothing = h("p.quiet", null, "not measured in these runs");
         refill(strips.get(gauge.measure)!, drawn ? strip(drawn) : nothing);
       }
@@ -150,8 +152,11 @@ function ruleBlock(rule: TunableRule, choose: Choose): Block {
           return severity ? [h("span", { title: words }, key(i), glyph(severity, 12, words))] : [];
         }),
       );
-      for (const one of now.thresholds)
-        rows.get(one.name)?.update(one, edits[now.id]?.[one.name], shown);
+      const value = (one: Tunable) => edits[now.id]?.[one.name] ?? common(one);
+      for (const one of now.thresholds) {
+        const odd = disorder(one, now.thresholds, value);
+        rows.get(one.name)?.update(one, edits[now.id]?.[one.name], shown, odd);
+      }
     },
   };
 }
@@ -190,13 +195,13 @@ function thresholdRow(rule: TunableRule, first: Tunable, choose: Choose): Row {
     tell(typeof value === "string" ? `Wanted: ${value}.` : "");
     if (typeof value === "number") timer = window.setTimeout(() => commit(value), PAUSE_MS);
   };
-  /** What is not a number is no change: the last good one comes back. */
+  /** What cannot be taken is no change: the last good one comes back, and why stays to be read. */
   const leave = () => {
     const value = numberOf(input.value, threshold);
     if (typeof value === "number") return commit(value);
     if (input.value === "" && !input.validity.badInput) commit(null);
     input.value = shownValue();
-    tell("");
+    input.setAttribute("aria-invalid", "false");
   };
   const nudge = (event: KeyboardEvent) => {
     if (event.key === "Enter") leave();
@@ -214,7 +219,7 @@ function thresholdRow(rule: TunableRule, first: Tunable, choose: Choose): Row {
     max: first.most,
     "data-key": id,
     "aria-label": `${rule.title}, ${first.name}: ${first.about}`,
-    "aria-describedby": `${id}-wrong`,
+    "aria-describedby": `${id}-wrong ${id}-odd`,
     placeholder: "differs",
     oninput: read,
     onchange: leave,
@@ -222,6 +227,7 @@ function thresholdRow(rule: TunableRule, first: Tunable, choose: Choose): Row {
     onkeydown: nudge,
   });
   const wrong = h("p.wanted", { id: `${id}-wrong`, role: "status" });
+  const beside = h("p.quiet", { id: `${id}-odd`, role: "status" });
   const recorded = h("span.recorded-value");
   const reset = h(
     "button.link",
@@ -251,14 +257,15 @@ function thresholdRow(rule: TunableRule, first: Tunable, choose: Choose): Row {
       prose(first.about),
     ),
     h("span.direction", { title: direction }, sign, h("span.sr", null, direction)),
-    h("div", null, input, wrong),
+    h("div", null, input, wrong, beside),
     recorded,
     h("span.quiet.default", null, plain(first.default)),
     reset,
   );
   return {
     element,
-    update(now, value, shown) {
+    update(now, value, shown, odd) {
+      if (beside.textContent !== odd) beside.textContent = odd;
       const before = shownValue();
       [threshold, current] = [now, value];
       element.classList.toggle("changed", value !== undefined);
