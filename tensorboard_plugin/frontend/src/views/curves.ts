@@ -188,6 +188,16 @@ function values(row: Row, run: Run | undefined, drawn: Drawn[], step: number): N
   });
 }
 
+/** The loss at a step and by which name, the same wherever it is told; null without one. */
+export function lossAt(run: Run, step: number): { name: string; words: string } | null {
+  const name = ["loss", "probe_loss"].find((one) => run.series[one]);
+  if (!name) return null;
+  const series = run.series[name]!;
+  const i = indexAt(run.steps, series, step);
+  const words = i < 0 ? "–" : formatMagnitude(series[i]!);
+  return { name: name.replace("_", " "), words: brokenAt(run, name, step) ? "NaN" : words };
+}
+
 export function brokenAt(run: Run, name: string, step: number): boolean {
   const index = lastAtMost(run.steps, step);
   return stretches(brokenCount(run.series, name)).some(
