@@ -39,7 +39,7 @@ def test_a_chain_from_the_cause_to_the_loss():
     assert (told.cause.rule, told.cause.layer) == ("update-ratio", "dense")
     assert told.others == () and len(told.explained) == 3
     assert told.sureness == "very likely"
-    assert told.reason == "3 independent signs agree; the loss suffers"
+    assert told.reason == "3 findings fit this cause; the loss suffers"
 
 
 def test_what_was_wrong_with_the_data_comes_before_all():
@@ -113,7 +113,7 @@ def test_nobody_but_the_user_moves_the_learning_rate():
             [found("input-range", 0), found("dead-relu", layer="dense")],
             {"loss_first": 2.0, "loss_last": 0.5},
             0,
-            "2 independent signs agree; the loss falls all the same",
+            "2 findings fit this cause; the loss falls all the same",
         ),
         (
             [found("label-mismatch", 0, "critical"), found("overfitting", 40)],
@@ -174,4 +174,4 @@ def test_json_says_the_same_of_a_recorded_report():
     assert told["chain"][0]["text"] == "dense_2 dead from the start (100 % ≥ 95 %)"
     text = report.text(live)
     assert "  Chain: dense_2 dead from the start (100 % ≥ 95 %) → vanishing gradient in 3" in text
-    assert "  How sure: very likely; 3 independent signs agree; the loss suffers" in text
+    assert "  How sure: very likely; 3 findings fit this cause; the loss suffers" in text

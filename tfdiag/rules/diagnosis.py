@@ -220,7 +220,8 @@ def _sureness(
     critical = any(finding.severity == "critical" for finding in explained)
     single = len(kinds) == 1
     points = min(len(kinds) - 1, 2) + (single and critical)
-    reasons = [f"{count(len(kinds), 'independent sign')} agree"]
+    rules = len({finding.rule for finding in explained})
+    reasons = [f"{count(rules, 'finding')} {'fits' if rules == 1 else 'fit'} this cause"]
     if single:
         reasons = ["a single sign, but a critical one" if critical else "a single sign"]
     if suffers:
@@ -231,8 +232,8 @@ def _sureness(
             reasons.append("the loss falls all the same")
             points -= 1
     if others:
-        rules = len({finding.rule for finding in others})
-        reasons.append(f"{count(rules, 'rule')} found what this does not explain")
+        apart = len({finding.rule for finding in others})
+        reasons.append(f"{count(apart, 'rule')} found what this does not explain")
         points -= 1
     return SURENESS[max(points, 0)], "; ".join(reasons)
 

@@ -47,10 +47,10 @@ const found = [
 
 test("one rule is one problem with one number, worst first", () => {
   const [dead, starved] = problems(found);
-  expect(dead).toMatchObject({ number: 1, severity: "critical", step: 20 });
+  expect(dead).toMatchObject({ number: 1, severity: "critical", step: 40 }); // not the 20 of a milder one
   expect(dead!.findings).toHaveLength(2);
   expect(starved).toMatchObject({ number: 2, step: 60 });
-  expect(place(dead!)).toBe("2 layers");
+  expect(place(dead!)).toBe("b and 1 more");
   expect(place(starved!)).toBe("a");
   expect(place(problems([finding("loss", null, 1)])[0]!)).toBe("");
 });

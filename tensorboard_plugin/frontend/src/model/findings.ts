@@ -8,7 +8,7 @@ export interface Problem {
   rule: string;
   title: string;
   severity: Severity;
-  /** The first recorded step of the first of them. */
+  /** That of the worst, as all that is told of the problem: the value of one is not as old as another. */
   step: number;
   /** The worst comes first, as the server ordered them. */
   findings: [Finding, ...Finding[]];
@@ -21,7 +21,6 @@ export function problems(findings: readonly Finding[]): Problem[] {
     const known = byRule.get(finding.rule);
     if (known) {
       known.findings.push(finding);
-      known.step = Math.min(known.step, finding.step);
       continue;
     }
     byRule.set(finding.rule, {
@@ -49,11 +48,11 @@ function causesFirst(found: readonly Problem[]): Problem[] {
   return [...ordered];
 }
 
-/** "dense", "9 layers" or nothing, for the whole model. */
-export function place(problem: Problem): string {
-  const layers = new Set(problem.findings.map((f) => f.layer).filter((l) => l !== null));
-  if (layers.size > 1) return `${layers.size} layers`;
-  return [...layers][0] ?? "";
+/** "dense", "dense and 8 more" with the worst first, or nothing, for the whole model alone. */
+export function place({ findings }: Problem): string {
+  const [worst, ...others] = new Set(findings.map(({ layer }) => layer));
+  if (others.length === 0) return worst ?? "";
+  return `${worst ?? "whole model"} and ${others.length} more`;
 }
 
 /** The problem that the worst finding of this one follows from, if it is among them. */

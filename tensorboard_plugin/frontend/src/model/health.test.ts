@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Metric, Run } from "../api";
-import { findingSteps, foundBy, isJudged, shownAt, snapStep, worstRow, worstSeverity } from "./health";
+import { findingSteps, foundBy, isJudged, isLost, shownAt, snapStep, worstRow, worstSeverity } from "./health";
 import { buildPlot } from "./plot";
 
 const metric = {
@@ -47,6 +47,13 @@ test("what is not finite is broken, what was not measured says why", () => {
   expect(shown(2, 20)).toMatchObject({ kind: "none", words: "no ReLU" });
   expect(shown(3, 20)).toMatchObject({ kind: "none", words: "no weights" });
   expect(shown(0, 5)).toMatchObject({ kind: "none", words: "not measured" });
+});
+
+test("a layer may hold NaN whatever the measure says of it", () => {
+  expect(isLost(plot.columns[0]!, 1, 20)).toBe(true);
+  expect(isLost(plot.columns[0]!, 1, 999)).toBe(true);
+  expect(isLost(plot.columns[0]!, 1, 10)).toBe(false);
+  expect(isLost(plot.columns[0]!, 0, 20)).toBe(false);
 });
 
 test("before the values are there nothing is claimed", () => {

@@ -13,7 +13,7 @@ export function chosenLayer(plot: Plot, wanted: string | null): string | null {
 
 export interface LayerGroup {
   title: string;
-  layers: { name: string; severity: Severity | null }[];
+  layers: string[];
 }
 
 /** The rows in their order: first those with findings, then with, then without weights. */
@@ -25,7 +25,7 @@ export function layerGroups(plot: Plot): LayerGroup[] {
   }));
   const group = (title: string, wanted: (layer: (typeof layers)[number]) => boolean) => ({
     title,
-    layers: layers.filter(wanted).map(({ name, severity }) => ({ name, severity })),
+    layers: layers.filter(wanted).map(({ name }) => name),
   });
   return [
     group("With findings", (layer) => layer.severity !== null),

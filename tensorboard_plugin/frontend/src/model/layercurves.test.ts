@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Layer, Metric, Run } from "../api";
-import { axisLabels, curveRows, hasGradient, type LayerSource, missing, withoutRow } from "./layercurves";
+import { axisLabels, curveRows, hasGradient, type LayerSource, missing, uncounted, withoutRow } from "./layercurves";
 
 const metric = (name: string, more: Partial<Metric> = {}) =>
   ({
@@ -67,6 +67,24 @@ test("each measure without a row has its reason, always 0 among them", () => {
     ["no tanh or sigmoid", "title of n"],
     ["not measured", "title of o"],
   ]);
+});
+
+test("a value beyond a limit that was not found says why, as far as it is known", () => {
+  const limits = [{ severity: "warn", rule: "r", value: 1e-5, above: false }] as Metric["limits"];
+  const about = (more: object) => {
+    const made = source([metric("m", { limits })], []);
+    Object.assign(made.run!, { suppressed: [], rules: [{ id: "r", outcome: "healthy", exempt: {} }] }, more);
+    return (value: number) => uncounted(made, "m", value);
+  };
+  expect(about({})(0)).toBe("beyond the limit, not counted by the rule");
+  expect(about({})(1e-5)).toBeNull();
+  const exempt = { rules: [{ id: "r", outcome: "healthy", exempt: { dense: "frozen" } }] };
+  expect(about(exempt)(0)).toBe("beyond the limit, exempt: frozen");
+  const silent = { rules: [{ id: "r", outcome: "not-evaluated", reason: "too short", exempt: {} }] };
+  expect(about(silent)(0)).toBe("beyond the limit, not evaluated: too short");
+  const suppressed = { suppressed: [{ rule: "r", layer: "dense", reason: "on purpose" }] };
+  expect(about(suppressed)(0)).toBe("beyond the limit, suppressed: on purpose");
+  expect(about({ findings: [{ rule: "r", layer: "dense" }] })(0)).toBeNull();
 });
 
 test("an overflow does not flatten a linear axis", () => {

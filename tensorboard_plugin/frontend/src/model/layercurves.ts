@@ -2,7 +2,7 @@
 
 import type { Layer, LayerMeasurements, Limit, Metric, Run } from "../api";
 import { curveAxis, type CurveAxis, magnitudeAxis, type Series } from "./curve";
-import { SEVERITIES } from "./findings";
+import { SEVERITIES, titled } from "./findings";
 import { absence } from "./layers";
 import { limitsOf, metricsOf } from "./metrics";
 
@@ -117,6 +117,24 @@ export function withoutRow(source: LayerSource, rows: readonly CurveRow[]): Reas
     byReason.set(reason, [...(byReason.get(reason) ?? []), title]);
   }
   return [...byReason].map(([reason, titles]) => ({ reason, titles }));
+}
+
+/** What to say of a value beyond a limit that its rule did not find; null where nothing is to be said. */
+export function uncounted({ run, layer }: LayerSource, name: string, value: number): string | null {
+  if (!run || !layer) return null;
+  const isHere = (one: { rule: string; layer: string | null }, rule: string) =>
+    one.rule === rule && (one.layer === layer.name || one.layer === null);
+  const limit = run.metrics
+    .find((metric) => metric.name === name)
+    ?.limits.find((one) => (one.above ? value >= one.value : value < one.value));
+  if (!limit || run.findings.some((one) => isHere(one, limit.rule))) return null;
+  const hidden = run.suppressed.find((one) => isHere(one, limit.rule));
+  if (hidden) return `beyond the limit, suppressed: ${hidden.reason}`;
+  const rule = run.rules.find(({ id }) => id === limit.rule);
+  const exempt = rule?.exempt[layer.name];
+  if (exempt) return `beyond the limit, exempt: ${titled(exempt, run.rules)}`;
+  if (rule?.outcome === "not-evaluated") return `beyond the limit, not evaluated: ${rule.reason ?? ""}`;
+  return "beyond the limit, not counted by the rule";
 }
 
 function isAlwaysZero(source: LayerSource, name: string): boolean {

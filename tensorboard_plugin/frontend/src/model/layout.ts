@@ -53,7 +53,6 @@ export interface Layout {
 }
 
 export const PLACE = { width: 236, height: 42 };
-const LOSS_HEIGHT = 28;
 const FRAME_TITLE = 12; // pixels that a frame is higher than dagre makes it
 const SEPARATION = { nodesep: 20, ranksep: 22, edgesep: 14, marginx: 16, marginy: 16 };
 /** Ranks that all edges cross together; beyond, the layout would take seconds and tell nothing. */
@@ -72,8 +71,6 @@ export function layoutOf(graph: Graph): Layout {
   return layout;
 }
 
-const heightOf = (id: string) => (id === LOSS ? LOSS_HEIGHT : PLACE.height);
-
 function layered({ places, frames, edges }: Graph): Layout {
   const dagre = new Dagre({ compound: true });
   const ranksep = SEPARATION.ranksep + (frames.length ? FRAME_TITLE : 0);
@@ -81,7 +78,7 @@ function layered({ places, frames, edges }: Graph): Layout {
   dagre.setDefaultEdgeLabel(() => ({}));
   for (const { id } of frames) dagre.setNode(id, {});
   for (const id of [...places.map(({ id }) => id), LOSS])
-    dagre.setNode(id, { width: PLACE.width, height: heightOf(id) });
+    dagre.setNode(id, { ...PLACE });
   for (const { id, frame } of [...frames, ...places]) if (frame) dagre.setParent(id, frame);
   for (const { from, to } of edges) dagre.setEdge(from, to);
   dagreLayout(dagre);
@@ -110,16 +107,16 @@ function column({ places }: Graph): Layout {
   const { marginx, marginy, ranksep } = SEPARATION;
   const ids = [...places.map(({ id }) => id), LOSS];
   const top = (i: number) => marginy + i * (PLACE.height + ranksep);
-  const box = (id: string, i: number): Box => ({
+  const box = (i: number): Box => ({
     x: marginx,
     y: top(i),
     width: PLACE.width,
-    height: heightOf(id),
+    height: PLACE.height,
   });
   return {
     width: PLACE.width + 2 * marginx,
-    height: top(ids.length - 1) + LOSS_HEIGHT + marginy,
-    places: new Map(ids.map((id, i) => [id, box(id, i)])),
+    height: top(ids.length - 1) + PLACE.height + marginy,
+    places: new Map(ids.map((id, i) => [id, box(i)])),
     frames: new Map(),
     paths: [],
     crowded: true,

@@ -11,7 +11,7 @@ import {
   type Series,
   stretches,
 } from "../model/curve";
-import { modelMarks, problems } from "../model/findings";
+import { modelMarks, problems, spread } from "../model/findings";
 import { formatCount, formatMagnitude, formatShare, formatTick } from "../model/number";
 import type { Plot } from "../model/plot";
 import { curveTable } from "../model/tables";
@@ -19,6 +19,8 @@ import type { Point } from "../state";
 import { h, refill, svg } from "./element";
 import { exports } from "./export";
 import { type Panel, place } from "./panel";
+
+const MARK = 16; // pixels of a number, so that none covers another
 
 /** One row of curves: which series it draws, and how its numbers are told. */
 interface Row {
@@ -47,7 +49,7 @@ export function curves(plot: Plot, start: (at: Point | null, pin: boolean) => vo
   );
   return {
     element,
-    paint: () => {},
+    paint: () => rows.forEach((row) => row.paint()),
     point: (at) => rows.forEach((row) => row.point(at)),
   };
 }
@@ -106,6 +108,7 @@ function curveRow(row: Row, plot: Plot, start: (at: Point | null, pin: boolean) 
       ),
     ),
     cells: cells.map((cell) => cell.element),
+    paint: () => cells.forEach((cell) => cell.paint()),
     point: (at: Point) => cells.forEach((cell) => cell.point(at)),
   };
 }
@@ -119,6 +122,7 @@ function curveCell(
 ) {
   const line = h("div.cursor-step");
   const readout = h("p.curve-readout");
+  const marks = h("div.marks");
   const steps = run?.steps ?? [];
   const drawn = row.series.flatMap(({ name, label }, i) => {
     const series = run?.series[name];
@@ -138,8 +142,8 @@ function curveCell(
       ),
     ),
     run && brokenSpans(run, row.series[0]!.name, plot.end, row.lost),
-    run && row.marked && numbers(run, plot.end),
     drawn.map(({ series }) => endDot(series, steps, plot.end, axis)),
+    marks,
     line,
   );
   const at = (event: MouseEvent): Point => {
@@ -152,6 +156,7 @@ function curveCell(
   area.addEventListener("click", (event) => start(at(event), true));
   return {
     element: h("div.plot.curve-plot", null, readout, area),
+    paint: () => refill(marks, run && row.marked && numbers(run, plot.end, area.clientWidth)),
     point(point: Point) {
       place(line, point, plot.end);
       refill(readout, ...values(row, run, drawn, point.step));
@@ -181,6 +186,16 @@ function values(row: Row, run: Run | undefined, drawn: Drawn[], step: number): N
       h(second ? "span.second" : "b", null, lost ? row.lost : text),
     );
   });
+}
+
+/** The loss at a step and by which name, the same wherever it is told; null without one. */
+export function lossAt(run: Run, step: number): { name: string; words: string } | null {
+  const name = ["loss", "probe_loss"].find((one) => run.series[one]);
+  if (!name) return null;
+  const series = run.series[name]!;
+  const i = indexAt(run.steps, series, step);
+  const words = i < 0 ? "–" : formatMagnitude(series[i]!);
+  return { name: name.replace("_", " "), words: brokenAt(run, name, step) ? "NaN" : words };
 }
 
 export function brokenAt(run: Run, name: string, step: number): boolean {
@@ -214,12 +229,14 @@ export function hatches(
 }
 
 /** Findings about the whole model have no layer; their numbers stand on the loss. */
-function numbers(run: Run, end: number): HTMLElement[] {
-  return modelMarks(problems(run.findings)).map((mark) =>
+function numbers(run: Run, end: number, width: number): HTMLElement[] {
+  const marks = modelMarks(problems(run.findings));
+  const places = spread(marks.map(({ step }) => (step / end) * width), MARK, width);
+  return marks.map((mark, i) =>
     h(
       "b.number.mark",
       {
-        style: `left:clamp(8px,${share(mark.step, end)},calc(100% - 8px));top:9px`,
+        style: `left:${places[i]}px;top:9px`,
         title: `${mark.number}: ${mark.title}`,
       },
       String(mark.number),

@@ -1,13 +1,12 @@
 /** The one step of all views: a slider, what each run was like there, when something was found. */
 
 import type { Finding, Run } from "../api";
-import { indexAt } from "../model/curve";
 import { findingSteps, isJudged, snapStep, worstSeverity } from "../model/health";
-import { formatCount, formatMagnitude, plural } from "../model/number";
+import { formatCount, plural } from "../model/number";
 import { problems, spread } from "../model/findings";
 import { RUN, valueOf } from "../resources";
 import type { Point, State, Store } from "../state";
-import { brokenAt } from "./curves";
+import { lossAt } from "./curves";
 import { h, refill } from "./element";
 import { glyph, WORDS } from "./glyph";
 import { key } from "./heads";
@@ -95,13 +94,9 @@ function readout(run: Run | undefined, column: number) {
 }
 
 function loss(run: Run, step: number): HTMLElement {
-  const name = ["loss", "probe_loss"].find((one) => run.series[one]);
-  if (!name) return h("span.quiet", null, "no loss recorded");
-  const series = run.series[name]!;
-  const i = indexAt(run.steps, series, step);
-  const lost = brokenAt(run, name, step);
-  const value = lost ? "NaN" : i < 0 ? "–" : formatMagnitude(series[i]!);
-  return h("span", null, h("span.quiet", null, `${name.replace("_", " ")} `), h("b", null, value));
+  const at = lossAt(run, step);
+  if (!at) return h("span.quiet", null, "no loss recorded");
+  return h("span", null, h("span.quiet", null, `${at.name} `), h("b", null, at.words));
 }
 
 function foundUntil(run: Run, step: number): HTMLElement {

@@ -33,7 +33,13 @@ export function unfolding(run: Run, problem: Problem): string[] {
   return problem.number > FEW ? [own, restName(run)] : [own];
 }
 
-export function findingsTable(run: Run, state: State, store: Store): HTMLElement {
+/** @param settings stand on one line with the report. */
+export function findingsTable(
+  run: Run,
+  state: State,
+  store: Store,
+  settings: HTMLElement,
+): HTMLElement {
   const found = problems(run.findings);
   const rest = restName(run);
   const all = state.open.has(rest);
@@ -54,7 +60,7 @@ export function findingsTable(run: Run, state: State, store: Store): HTMLElement
           .map((rule) => ruleLine(rule, run)),
       ),
     h(
-      "p.under",
+      "div.under",
       null,
       h(
         "button.link",
@@ -67,10 +73,12 @@ export function findingsTable(run: Run, state: State, store: Store): HTMLElement
           "data-key": `report ${run.run}`,
           href: reportAddress(run.run),
           download: `${fileName(run.run)}.md`,
+          "aria-label": "Report as Markdown",
           title: "Save the report of this run as Markdown, for an issue or a colleague",
         },
-        "Report as Markdown",
+        "Report",
       ),
+      settings,
     ),
   );
 }

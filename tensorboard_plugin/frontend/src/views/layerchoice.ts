@@ -66,8 +66,6 @@ function optionGroup({ title, layers }: ReturnType<typeof layerGroups>[number]):
   return h(
     "optgroup",
     { label: title },
-    layers.map(({ name, severity }) =>
-      h("option", { value: name }, severity ? `${name} – ${WORDS[severity].toLowerCase()}` : name),
-    ),
+    layers.map((name) => h("option", { value: name }, name)),
   );
 }

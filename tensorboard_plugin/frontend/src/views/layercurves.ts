@@ -1,8 +1,9 @@
 /** Every measure of one layer over the steps: one row per measure, one scale for all runs. */
 
-import type { Metric } from "../api";
+import type { Finding, Metric } from "../api";
 import { curvePath, indexAt, stretches } from "../model/curve";
-import { findingsOf, measureOf, problems, spread, worstOf } from "../model/findings";
+import { findingsOf, measureOf, problems, spread } from "../model/findings";
+import { worstSeverity } from "../model/health";
 import {
   type AxisLabel,
   axisLabels,
@@ -12,6 +13,7 @@ import {
   type LayerSource,
   missing,
   type Reason,
+  uncounted,
   withoutRow,
 } from "../model/layercurves";
 import { formatCount, formatTick, formatValue, readableNumbers } from "../model/number";
@@ -59,7 +61,7 @@ function reasons(found: readonly Reason[], { run, layer, measured }: LayerSource
   return h(
     "dl.without",
     null,
-    found.map(({ reason, titles }) => [h("dt", null, reason), h("dd", null, titles.join(", "))]),
+    found.map(({ reason, titles }) => [h("dt", null, titles.join(", ")), h("dd", null, reason)]),
   );
 }
 
@@ -107,10 +109,11 @@ function curvePlot(row: CurveRow, column: number, source: LayerSource, end: numb
     line,
   );
   listen(area, curve, end, start);
-  const findings = source.run?.findings ?? [];
-  const sign = worstOf(findings, source.layer?.name ?? "", metric.name);
+  const found = seen(metric, source).map(({ finding }) => finding);
+  const severity = worstSeverity(found);
+  const worst = found.find((finding) => finding.severity === severity);
   return {
-    element: h("div.plot.curve-plot", null, readout, area, sign && h("span.sign", null, glyph(sign, 11))),
+    element: h("div.plot.curve-plot", null, readout, area, worst && h("span.sign", null, glyph(worst.severity, 11, wordsOf(worst)))),
     paint: () => refill(marks, curve && numbers(metric, source, end, area.clientWidth)),
     point(at: Point) {
       place(line, at, end);
@@ -122,7 +125,13 @@ function curvePlot(row: CurveRow, column: number, source: LayerSource, end: numb
     const record = steps.findLastIndex((step) => step <= at.step);
     const lost = stretches(broken.slice(0, record + 1)).at(-1)?.[1] === -1;
     const i = indexAt(steps, series, at.step);
-    return h("b", null, lost ? "NaN" : i < 0 ? "–" : formatValue(series[i]!, scale));
+    if (lost) return h("b", null, "NaN");
+    if (i < 0) return h("b", null, "–");
+    const words = uncounted(source, metric.name, series[i]!);
+    return [
+      words && h("span.quiet", { title: words }, words),
+      h("b", null, formatValue(series[i]!, scale)),
+    ];
   }
 }
 
@@ -156,6 +165,10 @@ function seen(metric: Metric, { run, layer }: LayerSource) {
   const all = findingsOf(problems(run?.findings ?? []), layer?.name ?? "");
   return all.filter(({ finding }) => measureOf(finding) === metric.name);
 }
+
+/** A sign beside a measure may be of another one: the norm of all gradients stands with a layer's. */
+const wordsOf = ({ severity, title, evidence }: Finding) =>
+  `${WORDS[severity]}: ${title}, ${readableNumbers(evidence)}`;
 
 /** A tint over the steps since which something is wrong; nothing is tinted in a healthy run. */
 function troubles(metric: Metric, source: LayerSource, end: number): HTMLElement[] {

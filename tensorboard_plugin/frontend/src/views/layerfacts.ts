@@ -21,15 +21,27 @@ import { glyph } from "./glyph";
 import { problem } from "./notices";
 
 /** What the layer is in the first run that has it. */
-export function layerFacts(sources: readonly LayerSource[]): HTMLElement {
-  return h(
-    "dl",
-    null,
-    commonFacts(sources).map(([title, words]) => [
-      h("dt", null, title),
-      h("dd", { title: words }, words),
-    ]),
+export function layerFacts(sources: readonly LayerSource[]): Child {
+  const [first] = sources;
+  return [
+    h(
+      "dl",
+      null,
+      commonFacts(sources).map(([title, words]) => [
+        h("dt", null, title),
+        h("dd", { title: words }, words),
+      ]),
+    ),
+    isExemptAlike(sources) && exempted(first!.run!, first!.layer!.name),
+  ];
+}
+
+/** Whether the same rules leave the layer out of all runs, so that it need be said but once. */
+function isExemptAlike(sources: readonly LayerSource[]): boolean {
+  const reasons = sources.map(
+    ({ run, layer }) => run && layer && JSON.stringify(leftOut(run.rules, layer.name)),
   );
+  return reasons.length > 1 && reasons[0] !== undefined && new Set(reasons).size === 1;
 }
 
 function commonFacts(sources: readonly LayerSource[]): [string, string][] {
@@ -44,13 +56,12 @@ export function layerFindings(
   store: Store,
   retry: () => void,
 ): HTMLElement[] {
-  const common = commonFacts(sources);
   return sources.map((source) =>
     h(
       "article",
       { "aria-label": `Findings in ${source.name}` },
       failures(source, state, retry),
-      content(source, common, store),
+      content(source, sources, store),
     ),
   );
 }
@@ -63,20 +74,24 @@ function failures({ name, layer }: LayerSource, state: State, retry: () => void)
   return slot?.failure && problem("The curves could not be fetched", slot.failure, retry);
 }
 
-function content({ run, layer }: LayerSource, common: [string, string][], store: Store): Child {
+function content(
+  { run, layer }: LayerSource,
+  sources: readonly LayerSource[],
+  store: Store,
+): Child {
   if (!run) return h("p.quiet", null, "Loading …");
   if (!layer) return h("p.quiet", null, "This model has no such layer.");
   const found = problems(run.findings);
   const here = findingsOf(found, layer.name);
   return [
-    differences(layer.name, facts(layer), common),
+    differences(layer.name, facts(layer), commonFacts(sources)),
     here.length === 0 && nothingFound(run),
     h(
       "ul.layer-findings",
       null,
       here.map((one) => item(run, one.problem, one.finding, found, store)),
     ),
-    exempted(run, layer.name),
+    !isExemptAlike(sources) && exempted(run, layer.name),
   ];
 }
 

@@ -5,14 +5,14 @@ import type { Anchor, Camera } from "../model/camera";
 import { RAMPS } from "../model/colour";
 import { FLOW, flowsOf } from "../model/flow";
 import { graphOf, type Place } from "../model/graph";
-import { foundBy, isJudged, shownAt, worstRow, worstSeverity } from "../model/health";
+import { foundBy, isJudged, isLost, shownAt, worstRow, worstSeverity } from "../model/health";
 import { alignLayers } from "../model/layers";
 import { layoutOf } from "../model/layout";
-import { formatMagnitude } from "../model/number";
 import { buildPlot, layerAt, type Plot } from "../model/plot";
 import { cursorIn, plotOf, plotWants } from "../plotted";
 import { RUN, slotOf } from "../resources";
 import type { Point, State, Store } from "../state";
+import { lossAt } from "./curves";
 import { type Child, h, refill } from "./element";
 import { glyph } from "./glyph";
 import { type Canvas, type GraphActions, graphCanvas } from "./graph";
@@ -106,6 +106,7 @@ function model(store: Store, retry: () => void): View {
           null,
           zooms,
           flows,
+          h("p.signs-of", null, "Signs: the worst finding of all rules until the step."),
           h("p.hint", null, "Drag moves the graph, Ctrl and wheel zoom it."),
         ),
         panes,
@@ -244,6 +245,7 @@ function dressGraph(canvas: Canvas, column: number, { plot, flow, store }: Share
   const of = plot.columns[column]!;
   const { run, rows } = of;
   if (!run) return;
+  const nan = run.findings.some(({ rule, step }) => rule.startsWith("nonfinite") && step <= at.step);
   const look = (place: Place): Look => {
     const row = shownRow(plot, column, place, rows, at.step);
     const member = layerAt(of, row);
@@ -252,6 +254,7 @@ function dressGraph(canvas: Canvas, column: number, { plot, flow, store }: Share
     return {
       shown: shownAt(of, plot, row, at.step),
       severity: worstSeverity(found),
+      follows: found.length === 0 && nan && isLost(of, row, at.step),
       found: [...new Set(found.map(({ title }) => title))].join(", "),
       judged: isJudged(run),
       member,
@@ -289,15 +292,15 @@ function placeRows({ column, canvas }: Pane, plot: Plot, at: Point) {
 /** The model's end: its loss, and what was found in the whole model. */
 function lossWords(run: Run, step: number): (Node | string | null)[] {
   const severity = worstSeverity(foundBy(run, null, step));
-  const last = run.steps.findLastIndex((s) => s <= step);
-  const loss = run.series.loss?.[last];
+  const loss = lossAt(run, step);
   return [
     h("span.place-sign", null, severity && glyph(severity, 13)),
     h(
       "span.place-line",
       null,
-      h("span.place-name", { title: run.model.loss ?? "" }, `loss ${run.model.loss ?? ""}`),
-      h("b.place-value", null, typeof loss === "number" ? formatMagnitude(loss) : "no number"),
+      h("span.place-name", { title: run.model.loss ?? "" }, loss?.name ?? "loss"),
+      h("b.place-value", null, loss?.words ?? "not recorded"),
     ),
+    h("span.place-line.place-facts", null, h("span.place-what", null, run.model.loss ?? "")),
   ];
 }

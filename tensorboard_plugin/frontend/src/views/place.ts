@@ -16,6 +16,8 @@ export interface Look {
   shown: Shown;
   /** The worst finding so far. */
   severity: Severity | null;
+  /** Without a finding of its own it holds NaN or Inf, which another layer's finding tells of. */
+  follows: boolean;
   /** Names of the rules behind it, for the label. */
   found: string;
   /** Whether any rule could judge the run. */
@@ -74,6 +76,8 @@ export function what(layer: Layer): string {
   return describeLayer(layer) + (layer.role === "hidden" ? "" : `, ${layer.role}`);
 }
 
+const FOLLOWS = "NaN follows";
+
 /** Puts colour, sign and value on a place; nothing is made anew that stays. */
 export function dressPlace(
   { element, label, sign, value, more }: PlaceElements,
@@ -94,7 +98,8 @@ export function dressPlace(
     refill(sign, severity && glyph(severity, 13));
     sign.dataset.sign = severity ?? "";
   }
-  if (value.textContent !== shown.words) value.textContent = shown.words;
+  const told = look.follows ? FOLLOWS : shown.words;
+  if (value.textContent !== told) value.textContent = told;
   if (place.block && member) more.textContent = `worst: ${shortName(member, place)}`;
   const words = labelOf(element.title, place, look);
   if (label.textContent !== words) label.textContent = words;
@@ -104,11 +109,11 @@ const shortName = (member: Layer, { block }: Place) => member.name.slice(block!.
 
 /** "dense, Dense 128 relu, 8,320 weights, Critical: Dead ReLU, Dead units 97 %" */
 function labelOf(name: string, place: Place, look: Look): string {
-  const { member, severity, found, judged, metric, shown } = look;
+  const { member, severity, found, judged, metric, shown, follows } = look;
   const about = place.block
     ? `folded block of ${plural(place.layers.length, "layer")}, worst ${member?.name ?? ""}`
     : member && `${what(member)}, ${weights(member)}`;
   const silence = judged ? "no finding" : "not evaluated";
   const health = severity ? `${WORDS[severity]}: ${found}` : silence;
-  return [name, about, health, `${metric} ${shown.words}`].filter(Boolean).join(", ");
+  return [name, about, health, follows && FOLLOWS, `${metric} ${shown.words}`].filter(Boolean).join(", ");
 }

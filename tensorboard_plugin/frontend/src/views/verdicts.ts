@@ -48,9 +48,8 @@ function card(state: State, store: Store, name: string, retry: () => void): HTML
     slot.failure && !slot.value
       ? problem("This run could not be fetched", slot.failure, retry)
       : slot.value
-        ? findingsTable(slot.value, state, store)
+        ? findingsTable(slot.value, state, store, recorded(slot.value, state, store))
         : h("div"),
-    slot.value ? recorded(slot.value, state, store) : h("div"),
   );
 }
 
