@@ -1,17 +1,19 @@
 /** The one step of all views: a slider, what each run was like there, when something was found. */
 
 import type { Finding, Run } from "../api";
+import { stepTicks } from "../model/cells";
 import { findingSteps, isJudged, snapStep, worstSeverity } from "../model/health";
 import { formatCount, plural } from "../model/number";
-import { problems, spread } from "../model/findings";
+import { place, problems, spread } from "../model/findings";
 import { RUN, valueOf } from "../resources";
 import type { Point, State, Store } from "../state";
-import { lossAt } from "./curves";
-import { h, refill } from "./element";
+import { lossAt, share } from "./curves";
+import { type Child, h, refill } from "./element";
 import { glyph, WORDS } from "./glyph";
 import { key } from "./heads";
 
 const MARK = 15;
+const LEAST_WORDS = 48; // pixels in which a name can be told at all
 const THUMB = 16; // pixels of the slider's knob, by which its axis is shorter
 
 export interface Dock {
@@ -64,7 +66,10 @@ export function dock(store: Store): Dock {
       refill(told, columns.map((column) => column.element));
       const width = Math.max(1, range.clientWidth - THUMB);
       const end = steps.at(-1) || 1;
-      refill(lanes, open && runs.map((run, column) => lane(run, column, end, width, store)));
+      refill(lanes, open && [
+        runs.map((run, column) => lane(run, column, end, width, store)),
+        laneAxis(end),
+      ]);
       point(at);
     },
   };
@@ -123,6 +128,27 @@ const listed = (findings: readonly Finding[]) =>
 
 const capital = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
 
+/** "Dead ReLU dense +2" */
+function toldOf(findings: readonly Finding[]): Child {
+  const [worst, ...others] = problems(findings);
+  return [
+    worst && [worst.title, " ", h(worst.findings.length > 1 ? "span" : "code", null, place(worst))],
+    others.length > 0 && h("span.quiet", null, ` +${others.length}`),
+  ];
+}
+
+function laneAxis(end: number): HTMLElement {
+  return h(
+    "div.lane",
+    { "aria-hidden": "true" },
+    h(
+      "div.lane-marks.axis",
+      null,
+      stepTicks(end, 8).map((step) => h("span", { style: `left:${share(step, end)}` }, formatCount(step))),
+    ),
+  );
+}
+
 /** One run's findings along the axis of the slider. */
 function lane(
   run: Run | undefined,
@@ -144,6 +170,13 @@ function lane(
     h(
       "div.lane-marks",
       null,
+      found.map(({ findings }, i) => {
+        const left = places[i]! + MARK / 2;
+        const room = (places[i + 1] ?? width + MARK) - MARK / 2 - left;
+        // What the button beside it says too.
+        return room > LEAST_WORDS &&
+          h("span.mark-words", { "aria-hidden": "true", style: `left:${left}px;max-width:${room}px` }, toldOf(findings));
+      }),
       found.map(({ step, findings }, i) => {
         const severity = worstSeverity(findings)!;
         const label = `Step ${formatCount(step)}: ${plural(findings.length, "finding")}, worst ${WORDS[severity]}`;
