@@ -46,7 +46,7 @@ def test_what_all_runs_share_is_told_once(tab, address, demo):
         expect(region.get_by_text(f"{package} {version}")).to_have_count(1)
     means = tab.frame.get_by_role("region", name="What that means")
     expect(means.get_by_text("The steps are fixed, whatever they cost.")).to_have_count(1)
-    expect(means.get_by_role("code")).to_have_text(["budget=0.02", "every=10, probe_every=30"])
+    expect(means.get_by_role("code")).to_have_text(["budget=0.02", "every=10, probe_every=40"])
     expect(means.get_by_text("What is paid once")).to_have_count(1)
     for run in RUNS[1:]:
         tab.frame.get_by_role("checkbox", name=f"Show {run},").uncheck()
