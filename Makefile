@@ -59,6 +59,7 @@ committed: bundle
 	  { echo "The build made files that are not in git: $$new. Add them: git add $(STATIC)" >&2; exit 1; }
 
 screenshot: chromium
+	rm -rf .demo  # of an older version, perhaps
 	$(BIN)/python -m docs.screenshot
 
 clean:
