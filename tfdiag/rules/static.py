@@ -474,8 +474,7 @@ def batchnorm_small_batch(trace: Trace, *, least: int = 8) -> Iterator[Finding]:
     Args:
         least: samples in a batch. Source: torch-audit TA304.
     """
-    sizes = trace.series["batch_size"]
-    size = int(max(sizes[sizes == sizes]))  # an epoch's last batch may be smaller
+    size = _batch_size(trace)
     layers = [
         layer
         for layer in trace.architecture.layers
@@ -516,8 +515,7 @@ def batch_of_one(trace: Trace) -> Iterator[Finding]:
     no choice, and a rate that is low enough makes up for it. Gradients that are accumulated over
     several batches are left out.
     """
-    sizes = trace.series["batch_size"]
-    size = int(max(sizes[sizes == sizes]))
+    size = _batch_size(trace)
     accumulated = trace.architecture.settings.get("gradient_accumulation_steps")
     if size > 1 or accumulated:
         return
@@ -531,3 +529,9 @@ def batch_of_one(trace: Trace) -> Iterator[Finding]:
         limit=2.0,
         metric="batch_size",
     )
+
+
+def _batch_size(trace: Trace) -> int:
+    """Returns the samples of a training step; an epoch's last batch may be smaller."""
+    sizes = trace.series["batch_size"]
+    return int(max(sizes[sizes == sizes]))

@@ -1,7 +1,7 @@
 /** The plot of the chosen measure as the state has it, and where its cursor is. */
 
 import type { Wants } from "./feed";
-import { buildPlot, type Plot, restingPoint } from "./model/plot";
+import { buildPlot, type Plot, type PlotSource, restingPoint } from "./model/plot";
 import { metricOf, RUN, valueOf } from "./resources";
 import type { Point, State } from "./state";
 
@@ -16,8 +16,11 @@ export const plotWants: Wants = (state, name) => {
 };
 
 /** What there is yet of the runs that are shown. */
-export function plotOf(state: State): Plot {
-  const sources = state.shown.map((name) => {
+export const plotOf = (state: State): Plot => buildPlot(sourcesOf(state, state.shown), state.metric);
+
+/** What there is yet of some runs, and of the chosen measure in them. */
+export function sourcesOf(state: State, names: readonly string[]): PlotSource[] {
+  return names.map((name) => {
     const run = valueOf(state, name, RUN);
     const metric = run?.metrics.find((m) => m.name === state.metric);
     return {
@@ -27,7 +30,6 @@ export function plotOf(state: State): Plot {
       counts: valueOf(state, name, metricOf(metric?.nonfinite ?? "")),
     };
   });
-  return buildPlot(sources, state.metric);
 }
 
 /** The step and layer that are pointed at, else the pinned ones, else those to begin with. */

@@ -9,6 +9,7 @@ import {
 } from "../model/compare";
 import { defaultMetric } from "../model/metrics";
 import { buildPlot, type Plot, restingPoint } from "../model/plot";
+import { sourcesOf } from "../plotted";
 import { comparisonWith, metricOf, RUN, slotOf, valueOf } from "../resources";
 import type { Point, State, Store } from "../state";
 import { apart } from "./apart";
@@ -112,7 +113,7 @@ function compare(store: Store, retry: () => void): View {
         );
       }
       if (changed(PLOTS)) {
-        const both = buildPlot(sources(state, pair), state.metric);
+        const both = buildPlot(sourcesOf(state, [pair.baseline, pair.run]), state.metric);
         plot = differencePlot(both);
         panel = difference(both, plot, pair, partingOf(state, pair), state, store, retry);
         refill(plots, panel.element);
@@ -149,17 +150,4 @@ function tooFew(state: State): HTMLElement {
 function partingOf(state: State, pair: Pair) {
   const found = valueOf(state, pair.run, comparisonWith(pair.baseline))?.partings;
   return found?.find((one) => one.name === state.metric && one.outcome === "parted");
-}
-
-function sources(state: State, pair: Pair) {
-  return [pair.baseline, pair.run].map((name) => {
-    const run = valueOf(state, name, RUN);
-    const metric = run?.metrics.find((m) => m.name === state.metric);
-    return {
-      name,
-      run,
-      measured: valueOf(state, name, metricOf(metric?.name ?? "")),
-      counts: valueOf(state, name, metricOf(metric?.nonfinite ?? "")),
-    };
-  });
 }

@@ -13,7 +13,7 @@ import { bothLosses } from "./bothlosses";
 import { stepAxis } from "./curves";
 import { h, refill } from "./element";
 import { gutter, layerOf, weights } from "./gutter";
-import { heatCanvas, paintHeat } from "./heat";
+import { heatCanvas, paintHeat, placeRow } from "./heat";
 import { heatmap } from "./heatmaps";
 import { legend as valueLegend, ramp } from "./legend";
 import { measureTools } from "./measuretools";
@@ -121,10 +121,7 @@ function heatMap(
     paint: () => paintHeat(canvas, column, plot, state.dark),
     point(at: Point) {
       place(stepLine, at, plot.end);
-      const row = plot.layers.indexOf(at.layer ?? "");
-      rowBand.hidden = row < 0;
-      rowBand.style.transform = `translateY(${plot.layout.tops[row] ?? 0}px)`;
-      rowBand.style.height = `${(plot.layout.heights[row] ?? 1) - 1}px`;
+      placeRow(rowBand, at, plot);
       readout.setAttribute("aria-live", document.activeElement === area ? "polite" : "off");
       refill(readout, ...reading(both, column, at));
     },

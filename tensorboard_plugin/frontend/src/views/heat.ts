@@ -3,6 +3,7 @@
 import { BROKEN, type Cells, columns, rowPixels } from "../model/cells";
 import { RAMPS } from "../model/colour";
 import type { Plot, PlotColumn } from "../model/plot";
+import type { Point } from "../state";
 import { h } from "./element";
 
 type Theme = "light" | "dark";
@@ -111,4 +112,12 @@ function rowImage(
     }
   }
   return image;
+}
+
+/** Puts a band behind the row of the layer that is pointed at. */
+export function placeRow(band: HTMLElement, at: Point, { layers, layout }: Plot): void {
+  const row = layers.indexOf(at.layer ?? "");
+  band.hidden = row < 0;
+  band.style.transform = `translateY(${layout.tops[row] ?? 0}px)`;
+  band.style.height = `${(layout.heights[row] ?? 1) - 1}px`;
 }

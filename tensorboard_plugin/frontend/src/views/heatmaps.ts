@@ -10,7 +10,7 @@ import { h, refill } from "./element";
 import { exports } from "./export";
 import { gutter, layerOf, weights } from "./gutter";
 import { key } from "./heads";
-import { heatCanvas, paintHeat } from "./heat";
+import { heatCanvas, paintHeat, placeRow } from "./heat";
 import { markElements, signs } from "./marks";
 import { measureTools } from "./measuretools";
 import { problem } from "./notices";
@@ -119,10 +119,7 @@ export function heatmap(
     },
     point(at: Point) {
       place(stepLine, at, plot.end);
-      const row = plot.layers.indexOf(at.layer ?? "");
-      rowBand.hidden = row < 0;
-      rowBand.style.transform = `translateY(${plot.layout.tops[row] ?? 0}px)`;
-      rowBand.style.height = `${(plot.layout.heights[row] ?? 1) - 1}px`;
+      placeRow(rowBand, at, plot);
       // Only the map that has the focus speaks; a moving pointer would never let it finish.
       readout.setAttribute("aria-live", document.activeElement === area ? "polite" : "off");
       refill(readout, key(state.shown.indexOf(column.name)), ...reading(column, plot, at));
