@@ -248,8 +248,8 @@ def loss_scale(optimizer: Any) -> Any:
 
 
 def read(variable: Any) -> tf.Tensor:
-    """Returns a Keras variable's value, in the host's memory without a copy if it is there."""
-    value = variable.value
+    """Returns a variable's value, in the host's memory without a copy if it is there."""
+    value = variable.value if isinstance(variable, keras.Variable) else variable
     if type(value).__name__ == "ResourceVariable":  # the short way, for what is done so often
         return tf.raw_ops.ReadVariableOp(resource=value.handle, dtype=value.dtype)
     return tf.convert_to_tensor(value)
@@ -443,16 +443,28 @@ def movable(model: keras.Model) -> list[Any]:
 def _held(values: Iterable[Any]) -> Iterator[tf.Variable]:
     """Yields TensorFlow's own variables among values, also in lists, dicts and modules."""
     for value in values:
-        if isinstance(value, tf.Variable):
-            yield value
-        elif isinstance(value, dict):
-            yield from _held(value.values())
-        elif isinstance(value, list | tuple):
-            yield from _held(value)
-        elif isinstance(value, tf.random.Generator):
-            yield value.state
-        elif isinstance(value, tf.Module) and not isinstance(value, keras.layers.Layer):
-            yield from value.variables
+        holds = _holding(type(value))
+        if holds is not None:
+            yield from holds(value)
+
+
+@functools.cache
+def _holding(kind: type) -> Callable[[Any], Iterable[tf.Variable]] | None:
+    """Returns what yields the variables in a value of a type; None if there are none in any.
+
+    A look asks it of all attributes of all layers, and whether a type is another one is slow.
+    """
+    if issubclass(kind, tf.Variable):
+        return lambda value: (value,)
+    if issubclass(kind, dict):
+        return lambda value: _held(value.values())
+    if issubclass(kind, list | tuple):
+        return _held
+    if issubclass(kind, tf.random.Generator):
+        return lambda value: (value.state,)
+    if issubclass(kind, tf.Module) and not issubclass(kind, keras.layers.Layer):
+        return lambda value: value.variables
+    return None
 
 
 def state(model: keras.Model, optimizers: Sequence[Any]) -> list[Any]:

@@ -340,13 +340,13 @@ def unchanged(model: keras.Model) -> Iterator[None]:
     with distribution.one_replica(model):
         variables = [p for v in backend.movable(model) for p in distribution.local_parts(v)]
         # Not copies: a variable that is written to while its value is held gets a new place.
-        saved = [(variable, tf.convert_to_tensor(variable)) for variable in variables]
+        saved = [(variable, backend.read(variable)) for variable in variables]
         try:
             yield
         finally:
             model.reset_metrics()  # those that the pass itself created
             for variable, value in saved:
-                if not _is_same(tf.convert_to_tensor(variable), value):
+                if not _is_same(backend.read(variable), value):
                     variable.assign(value)
 
 
