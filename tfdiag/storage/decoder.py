@@ -97,8 +97,7 @@ def decode(tags: Mapping[str, Tag]) -> Recording:
     same = [
         name
         for name in stats
-        if name == newest
-        or _rows_and_columns(schema.decode_manifest(tags[name].content)) == shown
+        if name == newest or _rows_and_columns(schema.decode_manifest(tags[name].content)) == shown
     ]
     records = sorted((r for name in same for r in stats[name]), key=lambda r: r.wall_time)
     recording = Recording(
