@@ -122,9 +122,9 @@ def slowly(tags):
 
     def counting(records):
         kept = {}
-        for record in records:
-            kept = {step: one for step, one in kept.items() if step < record.step}
-            kept[record.step] = record
+        for one in records:
+            kept = {step: other for step, other in kept.items() if step < one.step}
+            kept[one.step] = one
         return kept
 
     ((manifest, tag),) = [(t.content, t) for name, t in tags.items() if "/stats/" in name]
