@@ -107,12 +107,13 @@ def main() -> int:
     logdir = logfolder.make(options.folder, options.size)
     for server in ("fast", "python") if options.server == "both" else (options.server,):
         flags = ("--load_fast=false",) if server == "python" else ()
+        target = 300.0 if server == "python" else 100.0
         _head(f"{options.size}, TensorBoard {' '.join(flags) or 'as it starts'}")
         with contextlib.closing(logfolder.begin_live(logdir, options.size)) as live:
             with tensorboard(logdir, *flags) as address:
                 loading = _load(address, options.size)
                 print(Row("TensorBoard reads the log folder", loading, "s"))
-                for row in chain(_backend(address, server == "python"), _frontend(address, live)):
+                for row in chain(_backend(address, target), _frontend(address, live)):
                     print(row, flush=True)
     return 0
 
@@ -157,8 +158,12 @@ def _get(address: str, path: str, **parameters: str) -> Answer:
     return Answer(1000 * (time.perf_counter() - start), body)
 
 
-def _backend(address: str, held_to_it: bool) -> Iterator[Row]:
-    """Asks for one run after the other what the tab asks for when it is shown."""
+def _backend(address: str, target: float) -> Iterator[Row]:
+    """Asks for one run after the other what the tab asks for when it is shown.
+
+    Args:
+        target: milliseconds of 95 in 100 answers.
+    """
     times: dict[str, list[float]] = {}
 
     def ask(path: str, note: str = "", **parameters: str) -> Answer:
@@ -169,17 +174,20 @@ def _backend(address: str, held_to_it: bool) -> Iterator[Row]:
     for _ in range(ASKED_RUNS):
         runs = ask("api/runs").json["runs"]
     for run in [run["run"] for run in runs if run["recorded"]][:ASKED_RUNS]:
-        shown = ask("api/run", run=run).json
+        shown = ask("api/run", ", not asked before", run=run).json
+        ask("api/run", ", again", run=run)
         for metric in ("gradient_rms", "gradient_nonfinite", "dead_fraction", "output_nonfinite"):
             ask("api/metric", run=run, metric=metric)
         since = str(shown["last_step"])
         ask("api/run", ", since", run=run, since=since)
         ask("api/metric", ", since", run=run, metric="gradient_rms", since=since)
         ask("api/histograms", run=run, layer=shown["model"]["layers"][0]["name"])
+    for _ in range(ASKED_RUNS):
+        ask("api/rules")
     for path, found in times.items():
-        for share, target in ((50, 100.0), (95, 300.0)):
-            row = Row(f"`{path}`, {share} of 100", float(np.percentile(found, share)), "ms", target)
-            yield row if held_to_it else row._replace(target=None)
+        median, most = (float(share) for share in np.percentile(found, (50, 95)))
+        yield Row(f"`{path}`, 50 of 100", median, "ms")
+        yield Row(f"`{path}`, 95 of 100", most, "ms", target)
 
 
 @contextlib.contextmanager

@@ -39,9 +39,11 @@ from tfdiag.storage.decoder import (
     Tag,
     damaged,
     decode_report,
+    ended,
     read_report,
     report_text,
 )
+from tfdiag.storage.decoder import Report as StoredReport
 from tfdiag.storage.snapshots import Cams, Predictions
 from tfdiag.trace import Trace
 
@@ -50,7 +52,19 @@ T = TypeVar("T")
 
 def as_json(answer: Mapping[str, Any]) -> str:
     """Returns `answer` as JSON without NaN: that is null."""
-    return json.dumps(schema.plain(answer), allow_nan=False)
+    try:
+        return json.dumps(answer, allow_nan=False, default=_plain)
+    except ValueError:  # a NaN that is in no array
+        return json.dumps(schema.plain(answer), allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    """Returns what JSON itself does not know as `schema.plain` does, a long array at once."""
+    if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+        numbers = value.astype(object)  # of Python's own floats
+        numbers[~np.isfinite(value)] = None
+        return numbers.tolist()
+    return schema.plain(value)
 
 
 def run_summary(
@@ -75,7 +89,7 @@ def run_summary(
     summary["last_time"] = latest.last_time
     summary["last_step"] = latest.last_step
     try:
-        _check_version(stats.content)
+        check_version(stats.content)
         standing = _standing(report_text(report))
         newest = report is not None and report.records[-1].wall_time >= stats.last_time
         summary.update(standing, finished=standing["finished"] and newest)
@@ -84,8 +98,8 @@ def run_summary(
     return summary
 
 
-@lru_cache(maxsize=64)
-def _check_version(content: bytes) -> None:
+@lru_cache(maxsize=256)
+def check_version(content: bytes) -> None:
     """Raises TfdiagError if a manifest is none, or of a newer schema."""
     schema.decode(content)
 
@@ -94,18 +108,23 @@ def _check_version(content: bytes) -> None:
 def _standing(text: bytes | None) -> dict[str, Any]:
     """Returns what a stored report says in short: verdict, counts, whether training has ended."""
     stored = None if text is None else read_report(text)
-    judged = _judged(stored.json if stored else None)
+    judged = _judged(stored and stored.json)
     finished = stored is not None and stored.finished
     return {"verdict": judged["verdict"], "counts": judged["counts"], "finished": finished}
 
 
 def run(
-    name: str, start_time: float | None, recording: Recording, since: int | None = None
+    name: str,
+    start_time: float | None,
+    recording: Recording,
+    report: Tag | None,
+    since: int | None = None,
 ) -> dict[str, Any]:
     """Returns the answer of `api/run`.
 
     Args:
         start_time: seconds since the Unix epoch.
+        report: the tag of the reports, if there are any.
         since: only what was recorded from this step on, of all that grows; None for all.
 
     Raises:
@@ -113,14 +132,15 @@ def run(
     """
     trace = recording.trace
     new = _from(trace, since)
+    stored, words = _told(report_text(report))
     return {
         "run": name,
         "recording": recording.id,
         "start_time": start_time,
         "last_time": trace.wall_times[-1],
         "last_step": trace.steps[-1],
-        "finished": recording.finished,
-        **_judged(recording.report_json),
+        "finished": ended(stored, report, recording.last_measured),
+        **words,
         "model": _model(trace.architecture),
         "metrics": _metrics(recording),
         "steps": trace.steps[new],
@@ -129,8 +149,15 @@ def run(
         "probe_samples": trace.probe_samples,
         "versions": recording.versions,
         "monitor": recording.monitor,
-        "cost": recording.cost,
+        "cost": stored and stored.cost,
     }
+
+
+@lru_cache(maxsize=16)  # to find what led to what takes longer than all the rest of the answer
+def _told(text: bytes | None) -> tuple[StoredReport | None, dict[str, Any]]:
+    """Returns a stored report, and verdict, counts, findings and rules in words."""
+    stored = None if text is None else read_report(text)
+    return stored, _judged(stored and stored.json)
 
 
 def judged(name: str, recording: Recording, report: Tag | None, choice: Config) -> dict[str, Any]:
@@ -322,11 +349,15 @@ def _findings_in_words(report: Report) -> dict[int, dict[str, Any]]:
 
 def _model(architecture: Architecture) -> dict[str, Any]:
     """Returns what the tab shows of a model: all but the options, which only rules read."""
-    model = asdict(architecture)
-    del model["loss_options"]
-    for layer in model["layers"]:
-        del layer["options"]
-    return model
+    return {
+        "layers": [
+            {name: value for name, value in vars(layer).items() if name != "options"}
+            for layer in architecture.layers
+        ],
+        "loss": architecture.loss,
+        "optimizer": architecture.optimizer,
+        "settings": architecture.settings,
+    }
 
 
 def _judged(report_json: Mapping[str, Any] | None) -> dict[str, Any]:

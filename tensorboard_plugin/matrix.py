@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
-from tensorboard_plugin.answers import unjudged
+from tensorboard_plugin.answers import check_version, unjudged
 from tensorboard_plugin.experiment import Listed, newest_stats
 from tfdiag.errors import TfdiagError
 from tfdiag.report.catalogue import OTHERS, group
 from tfdiag.rules import ALL_RULES, Outcome, Report
 from tfdiag.rules.outcome import NOT_EVALUATED
-from tfdiag.storage import schema
-from tfdiag.storage.decoder import Tag, decode_report
+from tfdiag.storage.decoder import Tag, read_report, report_text
 
 #: Findings of a cell, and layers of a reason, that are named; the others are only counted.
 NAMED = 3
@@ -56,11 +56,18 @@ def _run(name: str, tags: Mapping[str, Listed], report: Tag | None) -> dict[str,
     stats = newest_stats(tags)
     try:
         if stats is not None:
-            schema.decode(stats.content)  # a newer recording is not half read
-        stored = decode_report(report)
-        judged = Report.from_json(stored.json) if stored else unjudged()
+            check_version(stats.content)  # a newer recording is not half read
+        step, cells = _cells(report_text(report))
     except TfdiagError as error:
         return {**answer, "error": str(error)}
+    return {**answer, "step": step, "rules": cells}
+
+
+@lru_cache(maxsize=1024)  # the tab asks for all runs every few seconds, and few have changed
+def _cells(text: bytes | None) -> tuple[int | None, dict[str, dict[str, Any]]]:
+    """Returns the step of a stored report, None if there is none, and a cell for each rule."""
+    stored = None if text is None else read_report(text)
+    judged = Report.from_json(stored.json) if stored else unjudged()
     worst_first: dict[str, list[dict[str, Any]]] = {}
     for finding in judged.findings:
         told = {name: getattr(finding, name) for name in _TOLD}
@@ -69,7 +76,7 @@ def _run(name: str, tags: Mapping[str, Listed], report: Tag | None) -> dict[str,
         outcome.rule: _cell(outcome, worst_first.get(outcome.rule, []), judged)
         for outcome in judged.outcomes
     }
-    return {**answer, "step": judged.step if stored else None, "rules": cells}
+    return judged.step if stored else None, cells
 
 
 def _cell(outcome: Outcome, found: list[dict[str, Any]], report: Report) -> dict[str, Any]:

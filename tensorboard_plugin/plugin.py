@@ -109,8 +109,9 @@ class HealthPlugin(base_plugin.TBPlugin):
     def _run(self, request: Request) -> tuple[str, str]:
         run, experiment = _parameter(request, "run"), self._experiment(request)
         since = _since(request)
-        judged = self._judged(experiment, run)
-        return _json(answers.run(run, experiment.runs().get(run), judged, since))
+        recording = self._recording(experiment, run)
+        report = experiment.last_reports(run).get(run)
+        return _json(answers.run(run, experiment.runs().get(run), recording, report, since))
 
     def _judge(self, request: Request) -> tuple[str, str]:
         run, experiment = _parameter(request, "run"), self._experiment(request)

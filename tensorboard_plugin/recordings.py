@@ -14,36 +14,51 @@ from tfdiag.storage.decoder import Recording, decode
 MOST = 8
 
 
+class _Kept:
+    """One recording, and what it was decoded from; a request for it waits for another one's."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.newest: Any = None
+        self.recording: Recording | None = None
+
+
 class Recordings:
     """Keeps the last few recordings for as long as nothing was added to them."""
 
     def __init__(self) -> None:
         """Keeps none yet."""
         self._lock = threading.Lock()
-        self._kept: OrderedDict[tuple[str, str], tuple[Any, Recording]] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
 
     def of(self, experiment: Experiment, run: str) -> Recording | None:
         """Returns the recording of `run` without its report; None if nothing was recorded.
 
-        Requests wait for each other: the same recording is never read twice at once.
+        The same recording is never read twice at once.
 
         Raises:
             TfdiagError: if the recording is damaged, or of a newer schema.
         """
-        key = (experiment.id, run)
-        with self._lock:
-            listed = experiment.listed(run).get(run, {})
+        listed = experiment.listed(run).get(run, {})
+        if not listed:
+            return None
+        kept = self._place((experiment.id, run))
+        with kept.lock:
             newest = _newest(listed)
-            known, recording = self._kept.pop(key, (None, None))
-            if recording is None or known != newest:
+            if kept.recording is None or kept.newest != newest:
                 tags = experiment.measurements(run, listed)
                 if not any(name.startswith(schema.STATS) for name in tags):
                     return None
-                recording = decode(tags)
-            self._kept[key] = (newest, recording)
+                kept.newest, kept.recording = newest, decode(tags)
+            return kept.recording
+
+    def _place(self, key: tuple[str, str]) -> _Kept:
+        with self._lock:
+            kept = self._kept.setdefault(key, _Kept())
+            self._kept.move_to_end(key)
             while len(self._kept) > MOST:
                 self._kept.popitem(last=False)
-            return recording
+            return kept
 
 
 def _newest(listed: dict[str, Listed]) -> dict[str, tuple[int, float]]:

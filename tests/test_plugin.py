@@ -14,7 +14,7 @@ import urllib.request
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -445,6 +445,25 @@ def test_layer_of_the_newest_model_only(get):
     assert get("api/layer", run="changed", layer="conv").status == 400
     count, _ = struct.unpack_from("<2I", get("api/layer", run="changed", layer="b").body)
     assert count == 2
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        np.array([1, np.nan, np.inf, -np.inf, 1 / 3], np.float32),
+        np.array([[0.1, np.nan]], np.float64),
+        np.array([], np.float16),
+        np.array(0.5, np.float32),
+        np.float32("nan"),
+        np.arange(3),
+        math.nan,
+        [1, math.inf, {"a": np.int64(2), "b": ("text", None, True)}],
+        MappingProxyType({"a": Path("x")}),
+    ],
+)
+def test_json_is_that_of_the_plain_value(value):
+    answer = {"value": value, "text": "é"}
+    assert answers.as_json(answer) == json.dumps(schema.plain(answer), allow_nan=False)
 
 
 def test_metric_that_a_recording_lacks_is_nan_in_its_layers():

@@ -117,6 +117,74 @@ def test_restart_replaces_what_came_after_it(tmp_path):
     assert not recording.finished  # the report that says so is older
 
 
+def slowly(tags):
+    """Returns steps, wall times, columns and series as `decode` does, number by number."""
+
+    def counting(records):
+        kept = {}
+        for one in records:
+            kept = {step: other for step, other in kept.items() if step < one.step}
+            kept[one.step] = one
+        return kept
+
+    ((manifest, tag),) = [(t.content, t) for name, t in tags.items() if "/stats/" in name]
+    stats = counting(tag.records)
+    series = []
+    for name, one in tags.items():
+        if name.startswith(schema.SERIES):
+            kept = {
+                step: record
+                for step, record in counting(one.records).items()
+                if not any(s < step and r.wall_time > record.wall_time for s, r in stats.items())
+            }
+            series.append((schema.decode_series(one.content), kept))
+    times = {step: r.wall_time for _, kept in series for step, r in kept.items()}
+    times |= {step: record.wall_time for step, record in stats.items()}
+    fields = schema.decode_manifest(manifest)
+    missing = [math.nan] * len(fields["architecture"].names)
+    columns = {
+        name: [stats[s].array[row].tolist() if s in stats else missing for s in sorted(times)]
+        for row, name in enumerate(fields["metrics"])
+    }
+    numbers = {
+        name: dict.fromkeys(sorted(times), math.nan) for names, _ in series for name in names
+    }
+    for names, kept in series:
+        for step, one in kept.items():
+            for name, number in zip(names, one.array.tolist(), strict=True):
+                numbers[name][step] = number
+    return times, columns, {name: list(values.values()) for name, values in numbers.items()}
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_recording_is_what_reading_it_number_by_number_gives(tmp_path, seed):
+    random = np.random.default_rng(seed)
+    run, step, time = RunWriter(tmp_path, open_records), 0, START
+    for _ in range(120):
+        again = random.random() < 0.05  # a restart from a checkpoint, or the same step once more
+        step = max(0, step - int(random.integers(0, 20))) if again else step + 1
+        time += 1
+        values = stats(int(random.integers(1, 9)))
+        values[random.random(values.shape) < 0.2] = np.nan
+        names = [name for name in ("loss", "val_loss", "rate") if random.random() < 0.6]
+        run.step(
+            step,
+            manifest=recordings.manifest(),
+            stats=values if random.random() < 0.7 else None,
+            series={name: random.normal() for name in names},
+            wall_time=time,
+        )
+    run.close()
+    trace = load(tmp_path)
+    times, columns, series = slowly(read_tags(tmp_path))
+    assert dict(zip(trace.steps.tolist(), trace.wall_times.tolist(), strict=True)) == times
+    assert list(trace.columns) == list(columns) and set(trace.series) == set(series)
+    for name, rows in columns.items():
+        np.testing.assert_array_equal(trace.columns[name], np.array(rows, np.float32))
+    for name, numbers in series.items():
+        np.testing.assert_array_equal(trace.series[name], np.array(numbers, np.float32))
+
+
 def test_another_plan_or_setting_goes_on_with_the_same_layers(tmp_path):
     first = RunWriter(tmp_path, recordings.open_records)
     for step, planned in [(1, 4), (2, 4), (3, 8), (4, 8)]:

@@ -93,8 +93,12 @@ def decode(tags: Mapping[str, Tag]) -> Recording:
         )
     newest = max(stats, key=lambda name: stats[name][-1].wall_time)
     manifest = schema.decode_manifest(tags[newest].content)
-    shown = _rows_and_columns(tags[newest].content)
-    same = [name for name in stats if _rows_and_columns(tags[name].content) == shown]
+    shown = _rows_and_columns(manifest)
+    same = [
+        name
+        for name in stats
+        if name == newest or _rows_and_columns(schema.decode_manifest(tags[name].content)) == shown
+    ]
     records = sorted((r for name in same for r in stats[name]), key=lambda r: r.wall_time)
     recording = Recording(
         id=newest.removeprefix(schema.STATS),
@@ -124,14 +128,13 @@ def with_report(recording: Recording, tag: Tag | None) -> Recording:
     return replace(
         recording,
         report_json=report and report.json,
-        finished=ended(tag, recording.last_measured),
+        finished=ended(report, tag, recording.last_measured),
         cost=report and report.cost,
     )
 
 
-def _rows_and_columns(content: bytes) -> tuple[list[str], tuple[str, ...]]:
+def _rows_and_columns(manifest: dict[str, Any]) -> tuple[list[str], tuple[str, ...]]:
     """Returns what the numbers in the matrix of a manifest are of."""
-    manifest = schema.decode_manifest(content)
     return manifest["metrics"], manifest["architecture"].names
 
 
@@ -148,7 +151,7 @@ def in_order(records: Iterable[Record]) -> list[Record]:
     for record in records:
         while kept and kept[-1].step >= record.step:
             kept.pop()
-        kept.append(Record(*record))
+        kept.append(record)
     return kept
 
 
@@ -161,13 +164,14 @@ def current(records: Iterable[Record], steps: np.ndarray, wall_times: np.ndarray
         wall_times: `float[S]`, their times. Where a smaller step has a later time, training
             started again from there, so what is older and further was undone.
     """
-    latest = np.maximum.accumulate(wall_times) if len(wall_times) else wall_times
-    kept = []
-    for record in in_order(records):
-        earlier = int(np.searchsorted(steps, record.step))  # steps[:earlier] are smaller
-        if earlier == 0 or not latest[earlier - 1] > record.wall_time:
-            kept.append(record)
-    return kept
+    latest = np.maximum.accumulate(np.append(-np.inf, wall_times))
+    ordered = in_order(records)
+    earlier = latest[_positions(ordered, steps)]  # the latest time at which a step was smaller
+    return [
+        record
+        for record, last in zip(ordered, earlier.tolist(), strict=True)
+        if not last > record.wall_time
+    ]
 
 
 def decode_report(tag: Tag | None) -> Report | None:
@@ -209,14 +213,14 @@ def read_report(text: bytes) -> Report:
     return Report(report, finished, cost)
 
 
-def ended(tag: Tag | None, last_time: float) -> bool:
+def ended(report: Report | None, tag: Tag | None, last_time: float) -> bool:
     """Returns True if the newest report says that training ended, and nothing came after it.
 
     Args:
+        report: what `tag` says.
         tag: that of `schema.REPORT`.
         last_time: when the matrix was last recorded, in seconds since the Unix epoch.
     """
-    report = decode_report(tag)
     return bool(tag and report and report.finished and tag.records[-1].wall_time >= last_time)
 
 
@@ -234,8 +238,9 @@ def array_of(record: Record, dtype: type, shape: Sequence[int | None]) -> np.nda
         TfdiagError: if it is not of this dtype and shape; None in `shape` is any size.
     """
     array = record.array
-    fits = len(array.shape) == len(shape) and all(
-        wanted in (None, size) for size, wanted in zip(array.shape, shape, strict=True)
+    fits = array.shape == shape or (
+        len(array.shape) == len(shape)
+        and all(wanted in (None, size) for size, wanted in zip(array.shape, shape, strict=True))
     )
     if array.dtype != dtype or not fits:
         raise damaged(
@@ -284,10 +289,10 @@ def _columns(
     metrics: list[str], layers: int, stats: list[Record], steps: np.ndarray
 ) -> dict[str, np.ndarray]:
     check_size(len(metrics) * len(steps) * layers)
-    matrix = np.full((len(metrics), len(steps), layers), np.nan, np.float32)
-    for position, record in zip(_positions(stats, steps), stats, strict=True):
-        matrix[:, position] = array_of(record, np.float32, (len(metrics), layers))
-    return dict(zip(metrics, matrix, strict=True))
+    matrix = np.full((len(steps), len(metrics), layers), np.nan, np.float32)  # copied row by row
+    for position, record in zip(_positions(stats, steps).tolist(), stats, strict=True):
+        matrix[position] = array_of(record, np.float32, (len(metrics), layers))
+    return {name: matrix[:, row] for row, name in enumerate(metrics)}
 
 
 def _series(
@@ -296,14 +301,16 @@ def _series(
     check_size(sum(len(names) for names, _ in series) * len(steps))
     columns: dict[str, np.ndarray] = {}
     for names, records in series:
-        for name in names:
+        values = [array_of(record, np.float32, (len(names),)) for record in records]
+        positions = _positions(records, steps)
+        for name, column in zip(names, _transposed(values, len(names)), strict=True):
             columns.setdefault(name, np.full(len(steps), np.nan, np.float32))
-        for position, record in zip(_positions(records, steps), records, strict=True):
-            for name, number in zip(
-                names, array_of(record, np.float32, (len(names),)), strict=True
-            ):
-                columns[name][position] = number
+            columns[name][positions] = column
     return columns
+
+
+def _transposed(rows: list[np.ndarray], width: int) -> np.ndarray:
+    return np.array(rows, np.float32).reshape(len(rows), width).T
 
 
 def _positions(records: list[Record], steps: np.ndarray) -> np.ndarray:

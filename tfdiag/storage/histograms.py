@@ -114,12 +114,12 @@ def _unpacked(tag: Tag, row: int, trace: Trace) -> dict[int, np.ndarray]:
     records = current(tag.records, trace.steps, trace.wall_times)
     layers = len(trace.layers)
     check_size(max(layers, len(records)) * BINS)
-    rows = {record.step: _unpack(record, layers)[row] for record in records}
+    rows = {record.step: _unpack(record, layers, row) for record in records}
     return {step: histogram_buckets(counts) for step, counts in rows.items() if counts.any()}
 
 
-def _unpack(record: Record, layers: int) -> np.ndarray:
-    """Returns `uint32[L, BINS]`; a record that holds more is not unpacked further."""
+def _unpack(record: Record, layers: int, row: int) -> np.ndarray:
+    """Returns `uint32[BINS]`; a record that holds more than `layers` is not unpacked further."""
     size = layers * BINS * _COUNT.itemsize
     unpacker = zlib.decompressobj()
     try:
@@ -134,7 +134,7 @@ def _unpack(record: Record, layers: int) -> np.ndarray:
             f"{BINS} bins each"
         )
     planes = np.frombuffer(data, np.uint8).reshape(_COUNT.itemsize, layers, BINS)
-    return np.ascontiguousarray(np.moveaxis(planes, 0, -1)).view(_COUNT)[..., 0]
+    return np.ascontiguousarray(planes[:, row].T).view(_COUNT)[:, 0]
 
 
 @functools.lru_cache(maxsize=8)

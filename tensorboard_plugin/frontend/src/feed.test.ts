@@ -67,8 +67,8 @@ async function renewed() {
   const { store, feed } = feeding(ofEachRun(one, two));
   await feed.refresh();
   one.answers[0]!("one 1");
-  await settle();
-  expect(shownOf(store, "one")).toBe("one 1"); // what is first shown comes at once
+  await vi.advanceTimersByTimeAsync(60);
+  expect(shownOf(store, "one")).toBe("one 1"); // what is first shown does not wait for long
   two.answers[0]!("two 1");
   await settle();
   served.runs = [{ ...finished("a", 1000), last_step: 700 }];
@@ -80,7 +80,7 @@ async function renewed() {
 
 const shownOf = (store: Store, name: string) => store.get().loaded.get("a")?.get(name)?.value;
 
-test("what is first shown comes at once, what is renewed comes together", async () => {
+test("what is first shown comes soon, what is renewed comes together", async () => {
   const { store, two } = await renewed();
   expect(shownOf(store, "one")).toBe("one 1");
   two.answers[1]!("two 2");
@@ -159,4 +159,28 @@ test("what is of the whole folder is asked once for all runs, again when any of 
   served.runs = [finished("a", 1000), finished("b", 3000)];
   await feed.refresh();
   expect(served.tables).toBe(2);
+});
+
+test("answers to the same question are shown together", async () => {
+  served.runs = [finished("a", 1000), finished("b", 2000)];
+  const one = slow("one");
+  const { store, feed } = feeding(ofEachRun(one));
+  await feed.refresh();
+  const drawn: number[] = [];
+  store.listen(({ loaded }, changed) => changed.has("loaded") && drawn.push(loaded.size));
+  one.answers[0]!("of a");
+  await settle();
+  expect(drawn).toEqual([]);
+  one.answers[1]!("of b");
+  await settle();
+  expect(drawn).toEqual([2]);
+});
+
+test("an answer that says nothing new changes nothing", async () => {
+  const { store, feed } = feeding();
+  await feed.refresh();
+  const { runs } = store.get();
+  served.runs = structuredClone(served.runs);
+  await feed.refresh();
+  expect(store.get().runs).toBe(runs);
 });

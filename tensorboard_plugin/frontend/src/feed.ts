@@ -12,11 +12,15 @@ const OURS: readonly (keyof State)[] = ["loaded", "runs", "failure", "hover", "d
 /** Says what of a run, or of `FOLDER`, the page needs now; what is not there yet is asked for. */
 export type Wants = (state: State, run: string) => readonly Resource<unknown>[];
 
+/** What is first shown waits so long for what else was asked for: each answer redraws the page. */
+const TOGETHER_MS = 60;
+
 export class Feed {
   private reading: Promise<void> | null = null;
   private readonly underWay = new Set<string>();
   /** What has come, but is not shown yet. */
   private readonly arrived = new Map<string, [run: string, resource: Resource<unknown>, Slot<unknown>]>();
+  private showing: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
     private readonly store: Store,
@@ -69,11 +73,12 @@ export class Feed {
     try {
       const runs = await fetchRuns();
       this.showArrived(); // one slow answer holds back the others no longer than until now
-      const { shown, picked, failure } = this.store.get();
+      const { shown, picked, failure, runs: known } = this.store.get();
       if (failure !== null) this.forgetFailures(); // what failed with the server comes back with it
       const next = picked ? keepShown(shown, runs) : growShown(shown, runs);
       const same = next.join("\n") === shown.join("\n");
-      this.store.set({ runs, failure: null, shown: same ? shown : next });
+      const news = JSON.stringify(runs) !== JSON.stringify(known);
+      this.store.set({ runs: news ? runs : known, failure: null, shown: same ? shown : next });
       this.complete();
     } catch (error) {
       this.store.set({ failure: words(error) });
@@ -90,7 +95,7 @@ export class Feed {
           void this.fill(name, resource, versionOf(state, name, resource));
       }
     }
-    this.chooseMetric();
+    this.store.set({ metric: firstMetric(state) });
   }
 
   private async fill(run: string, resource: Resource<unknown>, wanted: string): Promise<void> {
@@ -109,11 +114,15 @@ export class Feed {
     }
     this.underWay.delete(key);
     this.arrived.set(key, [run, resource, next]);
-    // What is first shown is shown at once; what is only renewed waits for all that is renewed.
-    if (slot.value === undefined || this.underWay.size === 0) this.showArrived();
+    // What is first shown does not wait for long; what is only renewed waits for all of it.
+    if (this.underWay.size === 0) this.showArrived();
+    else if (slot.value === undefined)
+      this.showing ??= setTimeout(() => this.showArrived(), TOGETHER_MS);
   }
 
   private showArrived(): void {
+    clearTimeout(this.showing);
+    this.showing = undefined;
     if (this.arrived.size === 0) return;
     const loaded = new Map(this.store.get().loaded);
     for (const [run, resource, slot] of this.arrived.values()) {
@@ -121,18 +130,17 @@ export class Feed {
       loaded.set(run, new Map(kept).set(resource.name, slot));
     }
     this.arrived.clear();
-    this.store.set({ loaded });
+    this.store.set({ loaded, metric: firstMetric({ ...this.store.get(), loaded }) });
     this.complete(); // a version that came up meanwhile, or what these answers make needed
   }
+}
 
-  private chooseMetric(): void {
-    const state = this.store.get();
-    const { metric, shown } = state;
-    const slots = shown.map((name) => slotOf(state, name, RUN));
-    if (metric !== null || slots.some((slot) => !slot.value && !slot.failure)) return;
-    const chosen = defaultMetric(slots.flatMap((slot) => slot.value ?? []));
-    if (chosen) this.store.set({ metric: chosen });
-  }
+/** The chosen measure; where there is none, the one to begin with once all runs are there. */
+function firstMetric(state: State): string | null {
+  const slots = state.shown.map((name) => slotOf(state, name, RUN));
+  if (state.metric !== null || slots.some((slot) => !slot.value && !slot.failure))
+    return state.metric;
+  return defaultMetric(slots.flatMap((slot) => slot.value ?? []));
 }
 
 function isReplaced(name: string, { insteadOf }: Resource<unknown>): boolean {

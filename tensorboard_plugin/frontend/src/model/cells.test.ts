@@ -1,9 +1,10 @@
 import { expect, test } from "vitest";
-import type { Measurements } from "../api";
+import type { Limit, Measurements, Metric } from "../api";
 import {
   BLANK,
   BROKEN,
   cellAt,
+  type Cells,
   cellsOf,
   columns,
   layerContents,
@@ -13,7 +14,7 @@ import {
   stepTicks,
   typicalGap,
 } from "./cells";
-import type { ColourScale } from "./scale";
+import { type ColourScale, colourScale } from "./scale";
 
 function measured(steps: number[], rows: number[][]): Measurements {
   return {
@@ -31,6 +32,7 @@ const share: ColourScale = {
   hi: 1,
   ticks: [],
   limits: [],
+  rises: true,
   position: (v) => v,
   along: (v) => v,
 };
@@ -88,6 +90,51 @@ test("in a crowded pixel NaN wins, then what is furthest from neutral", () => {
   expect(
     [...rowPixels(cellsOf(measured([0, 1], [[0.4], [0.9]]), null), 0, [[0, 1]], diverging)][0],
   ).toBeCloseTo(0.9);
+});
+
+/** What a pixel shows, looked up cell by cell. */
+function lookedUp(cells: Cells, layer: number, [first, last]: [number, number], scale: ColourScale) {
+  const neutral = scale.ramp === "diverging" ? 0.5 : 0;
+  let shown = BLANK;
+  for (let c = first; c >= 0 && c <= last; c++) {
+    const value = cells.value(c, layer);
+    if (cells.broken(c, layer)) return BROKEN;
+    if (Number.isNaN(value)) continue;
+    const colour = Math.fround(scale.position(value));
+    if (shown === BLANK || Math.abs(colour - neutral) > Math.abs(shown - neutral)) shown = colour;
+  }
+  return shown;
+}
+
+test("a pixel shows what looking up each of its cells comes to", () => {
+  let seed = 1;
+  const random = () => (seed = (seed * 16807) % 2147483647) / 2147483647;
+  const limit = (value: number, above: boolean) => ({ severity: "warn", rule: "r", value, above });
+  const of = (kind: Metric["scale"], ...limits: ReturnType<typeof limit>[]) =>
+    colourScale({ scale: kind } as Metric, limits as Limit[], [1e-9, 1, 300], [0.01, 0.1]);
+  const scales = [
+    of("log"),
+    of("log", limit(1e-7, false), limit(10, true)),
+    of("log", limit(10, false), limit(1e-7, true)), // they cross: larger values do not lie higher
+    of("linear"),
+    of("share"),
+    of("count"),
+  ];
+  expect(scales.map(({ rises }) => rises)).toEqual([true, true, false, true, true, true]);
+  const kinds = [() => NaN, () => 0, () => -3 * random(), () => 20 * random(), () => 1e-9, () => 1e9];
+  const number = () => kinds[Math.floor(random() * 12)]?.() ?? 10 ** (6 * random() - 5);
+  for (const scale of scales) {
+    for (const [steps, width] of [[400, 90], [7, 90]] as const) {
+      const at = Array.from({ length: steps }, (_, i) => 3 * i);
+      const counts = measured(at, at.map(() => [random() < 0.01 ? 1 : 0, 0]));
+      const cells = cellsOf(measured(at, at.map(() => [number(), number()])), counts);
+      const spans = columns(cells, cells.end, width);
+      for (const layer of [0, 1]) {
+        const slowly = spans.map((span) => lookedUp(cells, layer, span, scale));
+        expect([...rowPixels(cells, layer, spans, scale)]).toEqual(slowly);
+      }
+    }
+  }
 });
 
 test("null is a gap: a layer that was skipped at a measured step stays blank there", () => {

@@ -22,9 +22,9 @@ export const BROKEN = -2;
 
 /** The usual distance between two steps. */
 export function typicalGap(steps: ArrayLike<number>): number {
-  const gaps: number[] = [];
-  for (let i = 1; i < steps.length; i++) gaps.push(steps[i]! - steps[i - 1]!);
-  gaps.sort((a, b) => a - b);
+  const gaps = new Float64Array(Math.max(0, steps.length - 1));
+  for (let i = 1; i < steps.length; i++) gaps[i - 1] = steps[i]! - steps[i - 1]!;
+  gaps.sort(); // as numbers, and ten times as fast as with a function that compares
   return gaps[Math.floor(gaps.length / 2)] ?? Math.max(1, (steps[0] ?? 1) / 10);
 }
 
@@ -131,31 +131,62 @@ export function rowPixels(
   spans: [number, number][],
   scale: ColourScale,
 ): Float32Array {
-  const neutral = scale.ramp === "diverging" ? 0.5 : 0;
-  // Plain loops: a deep model over many steps has a million cells.
-  const known = new Float32Array(cells.steps.length);
-  for (let c = 0; c < known.length; c++) known[c] = cellColour(cells, c, layer, scale);
   const shown = new Float32Array(spans.length);
-  for (let p = 0; p < shown.length; p++) shown[p] = mostTelling(known, spans[p]!, neutral);
-  return shown;
-}
-
-function mostTelling(known: Float32Array, [first, last]: [number, number], neutral: number): number {
-  let shown = BLANK;
-  for (let c = first; c >= 0 && c <= last; c++) {
-    const colour = known[c]!;
-    if (colour === BROKEN) return BROKEN;
-    const further = Math.abs(colour - neutral) > Math.abs(shown - neutral);
-    if (colour !== BLANK && (shown === BLANK || further)) shown = colour;
+  for (let p = 0; p < shown.length; p++) {
+    const [first, last] = spans[p]!;
+    const again = p > 0 && first === spans[p - 1]![0] && last === spans[p - 1]![1];
+    shown[p] = again ? shown[p - 1]! : mostTelling(cells, layer, first, last, scale);
   }
   return shown;
 }
 
-function cellColour(cells: Cells, cell: number, layer: number, scale: ColourScale): number {
-  if (cells.broken(cell, layer)) return BROKEN;
-  const value = cells.value(cell, layer);
-  return Number.isNaN(value) ? BLANK : scale.position(value);
+/** Plain loops: a deep model over many steps has a million cells. */
+function mostTelling(
+  cells: Cells,
+  layer: number,
+  first: number,
+  last: number,
+  scale: ColourScale,
+): number {
+  let [low, high] = [NaN, NaN];
+  for (let c = first; c >= 0 && c <= last; c++) {
+    if (cells.broken(c, layer)) return BROKEN;
+    const value = cells.value(c, layer);
+    if (Number.isNaN(value)) continue;
+    if (!(value >= low)) low = value;
+    if (!(value <= high)) high = value;
+  }
+  if (Number.isNaN(low)) return BLANK;
+  if (!scale.rises) return furthest(cells, layer, first, last, scale);
+  // Only the smallest and the largest can be furthest; which of two equally far ones comes first?
+  const [from, to] = [colourOf(low, scale), colourOf(high, scale)];
+  const apart = distance(to, scale) - distance(from, scale);
+  if (apart === 0 && from !== to) return furthest(cells, layer, first, last, scale);
+  return apart > 0 ? to : from;
 }
+
+/** The colour of the first of the cells that are furthest from neutral. */
+function furthest(
+  cells: Cells,
+  layer: number,
+  first: number,
+  last: number,
+  scale: ColourScale,
+): number {
+  let shown = BLANK;
+  for (let c = first; c <= last; c++) {
+    const value = cells.value(c, layer);
+    if (Number.isNaN(value)) continue;
+    const colour = colourOf(value, scale);
+    if (shown === BLANK || distance(colour, scale) > distance(shown, scale)) shown = colour;
+  }
+  return shown;
+}
+
+const colourOf = (value: number, scale: ColourScale) => Math.fround(scale.position(value));
+
+const distance = (colour: number, scale: ColourScale) =>
+  Math.abs(colour - (scale.ramp === "diverging" ? 0.5 : 0));
 
 /** The recorded step before or after a step, for the arrow keys. */
 export function neighbour(steps: readonly number[], step: number, direction: 1 | -1): number {

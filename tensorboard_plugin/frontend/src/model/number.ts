@@ -21,8 +21,10 @@ export function formatShare(share: number): string {
 
 /** 12345 -> "12,345" */
 export function formatCount(count: number): string {
-  return Math.round(count).toLocaleString("en-US");
+  return whole.format(Math.round(count));
 }
+
+const whole = new Intl.NumberFormat("en-US"); // made once: a redraw writes hundreds of counts
 
 /** Two digits that count: "0.042", "2.3", "640", "7.1e-8". */
 export function formatMagnitude(value: number): string {

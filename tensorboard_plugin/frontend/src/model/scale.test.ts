@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Limit, Metric } from "../api";
-import { colourScale, interpolate, roundUp, sample } from "./scale";
+import { colourScale, interpolation, roundUp, sample } from "./scale";
 
 function metric(scale: Metric["scale"]): Metric {
   return {
@@ -78,16 +78,12 @@ test("nothing measured still makes a scale", () => {
 });
 
 test("the small parts", () => {
-  expect(
-    interpolate(
-      [
-        [0, 0],
-        [1, 10],
-        [2, 20],
-      ],
-      1.5,
-    ),
-  ).toBe(15);
+  const bent = interpolation([
+    [0, 0],
+    [1, 10],
+    [2, 30],
+  ]);
+  expect([-1, 0, 0.5, 1.5, 2, 3].map(bent)).toEqual([0, 0, 5, 20, 30, 30]);
   expect([roundUp(3), roundUp(0.011), roundUp(0), roundUp(1)]).toEqual([5, 0.02, 1, 1]);
   expect(sample([1, NaN, 3, Infinity, 5], 100)).toEqual([1, 3, 5]);
   expect(sample(new Float32Array(1000), 10)).toHaveLength(10);

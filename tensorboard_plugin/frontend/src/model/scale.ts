@@ -12,6 +12,8 @@ export interface ColourScale {
   limits: Limit[];
   /** Equal for scales that give equal colours. */
   id: string;
+  /** A larger value never has a lower place on the ramp. */
+  rises: boolean;
   /** Where a value lies on the ramp, from 0 to 1. */
   position(value: number): number;
   /** Where a value lies along the legend, from 0 to 1. */
@@ -38,6 +40,7 @@ export function colourScale(
     ticks: metric.scale === "share" ? [0, 0.5, 1] : [],
     limits: metric.scale === "share" ? limits : [],
     id: metric.scale,
+    rises: true,
     position: (value) => (metric.scale === "share" ? clamp(value) : 0),
     along: clamp,
   };
@@ -69,6 +72,7 @@ function logScale(limits: Limit[], values: number[], healthy: number[]): ColourS
     [Math.max(to, calmHi + LEAST_REACH, ...finite([above]).map((x) => x + 1)), 1],
   ];
   const known = anchors.filter(([x]) => Number.isFinite(x));
+  const place = interpolation(known);
   return {
     kind: "log",
     ramp: "diverging",
@@ -77,7 +81,8 @@ function logScale(limits: Limit[], values: number[], healthy: number[]): ColourS
     ticks: decades(from, to),
     limits: usable,
     id: JSON.stringify(known),
-    position: (value) => interpolate(known, value > 0 ? Math.log10(value) : -Infinity),
+    rises: known.every(([x], i) => i === 0 || known[i - 1]![0] <= x), // limits may cross
+    position: (value) => place(value > 0 ? Math.log10(value) : -Infinity),
     along: (value) => clamp((Math.log10(value) - from) / (to - from || 1)),
   };
 }
@@ -94,10 +99,8 @@ function calm(below: number, above: number, logs: number[], healthy: number[]): 
 }
 
 function logarithms(values: number[]): number[] {
-  return values
-    .filter((v) => v > 0)
-    .map(Math.log10)
-    .sort((a, b) => a - b);
+  const positive = values.filter((v) => v > 0);
+  return [...Float64Array.from(positive, Math.log10).sort()];
 }
 
 function quantile(sorted: number[], share: number): number {
@@ -112,14 +115,18 @@ function decades(lo: number, hi: number): number[] {
   return Array.from({ length: count }, (_, i) => Number(`1e${first + i * every}`));
 }
 
-export function interpolate(anchors: [number, number][], x: number): number {
-  if (x <= anchors[0]![0]) return anchors[0]![1];
-  for (let i = 1; i < anchors.length; i++) {
-    const from = anchors[i - 1]!;
-    const to = anchors[i]!;
-    if (x <= to[0]) return from[1] + ((to[1] - from[1]) * (x - from[0])) / (to[0] - from[0] || 1);
-  }
-  return anchors.at(-1)![1];
+/** Lines between points, level before the first and after the last. A map asks a million times. */
+export function interpolation(points: [x: number, y: number][]): (x: number) => number {
+  const [xs, ys] = [points.map(([x]) => x), points.map(([, y]) => y)];
+  const last = xs.length - 1;
+  return (x) => {
+    if (x <= xs[0]!) return ys[0]!;
+    for (let i = 1; i <= last; i++) {
+      const [from, to] = [xs[i - 1]!, xs[i]!];
+      if (x <= to) return ys[i - 1]! + ((ys[i]! - ys[i - 1]!) * (x - from)) / (to - from || 1);
+    }
+    return ys[last]!;
+  };
 }
 
 function linearScale(limits: Limit[], values: number[]): ColourScale {
@@ -134,6 +141,7 @@ function linearScale(limits: Limit[], values: number[]): ColourScale {
     ticks: [-reach, 0, reach],
     limits,
     id: `linear ${reach}`,
+    rises: true,
     position: along,
     along,
   };

@@ -1,8 +1,9 @@
 /** Diagnosis: what is wrong in each run, in which layer, since when; and what the model looks at. */
 
 import { buildPlot, type Plot } from "../model/plot";
-import { cursorIn, plotOf, plotWants } from "../plotted";
-import { CAMS } from "../resources";
+import { cursorIn, plotOf, plotWants, sourcesOf } from "../plotted";
+import { watch } from "../model/remember";
+import { CAMS, metricOf, type Resource, RUN } from "../resources";
 import type { Point, Store } from "../state";
 import { camPanel } from "./campanel";
 import { curves } from "./curves";
@@ -12,10 +13,14 @@ import { heatmaps } from "./heatmaps";
 import type { Keys, Panel, View, ViewKind } from "./panel";
 import { verdicts } from "./verdicts";
 
-/** What each part is drawn from. The cursor is not among it: it only moves lines. */
-const CARDS: Keys = ["runs", "shown", "loaded", "open", "names", "dark", "choices"];
-const PLOTS: Keys = ["shown", "loaded", "metric", "dark"];
-const CAMERA: Keys = ["shown", "loaded", "sample", "target", "runs"];
+/**
+ * What each part is drawn from, besides what was fetched. The cursor is not among it: it only
+ * moves lines.
+ */
+const CARDS: Keys = ["runs", "shown", "open", "names", "dark", "choices"];
+const PLOTS: Keys = ["shown", "metric", "dark"];
+const CURVES: Keys = ["shown", "dark"];
+const CAMERA: Keys = ["shown", "sample", "target", "runs"];
 
 export const DIAGNOSIS: ViewKind = {
   create: diagnosis,
@@ -25,10 +30,10 @@ export const DIAGNOSIS: ViewKind = {
 function diagnosis(store: Store, retry: () => void): View {
   const [cards, plots, cams] = [h("div"), h("div"), h("div")];
   let plot: Plot = buildPlot([], null);
-  let panels: Panel[] = [];
-  let camera: Panel | null = null;
+  let [maps, losses, camera]: (Panel | null)[] = [null, null, null];
+  const [runsOther, measuresOther, camsOther] = [watch(), watch(), watch()];
 
-  const all = () => (camera ? [...panels, camera] : panels);
+  const all = () => [maps, losses, camera].flatMap((panel) => panel ?? []);
   const at = () => cursorIn(plot, store.get());
   const hoverStep = (point: Point | null, pin: boolean) =>
     store.set(pin && point ? { step: point.step } : { hover: point });
@@ -36,14 +41,24 @@ function diagnosis(store: Store, retry: () => void): View {
   return {
     element: h("div.diagnosis", null, cards, plots, cams),
     update(state, changed) {
-      if (changed(CARDS)) refill(cards, heads(state), verdicts(state, store, retry));
-      if (changed(PLOTS)) {
+      const slots = (resource: Resource<unknown>) =>
+        state.shown.map((name) => state.loaded.get(name)?.get(resource.name));
+      const otherRuns = runsOther(...slots(RUN));
+      const otherMeasures = measuresOther(
+        ...slots(metricOf(state.metric ?? "")),
+        ...sourcesOf(state, state.shown).map((source) => source.counts),
+      );
+      const otherCams = camsOther(...slots(CAMS));
+      if (otherRuns || changed(CARDS)) refill(cards, heads(state), verdicts(state, store, retry));
+      if (otherRuns || otherMeasures || changed(PLOTS)) {
         plot = plotOf(state);
-        panels = [heatmaps(state, store, plot, retry), curves(plot, hoverStep)];
-        refill(plots, ...panels.map((panel) => panel.element));
-        panels.forEach((panel) => panel.paint());
+        maps = heatmaps(state, store, plot, retry);
+        if (!losses || otherRuns || changed(CURVES)) losses = curves(plot, hoverStep);
+        refill(plots, maps.element, losses.element);
+        maps.paint();
+        losses.paint();
       }
-      if (changed(CAMERA)) {
+      if (otherRuns || otherCams || changed(CAMERA)) {
         camera = camPanel(state, store, retry);
         refill(cams, camera.element);
         camera.paint();

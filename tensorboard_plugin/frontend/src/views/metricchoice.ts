@@ -40,6 +40,7 @@ function button(metric: Metric, runs: Run[], chosen: string | null, store: Store
       "aria-pressed": String(metric.name === chosen),
       title: metric.not_measured ?? metric.about,
       onpointerenter: () => store.set({ ahead: metric.name }),
+      onfocus: () => store.set({ ahead: metric.name }),
       onclick: () => store.set({ metric: metric.name }),
     },
     severity && glyph(severity, 10, `${severity} finding`),

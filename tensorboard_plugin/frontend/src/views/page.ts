@@ -1,5 +1,7 @@
 /** The whole tab: the bar, the list of runs and one of the views. */
 
+import { watch } from "../model/remember";
+import { RUN, valueOf } from "../resources";
 import type { State, Store } from "../state";
 import { bar, pill } from "./bar";
 import { dock } from "./dock";
@@ -12,13 +14,10 @@ import type { Keys, View } from "./panel";
 import { rail, railAge } from "./rail";
 import { KINDS } from "./views";
 
-/** Answers that come within this time are drawn together: each redraws what all runs share. */
-const TOGETHER_MS = 60;
-
 const RAIL: Keys = ["runs", "names", "filter", "shown", "dark", "railOpen"];
 const BAR: Keys = ["runs", "failure", "railOpen", "view"];
 const FRAME: Keys = ["runs", "failure", "shown", "view"];
-const DOCK: Keys = ["runs", "shown", "loaded", "metric", "choices"];
+const DOCK: Keys = ["shown", "choices"];
 /** What moves the cursor only. */
 const CURSOR: Keys = ["step", "layer", "hover"];
 
@@ -30,6 +29,7 @@ export function page(store: Store, retry: () => void): HTMLElement {
   const bottom = dock(store);
   const element = h("div.app", null, top, side.element, main);
   const views = new Map<ViewName, View>();
+  const runsOther = watch();
 
   const shownView = () => views.get(store.get().view);
   const draw = (state: State, changed: (keys: Keys) => boolean) => {
@@ -47,7 +47,9 @@ export function page(store: Store, retry: () => void): HTMLElement {
     if (comes) refill(body, view.element, view.docked && bottom.element);
     view.update(state, comes ? () => true : changed);
     view.point?.();
-    if (comes || changed(DOCK)) showDock();
+    const steps = docked()?.steps;
+    const otherRuns = runsOther(steps, ...state.shown.map((name) => valueOf(state, name, RUN)));
+    if (comes || changed(DOCK) || otherRuns) showDock();
     else pointDock();
     if (comes) main.scrollTop = 0;
   };
@@ -62,24 +64,11 @@ export function page(store: Store, retry: () => void): HTMLElement {
     if (cursor) bottom.point(cursor.at);
   };
 
-  const waiting = new Set<keyof State>();
-  let timer = 0;
-  const flush = () => {
-    const changed = new Set(waiting);
-    waiting.clear();
-    clearTimeout(timer);
-    timer = 0;
-    draw(store.get(), (keys) => keys.some((key) => changed.has(key)));
-  };
-  store.listen((_, changed) => {
-    changed.forEach((key) => waiting.add(key));
-    const onlyData = [...changed].every((key) => key === "loaded");
-    if ([...waiting].every((key) => CURSOR.includes(key))) {
-      waiting.clear();
+  store.listen((state, changed) => {
+    if ([...changed].every((key) => CURSOR.includes(key))) {
       shownView()?.point?.();
       pointDock();
-    } else if (!onlyData) flush();
-    else if (!timer) timer = window.setTimeout(flush, TOGETHER_MS);
+    } else draw(state, (keys) => keys.some((key) => changed.has(key)));
   });
   listenToKeys(store, () => shownView()?.cursor?.() ?? null, side.focusFilter);
   const resized = () => {
