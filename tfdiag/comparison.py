@@ -169,6 +169,8 @@ class _Curve:
 
     def at(self, steps: np.ndarray) -> _Curve:
         """Returns it at `steps`, of which none is before its first: the last record until then."""
+        if np.array_equal(self.steps, steps):
+            return self
         rows = np.searchsorted(self.steps, steps, "right") - 1
         return _Curve(steps, self.values[rows], self.broken[rows])
 
@@ -216,7 +218,7 @@ def _compare(told: Parting, run: _Curve, baseline: _Curve) -> Parting:
             reason=f"only {records} in common where both are finite, of {LEAST_RECORDS} needed",
         )
     x, y = (_scaled(curve.values[whole], told.scale) for curve in (ours, theirs))
-    start, limit = _start(_apart(x, y), noise(y), _least(x, y, told.scale))
+    start, limit = _start(_apart(x, y), y, _least(x, y, told.scale))
     row = len(steps) if start is None else int(np.flatnonzero(whole)[start])
     row = min([row, *lost[:1]])
     if row == len(steps):
@@ -274,13 +276,24 @@ def noise(baseline: np.ndarray) -> np.ndarray:
     return medians[np.clip(first, 0, len(medians) - 1)] / _MEDIAN
 
 
-def _start(apart: np.ndarray, noise: np.ndarray, least: float) -> tuple[int | None, float]:
+def _start(apart: np.ndarray, baseline: np.ndarray, least: float) -> tuple[int | None, float]:
     """Returns the first row of a streak that one of `RULES` wants, and the limit exceeded there."""
+    shortest = min(patience for _, patience in RULES)
+    if not len(_streaks(apart, least, shortest)):  # most are not: their noise need not be known
+        return None, math.nan
+    deviation = noise(baseline)
     found: list[tuple[int, float]] = []
     for times, patience in RULES:
-        limits = np.maximum(least, times * noise)
-        side = np.sign(apart) * (np.abs(apart) > limits)
-        rows = sliding_window_view(np.append(side, np.zeros(patience)), patience)
-        (starts,) = np.nonzero((rows[:, 0] != 0) & (rows == rows[:, :1]).all(axis=1))
+        limits = np.maximum(least, times * deviation)
+        starts = _streaks(apart, limits, patience)
         found += [(int(row), float(limits[row])) for row in starts[:1]]
     return min(found, default=(None, math.nan))
+
+
+def _streaks(apart: np.ndarray, limits: np.ndarray | float, patience: int) -> np.ndarray:
+    """Returns `int[K]`, the rows from which on so many in a row are beyond to the same side."""
+    starts = np.zeros(max(0, len(apart) - patience + 1), bool)
+    for beyond in (apart > limits, apart < -limits):
+        counts = np.cumsum(np.r_[0, beyond])
+        starts |= counts[patience:] - counts[:-patience] == patience
+    return np.flatnonzero(starts)
