@@ -105,7 +105,7 @@ def test_a_model_that_explains_something_is_healthy(run):
         (labelled(rare(ENTROPY), largest=0.98, shares=(0.98, 0.02)), "most frequent class"),
         (regression(4.5, train=np.geomspace(4, 0.1, 31)), "held-out-fails"),
         (rare(ENTROPY + 0.1, train=0.5 * ENTROPY), "held-out-fails"),
-        (regression(4.5, train=np.linspace(3.9, 2.5, 31)), "still falls"),
+        (regression(4.5, train=np.linspace(3.9, 2.5, 31), planned=700), "still falls"),
         (replace(regression(4.0), data=None, probe_samples=0), "probe set"),
         (traces.with_series(regression(4.0), probe_loss=np.nan), "no finite value"),
     ],

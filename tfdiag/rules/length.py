@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tfdiag.rules.guess import constant_loss
-from tfdiag.rules.progress import is_regularized, progress
+from tfdiag.rules.constant import constant_loss, is_regularized
+from tfdiag.rules.progress import progress
 from tfdiag.rules.rates import finite_rates
 from tfdiag.rules.rule import CannotJudge, NotApplicable, rule
 from tfdiag.rules.wording import number, share

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from tfdiag.data import Labels
+from tfdiag.rules.accuracy import accuracy_name, answers_nan, standard_error
 from tfdiag.rules.beginning import FIRST_ANSWERS, errs_surely
-from tfdiag.rules.ending import CATEGORICAL, Ending, data_of, ending
-from tfdiag.rules.progress import answers_nan, guessing, judged_from, progress
+from tfdiag.rules.constant import guessing, is_of_classes
+from tfdiag.rules.ending import data_of, ending
+from tfdiag.rules.progress import judged_from, progress
 from tfdiag.rules.rates import tenth
 from tfdiag.rules.rule import CannotJudge, NotApplicable, rule
 from tfdiag.rules.wording import apart, number
@@ -328,7 +330,7 @@ def no_better_than_guess(
     rows, losses, accuracies = _loss_and_accuracy(trace, patience, warm_up)
     shares = np.array(labels.shares)
     guess = float(-(shares[shares > 0] * np.log(shares[shares > 0])).sum())
-    luck = math.sqrt(labels.largest * (1 - labels.largest) / trace.probe_samples)
+    luck = standard_error(labels.largest, trace.probe_samples)
     as_guess = (losses >= (1 - margin) * guess) & (
         np.abs(accuracies - labels.largest) <= deviations * luck
     )
@@ -380,7 +382,7 @@ def _loss_and_accuracy(
         NotApplicable: if there is no accuracy.
         CannotJudge: if they are too few, or of a model that answers with NaN by now.
     """
-    accuracy = next((name for name in trace.series if _is_accuracy(name)), None)
+    accuracy = accuracy_name(trace)
     if accuracy is None:
         raise NotApplicable("no accuracy is measured on the probe set")
     if answers_nan(trace):
@@ -390,15 +392,3 @@ def _loss_and_accuracy(
     if (trace.steps[rows] > warm_up).sum() < patience:
         raise CannotJudge(f"fewer than {patience} records of the accuracy after step {warm_up}")
     return rows, *both[:, rows]
-
-
-def is_of_classes(end: Ending, labels: Labels) -> bool:
-    """Returns whether each sample is of one class, whose probability is the loss."""
-    one = labels.shape in ((), (1,)) or (labels.kind == "one-hot" and len(labels.shape) == 1)
-    binary = end.loss == "binary_crossentropy" and end.width == 1
-    categorical = end.loss in CATEGORICAL and "focal" not in end.loss
-    return bool(labels.shares) and one and (binary or categorical)
-
-
-def _is_accuracy(name: str) -> bool:
-    return name.startswith("probe_") and name.endswith(("accuracy", "acc"))
