@@ -9,6 +9,7 @@ import numpy as np
 
 from tfdiag.architecture import Layer
 from tfdiag.rules.constant import guessing, is_comparable
+from tfdiag.rules.curves import finite
 from tfdiag.rules.ending import KERNELS, options_of
 from tfdiag.rules.patience import first_measured
 from tfdiag.rules.progress import progress
@@ -37,7 +38,7 @@ def errs_surely(trace: Trace, *, times: float = 2.0, sure: float = 0.5, records:
     """
     guess = guessing(trace.architecture)
     outputs = [i for i, one in enumerate(trace.architecture.layers) if one.role == "output"]
-    probe, loss = (_finite(trace, name) for name in ("probe_loss", "loss"))
+    probe, loss = (finite(trace, name) for name in ("probe_loss", "loss"))
     if guess is None or len(outputs) != 1 or len(probe) < 2 or len(loss) < records:
         return False
     if trace.steps[0] != 0 or not is_comparable(trace) or not _impurity(trace, outputs[0]) < sure:
@@ -59,11 +60,6 @@ def _impurity(trace: Trace, output: int) -> float:
     if layer.activation == "softmax" and classes > 1:
         return (1 - classes * square) / (1 - 1 / classes)
     return 4 * (mean - square) if layer.activation == "sigmoid" else math.nan
-
-
-def _finite(trace: Trace, name: str) -> np.ndarray:
-    values = np.asarray(trace.series.get(name, ()), dtype=np.float64)
-    return values[np.isfinite(values)]
 
 
 @rule(

@@ -9,6 +9,7 @@ import numpy as np
 
 from tfdiag.rules.accuracy import accuracy, standard_error
 from tfdiag.rules.constant import constant_loss, is_of_classes
+from tfdiag.rules.curves import finite, late
 from tfdiag.rules.ending import data_of, ending
 from tfdiag.rules.loss import no_better_than_guess
 from tfdiag.rules.progress import judged_from, progress
@@ -93,7 +94,8 @@ def no_better_than_constant(
         patience: looks at the probe set in a row, up to the last one.
         warm_up: optimizer steps before the first look that counts.
         spent: share of the planned training before which nothing is said; all of it while the
-            training loss falls. Source: heuristic; AUTOTRAINER has 0.3 for a loss that does not fall.
+            training loss falls. Source: heuristic; AUTOTRAINER has 0.3 for a loss that does not
+            fall.
         longest: steps after which that is said all the same. Source: heuristic, no source.
 
     Raises:
@@ -140,9 +142,8 @@ def no_better_than_constant(
 
 def _training_loss(trace: Trace) -> float:
     """Returns the training loss of late; inf if it was not measured."""
-    losses = np.asarray(trace.series.get("loss", ()), dtype=np.float64)
-    losses = losses[np.isfinite(losses)]
-    return float(losses[-max(3, len(losses) // 4) :].mean()) if len(losses) else math.inf
+    losses = finite(trace, "loss")
+    return late(losses) if len(losses) else math.inf
 
 
 def _is_over(trace: Trace) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tfdiag.rules.constant import constant_loss, is_regularized
+from tfdiag.rules.curves import finite, measured
 from tfdiag.rules.progress import progress
 from tfdiag.rules.rates import finite_rates
 from tfdiag.rules.rule import CannotJudge, NotApplicable, rule
@@ -75,7 +76,7 @@ def stopped_early(
     gained = min(_late(trace, name, constant, fell) for name in ("probe_loss", "loss"))
     if not gained >= late or progress(trace).poor:
         return
-    last = _finite(trace, "probe_loss")[1][-1]
+    last = finite(trace, "probe_loss")[-1]
     yield Finding(
         severity="warn" if _is_whole(trace) else "watch",
         step=int(trace.steps[-1]),
@@ -101,19 +102,12 @@ def _is_whole(trace: Trace) -> bool:
     return bool(trace.steps[0] == 0 and over and (np.diff(epochs[rows]) > 0).all())
 
 
-def _finite(trace: Trace, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the steps at which a series was measured, and its values there."""
-    values = np.asarray(trace.series[name], dtype=np.float64)
-    known = np.isfinite(values)
-    return trace.steps[known], values[known]
-
-
 def _late(trace: Trace, name: str, constant: float, fell: float) -> float:
     """Returns the share of a loss's fall that is in the last fifth of the training.
 
     0 if it did not fall by the share `fell` below its start and the constant.
     """
-    steps, values = _finite(trace, name)
+    steps, values = measured(trace, name)
     whole = np.linspace(steps[0], steps[-1], 101)
     curve = np.interp(whole, steps, values)
     size = round(100 * _END)

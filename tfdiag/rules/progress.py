@@ -17,6 +17,7 @@ from tfdiag.rules.constant import (
     is_regularized,
     known_constant,
 )
+from tfdiag.rules.curves import finite, late
 from tfdiag.rules.patience import last_measured
 from tfdiag.trace import Trace
 
@@ -88,6 +89,11 @@ def judged_from(trace: Trace, *, spent: float = 0.3, longest: int = 1000) -> flo
             nothing is planned. Source: heuristic.
     """
     return min(spent * trace.planned_steps, longest) if trace.planned_steps else longest
+
+
+def is_slow(trace: Trace) -> bool:
+    """Returns whether a loss has come down by less than half when `judged_from` has come."""
+    return progress(trace).state == "improving" and trace.steps[-1] >= judged_from(trace)
 
 
 def warmed_up(trace: Trace, warm_up: int) -> int:
@@ -174,7 +180,7 @@ def _judge(
     if values.min() < 0:
         return Progress(_UNKNOWN, name, reason="a negative loss has no scale to judge it by")
     half = values[len(values) // 2 :]
-    level = float(values[-max(3, len(values) // 4) :].mean())
+    level = late(values)
     smooth = np.convolve(values, np.ones(3) / 3, mode="valid")
     head = values[: max(1, len(values) // 10)]
     first, noise = float(head.mean()), _noise(half)
@@ -309,7 +315,7 @@ def _lost(trace: Trace, records: int, warm_up: int, *, near: float = 0.02) -> bo
     if classes and accuracy(trace) > (1 + _largest(trace, guess)) / 2:
         return False
     training = _level(trace, "loss", max(records, 10))
-    probe = _finite(trace, "probe_loss")[-1:]  # of a steep fall the mean is long past
+    probe = finite(trace, "probe_loss")[-1:]  # of a steep fall the mean is long past
     return training >= (1 - near) * guess and not (probe < (1 - near) * guess).any()
 
 
@@ -319,20 +325,14 @@ def knows_nothing(trace: Trace, *, near: float = 0.05) -> bool:
     False too if that is not known.
     """
     guess = guessing(trace.architecture) or known_constant(trace)
-    probe = _finite(trace, "probe_loss")
+    probe = finite(trace, "probe_loss")
     return bool(guess and len(probe) and probe[-1] >= (1 - near) * guess and is_comparable(trace))
 
 
 def _level(trace: Trace, name: str, records: int) -> float:
     """Returns the mean of the last quarter of a loss; nan if there are few records."""
-    values = _finite(trace, name)
-    return float(values[-max(3, len(values) // 4) :].mean()) if len(values) >= records else math.nan
-
-
-def _finite(trace: Trace, name: str) -> np.ndarray:
-    """Returns what was measured of a series, oldest first."""
-    values = np.asarray(trace.series.get(name, ()), dtype=np.float64)
-    return values[np.isfinite(values)]
+    values = finite(trace, name)
+    return late(values) if len(values) >= records else math.nan
 
 
 def _largest(trace: Trace, guess: float) -> float:
