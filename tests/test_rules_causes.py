@@ -35,7 +35,9 @@ def test_an_unusual_learning_rate_explains_a_stuck_loss():
 
 
 def test_nothing_follows_from_what_is_only_watched():
-    assert follows(with_rate(traces.dying(), 0.5), "dead-relu") == {None}
+    rose = np.r_[0.01, np.full(30, 0.5)]  # so that it is only watched
+    assert follows(with_rate(traces.dying(), rose), "dead-relu") == {None}
+    assert follows(with_rate(traces.dying(), 0.5), "dead-relu") == {"learning-rate-range"}
 
 
 def test_nothing_follows_from_itself():
