@@ -284,7 +284,9 @@ LINKS: tuple[Link, ...] = (
         "label-mismatch",
         f"loss-activation-mismatch initial-loss {_UNITS} {_DRIVEN} {_NAN} {_STARVING} {_STUCK}",
     ),
-    Link("loss-activation-mismatch", f"initial-loss {_UNITS} {_DRIVEN} {_NAN} {_STARVING} {_STUCK}"),
+    Link(
+        "loss-activation-mismatch", f"initial-loss {_UNITS} {_DRIVEN} {_NAN} {_STARVING} {_STUCK}"
+    ),
     Link("class-imbalance", f"held-out-fails {_STUCK}"),
     Link("nothing-trainable", f"{_STARVING} {_STUCK}"),
     Link("frozen-output", _STUCK),

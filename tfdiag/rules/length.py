@@ -37,7 +37,7 @@ _END = 0.2
     below=("decayed",),
 )
 def stopped_early(
-    trace: Trace, *, late: float = 0.1, fell: float = 0.05, decayed: float = 0.5
+    trace: Trace, *, late: float = 0.1, fell: float = 0.05, decayed: float = 0.5, few: int = 3
 ) -> Iterator[Finding]:
     """Finds a training that came to its planned end while its loss fell as fast as ever.
 
@@ -45,14 +45,17 @@ def stopped_early(
     in the last fifth; half of that counts. The fall is that from the loss of the best constant,
     where it is known: coming down to it is no learning yet. Who stops earlier than planned, or
     lets the learning rate decay, chose the end; long trainings, of which each step gains a little,
-    have most of their fall in their beginning. Only watched once a `fit` has followed another,
-    since one more may come.
+    have most of their fall in their beginning. Only watched after `few` epochs, for many a useful
+    model would still gain a little then, and once a `fit` has followed another, since one more may
+    come.
 
     Args:
         late: share of the fall that is in the last fifth. Source: heuristic, no source.
         fell: share of its start by which the loss must have fallen: a slower one has another
             cause than too few steps. Source: TheDeepChecker, 0.05.
         decayed: times the highest learning rate below which the rate has decayed.
+        few: epochs from which on it is only watched. Source: UMLAUT waits for its third epoch
+            before it speaks of accuracies.
 
     Raises:
         NotApplicable: if it is not known when training was to end, the learning rate decays, the
@@ -78,7 +81,7 @@ def stopped_early(
         return
     last = finite(trace, "probe_loss")[-1]
     yield Finding(
-        severity="warn" if _is_whole(trace) else "watch",
+        severity="warn" if _is_whole(trace) and _epochs(trace) < few else "watch",
         step=int(trace.steps[-1]),
         message=f"The training ended at step {trace.steps[-1]} with a probe loss of "
         f"{number(last)}; {share(gained)} of all that was gained came in the last fifth "
@@ -88,6 +91,18 @@ def stopped_early(
         limit=late,
         metric="probe_loss",
     )
+
+
+def may_go_on(finding: Finding, trace: Trace) -> bool:
+    """Returns whether a finding is about the end of a `fit` of one epoch, often one of many.
+
+    What is recorded tells it once training is over; before, it is no news.
+    """
+    return finding.rule == stopped_early.id and _epochs(trace) <= 1
+
+
+def _epochs(trace: Trace) -> int:
+    return len(finite(trace, "epoch"))
 
 
 def _is_whole(trace: Trace) -> bool:
