@@ -111,7 +111,7 @@ def is_comparable(trace: Trace) -> bool:
     """
     own = not (trace.architecture.loss_options or {}).get("kind")
     otherwise = own or is_regularized(trace) or measured_otherwise(trace)
-    return not otherwise and not is_of_shares(trace)
+    return not (otherwise or is_of_shares(trace) or is_of_one_value(trace))
 
 
 def is_of_shares(trace: Trace) -> bool:
