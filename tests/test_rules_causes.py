@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from tests import traces
+from tests.test_diagnosis import found, judged
 from tfdiag.rules import check
-from tfdiag.rules.causes import explanation, sources, without_circles
+from tfdiag.rules.causes import Graph, explanation, heads, sources, without_circles
 from tfdiag.trace import Finding
 
 
@@ -95,3 +96,29 @@ def test_no_two_findings_follow_from_each_other():
     assert without_circles(findings, [second, third, worst]) == [None, third, worst]
     assert without_circles(findings, [None, third, second]) == [None, None, second]
     assert without_circles(findings, [None, worst, second]) == [None, worst, second]
+
+
+def test_what_follows_from_another_rule_is_below_the_fold():
+    run = check(traces.cut_off())
+    assert {"dead-relu", "vanishing-gradient", "loss-not-decreasing"} <= {
+        finding.rule for finding in run.findings
+    }
+    assert heads(run) == ["dead-relu"]
+    assert heads(check(traces.trace())) == []
+
+
+def test_a_large_step_makes_outputs_large_and_an_overflow_reaches_all_layers():
+    step = found("update-ratio", 0, layer="dense", value=2.0, limit=0.1, metric="update_ratio")
+    large = found("activation-scale", 20, layer="dense_2")
+    nan = found("nonfinite-tensor", 40, "critical", layer="dense")
+    run = judged(step, large, nan)
+    assert Graph(run).joins(step, large) and Graph(run).joins(large, nan)
+    assert not Graph(run).joins(nan, large)
+
+
+def test_a_collapse_is_dated_by_an_untrained_model():
+    large = found("update-ratio", 40, layer="dense", value=2.0, limit=0.1, metric="update_ratio")
+    collapse = found("prediction-collapse", 0)
+    assert Graph(judged(large, collapse)).joins(large, collapse)
+    fails, best = found("held-out-fails", 280), found("overtraining", 20, "watch")
+    assert Graph(judged(fails, best)).joins(fails, best)

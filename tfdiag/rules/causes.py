@@ -308,7 +308,7 @@ LINKS: tuple[Link, ...] = (
         when=lambda finding: finding.value < finding.limit,
     ),
     Link("gradient-spike", f"update-ratio weight-explosion {_UNITS} {_RESTLESS} {_NAN}"),
-    Link("exploding-gradient", f"weight-explosion {_RESTLESS}"),
+    Link("exploding-gradient", f"weight-explosion activation-scale {_RESTLESS}"),
     Link(
         "update-ratio",
         f"weight-explosion activation-scale {_RESTLESS} {_STUCK}",
@@ -450,6 +450,17 @@ def sources(report: Report, among: tuple[Finding, ...] | None = None) -> list[Fi
 
     found = [source(effect) for effect in report.findings]
     return found if told else without_circles(report.findings, found)
+
+
+def heads(report: Report) -> list[str]:
+    """Returns the rules whose worst finding follows from that of no other rule, the worst first.
+
+    What the others found is a consequence: the tab folds it below these.
+    """
+    first: dict[str, Finding | None] = {}
+    for finding, source in zip(report.findings, sources(report), strict=True):
+        first.setdefault(finding.rule, source)
+    return [rule for rule, source in first.items() if source is None or source.rule == rule]
 
 
 def without_circles(
