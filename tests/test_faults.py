@@ -23,7 +23,7 @@ CLEAR = ("rate-huge", "bias-dead", "inputs-nan")
 def verdict(operator="", score=0.9, rule=None, layer=None, blamed=()):
     alarms = () if rule is None else (Alarm(rule, layer, "warn", 50, True, "evidence"),)
     run = Run("mlp", operator, 0, score, blamed, steps=100, epoch_steps=10)
-    return Verdict(run, alarms, len(alarms), ())
+    return Verdict(run, alarms, len(alarms), (), heads=len(alarms))
 
 
 def test_names_are_unique_and_both_folds_have_programs():

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from tests import traces
+from tests.test_diagnosis import found, judged
 from tfdiag.rules import check
-from tfdiag.rules.causes import explanation, sources, without_circles
+from tfdiag.rules.causes import Graph, explanation, heads, sources, without_circles
 from tfdiag.trace import Finding
 
 
@@ -35,7 +36,9 @@ def test_an_unusual_learning_rate_explains_a_stuck_loss():
 
 
 def test_nothing_follows_from_what_is_only_watched():
-    assert follows(with_rate(traces.dying(), 0.5), "dead-relu") == {None}
+    rose = np.r_[0.01, np.full(30, 0.5)]  # so that it is only watched
+    assert follows(with_rate(traces.dying(), rose), "dead-relu") == {None}
+    assert follows(with_rate(traces.dying(), 0.5), "dead-relu") == {"learning-rate-range"}
 
 
 def test_nothing_follows_from_itself():
@@ -93,3 +96,29 @@ def test_no_two_findings_follow_from_each_other():
     assert without_circles(findings, [second, third, worst]) == [None, third, worst]
     assert without_circles(findings, [None, third, second]) == [None, None, second]
     assert without_circles(findings, [None, worst, second]) == [None, worst, second]
+
+
+def test_what_follows_from_another_rule_is_below_the_fold():
+    run = check(traces.cut_off())
+    assert {"dead-relu", "vanishing-gradient", "loss-not-decreasing"} <= {
+        finding.rule for finding in run.findings
+    }
+    assert heads(run) == ["dead-relu"]
+    assert heads(check(traces.trace())) == []
+
+
+def test_a_large_step_makes_outputs_large_and_an_overflow_reaches_all_layers():
+    step = found("update-ratio", 0, layer="dense", value=2.0, limit=0.1, metric="update_ratio")
+    large = found("activation-scale", 20, layer="dense_2")
+    nan = found("nonfinite-tensor", 40, "critical", layer="dense")
+    run = judged(step, large, nan)
+    assert Graph(run).joins(step, large) and Graph(run).joins(large, nan)
+    assert not Graph(run).joins(nan, large)
+
+
+def test_a_collapse_is_dated_by_an_untrained_model():
+    large = found("update-ratio", 40, layer="dense", value=2.0, limit=0.1, metric="update_ratio")
+    collapse = found("prediction-collapse", 0)
+    assert Graph(judged(large, collapse)).joins(large, collapse)
+    fails, best = found("held-out-fails", 280), found("overtraining", 20, "watch")
+    assert Graph(judged(fails, best)).joins(fails, best)

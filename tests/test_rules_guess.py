@@ -105,13 +105,88 @@ def test_a_model_that_explains_something_is_healthy(run):
         (labelled(rare(ENTROPY), largest=0.98, shares=(0.98, 0.02)), "most frequent class"),
         (regression(4.5, train=np.geomspace(4, 0.1, 31)), "held-out-fails"),
         (rare(ENTROPY + 0.1, train=0.5 * ENTROPY), "held-out-fails"),
-        (regression(4.5, train=np.linspace(3.9, 2.5, 31)), "still falls"),
+        (regression(4.5, train=np.linspace(3.9, 2.5, 31), planned=700), "still falls"),
         (replace(regression(4.0), data=None, probe_samples=0), "probe set"),
         (traces.with_series(regression(4.0), probe_loss=np.nan), "no finite value"),
     ],
 )
 def test_without_a_constant_to_compare_with_nothing_is_said(run, words):
     assert outcome(run).outcome == "not-evaluated" and words in outcome(run).reason
+
+
+def of_classes(loss, train=None, accuracy=0.3, planned=600, answers=None, **changes):
+    """Returns a run of a classifier of ten classes that gives different answers."""
+    start = static.ending("softmax", y=answers or traces.labels())
+    options = {**start.architecture.loss_options, **changes}
+    model = replace(start.architecture, loss_options=options)
+    run = replace(traces.trace(model), data=start.data, planned_steps=planned)
+    series = {"probe_loss": loss, "loss": loss if train is None else train}
+    return traces.with_series(run, **series, probe_top_class_share=0.2, probe_accuracy=accuracy)
+
+
+LITTLE = np.linspace(2.3, 2.12, 31)
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        of_classes(2.2),
+        of_classes(LITTLE),  # it falls still, but the training is over
+        of_classes(2.2, train=LITTLE),
+        of_classes(2.4, train=np.linspace(2.3, 1.5, 31)),  # it learns by heart
+    ],
+)
+def test_classes_that_are_hardly_explained_are_found(run):
+    (finding,) = outcome(run).findings
+    assert finding.severity == "warn"
+    advice = no_better_than_constant.case(finding, {}).advice[0]
+    assert ("labels may be wrong" in advice) == (finding.value < finding.limit)
+
+
+RAREST = traces.labels(largest=0.7, smallest=0.01, shares=(0.7, *(0.3 / 9,) * 9))
+ALL = -(0.7 * np.log(0.7) + 0.3 * np.log(0.3 / 9))
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        of_classes(2.0),
+        of_classes(0.95 * ALL, answers=RAREST, accuracy=0.9),
+        rare(0.95 * ENTROPY, top=0.9, accuracy=0.9),
+        of_classes(2.2, train=LITTLE, planned=700),  # it may still learn
+        of_classes(2.2, train=1.0),  # held-out-fails
+        of_classes(2.2, label_smoothing=0.1),
+        of_classes(2.2, regularized=True),
+    ],
+)
+def test_other_classes_are_explained_or_not_judged(run):
+    assert not outcome(run).findings
+
+
+def test_a_first_epoch_is_not_the_end():
+    run = of_classes(LITTLE)
+    first = np.where(run.steps == 600, 0.0, np.nan).astype(np.float32)
+    again = replace(run, series={**run.series, "epoch": first})
+    assert "still falls" in outcome(again).reason
+
+
+def test_a_loss_that_came_down_to_the_classes_shares_is_not_learned():
+    """Half of the loss of two equal classes is that of always naming the frequent one."""
+    collapsed = rare(np.r_[0.9, np.full(30, ENTROPY)])
+    assert progress(collapsed).state != "learned"
+    assert outcome(collapsed).outcome == "found"
+    better = np.r_[0.9, np.full(30, 0.8 * ENTROPY)]
+    assert progress(rare(better)).state == "learned"
+    overfits = rare(np.r_[0.9, np.full(30, 1.1 * ENTROPY)], train=np.linspace(0.9, 0.3, 31))
+    assert outcome(overfits).outcome == "found"
+
+
+def test_a_regularized_loss_falls_with_the_weights():
+    falling = rare(np.geomspace(600, 0.5, 31), regularized=True)
+    alike = traces.changed(falling, "output_std", 1e-6, ("output",))
+    alike = traces.changed(alike, "output_mean", 0.15, ("output",))
+    apart = traces.changed(alike, "output_std", 0.2, ("output",))
+    assert progress(alike).state == "lost" and progress(apart).state == "improving"
 
 
 def test_what_the_accuracy_tells_is_left_to_the_guess():
@@ -152,6 +227,7 @@ def test_a_loss_that_falls_and_is_above_that_of_a_guess_is_lost():
         falling(loss_options={"regularized": True}),
         falling(loss_options={"weighted": True}),
         noted_by_layers(labelled(falling(), std=3.0), True),
+        falling(loss_options={"kind": None}),
         noted_by_layers(falling(), False),  # older: it is not known
         replace(falling(), architecture=replace(falling().architecture, loss_options={})),
         replace(falling(), planned_steps=10_000),  # too early

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from tests import traces
+from tfdiag.config import Config
+from tfdiag.judge import Judge
 from tfdiag.rules import check
 from tfdiag.rules.length import stopped_early
 
@@ -11,11 +13,14 @@ N = np.arange(31)
 EVEN = np.linspace(2.3, 1.0, 31)
 
 
-def ended(curve, train=None, planned=600, **series):
+def ended(curve, train=None, planned=600, epochs=2, **series):
     """Returns a run of 600 steps with these losses."""
     run = replace(traces.trace(), planned_steps=planned)
     train = curve if train is None else train
-    return traces.with_series(run, probe_loss=curve, loss=train, **series)
+    run = traces.with_series(run, probe_loss=curve, loss=train, **series)
+    ends = np.full(31, np.nan, np.float32)
+    ends[np.linspace(0, 30, epochs + 1).astype(int)[1:]] = np.arange(epochs)
+    return replace(run, series={**run.series, "epoch": ends})
 
 
 def outcome(run):
@@ -26,6 +31,19 @@ def test_an_end_at_full_pace_is_found():
     (finding,) = outcome(ended(EVEN)).findings
     assert (finding.severity, finding.layer, finding.step) == ("warn", None, 600)
     assert finding.value > 0.15 and "last fifth" in finding.message
+
+
+def test_after_many_epochs_it_is_only_watched():
+    """As published healthy programs end: AUTOTRAINER's Circle models, still improving a little."""
+    assert [one.severity for one in outcome(ended(EVEN, epochs=3)).findings] == ["watch"]
+    assert [one.severity for one in outcome(ended(EVEN, epochs=1)).findings] == ["warn"]
+
+
+def test_the_end_of_a_fit_of_one_epoch_is_recorded_but_no_news():
+    for epochs, told in ((1, []), (2, ["stopped-early"])):
+        report, news, _ = Judge(Config(), {}, {}).judge(ended(EVEN, epochs=epochs), finished=True)
+        assert "stopped-early" in {finding.rule for finding in report.findings}
+        assert [one.rule for one in news if one.rule == "stopped-early"] == told
 
 
 def test_few_looks_are_enough():

@@ -375,6 +375,21 @@ def test_a_frozen_output_is_watched_until_the_loss_suffers():
     assert severities(traces.stuck(traces.trace(fixed)), frozen_output) == {"output": "warn"}
 
 
+def test_a_frozen_output_is_a_warning_while_classes_are_learned_slowly():
+    model = traces.architecture()
+    fixed = replace(model, layers=(*model.layers[:-1], replace(model.layers[-1], trainable=False)))
+    curve = np.linspace(2.3, 1.5, 31)
+    slow = traces.with_series(traces.trace(fixed), loss=curve, probe_loss=curve)
+    assert progress(slow).state == "improving"
+    assert severities(replace(slow, planned_steps=600), frozen_output) == {"output": "warn"}
+    assert severities(replace(slow, planned_steps=2400), frozen_output) == {"output": "watch"}
+    answers = ending("sigmoid", BINARY, width=1).architecture
+    judge = replace(answers.layers[-1], trainable=False)
+    judged = replace(slow, architecture=replace(answers, layers=(*answers.layers[:-1], judge)))
+    judged = traces.with_series(judged, loss=0.3 * curve, probe_loss=0.3 * curve)
+    assert severities(replace(judged, planned_steps=600), frozen_output) == {"output": "watch"}
+
+
 def test_a_frozen_backbone_below_a_trained_head_is_well():
     model = traces.architecture()
     below = tuple(replace(layer, trainable=False) for layer in model.layers[:-1])
@@ -406,6 +421,13 @@ def test_batches_of_one_are_watched_until_the_loss_suffers():
     assert severities(converged, batch_of_one) == {None: "watch"}
     assert severities(run, batch_of_one) == {None: "watch"}
     assert severities(traces.stuck(run), batch_of_one) == {None: "warn"}
+    swing = 1 + 0.2 * (-1.0) ** np.arange(31)
+    above = traces.with_series(run, probe_loss=swing * np.linspace(2.3, 1.0, 31))
+    assert severities(above, batch_of_one) == {None: "warn"}
+    (finding,) = outcome(above, batch_of_one).findings
+    assert "from look to look" in finding.message
+    low = traces.with_series(run, probe_loss=np.where(run.steps > 200, 0.1 * swing, 2.3))
+    assert severities(low, batch_of_one) == {None: "watch"}
     last = np.where(np.arange(31) == 30, 1.0, 32.0)  # the rest of an epoch
     assert outcome(traces.with_series(run, batch_size=last), batch_of_one).outcome == "healthy"
     model = replace(run.architecture, settings={"gradient_accumulation_steps": 16})

@@ -65,9 +65,21 @@ def rated(run, rate, optimizer="Adam"):
 @pytest.mark.parametrize(
     ("rate", "optimizer", "limit"), [(0.1, "Adam", 1e-2), (5.0, "SGD", 1.0), (1e-9, "Adam", 1e-7)]
 )
-def test_an_unusual_rate_is_watched(rate, optimizer, limit):
+def test_an_unusual_rate_is_watched_until_the_loss_suffers(rate, optimizer, limit):
     (finding,) = outcome(rated(traces.stuck(), rate, optimizer), learning_rate_range).findings
+    assert (finding.severity, finding.limit) == ("warn", limit)
+    settled = 1.6 + 0.7 * np.exp(-np.arange(31) / 1.5) + 0.01 * (-1.0) ** np.arange(31)
+    over = traces.with_series(traces.trace(), loss=settled, probe_loss=settled)
+    (finding,) = outcome(rated(over, rate, optimizer), learning_rate_range).findings
     assert (finding.severity, finding.limit) == ("watch", limit)
+
+
+def test_a_rate_that_rose_is_the_business_of_what_raised_it():
+    rates = np.where(np.arange(31) < 10, 1e-3, 0.1)
+    (finding,) = outcome(rated(traces.not_finite(), rates), learning_rate_range).findings
+    assert finding.severity == "watch"
+    (finding,) = outcome(rated(traces.not_finite(), 0.1), learning_rate_range).findings
+    assert finding.severity == "warn"
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Any
 from tfdiag.config import Config, merge
 from tfdiag.report import announcements
 from tfdiag.rules import Report, resolve_thresholds
+from tfdiag.rules.length import may_go_on
 from tfdiag.trace import SEVERITIES, Finding, Trace
 
 
@@ -41,10 +42,12 @@ class Judge:
         Args:
             trace: what was measured so far.
             finished: whether training has ended. What is only to be watched waits until then:
-                most of it goes away.
+                most of it goes away. That a `fit` of one epoch ended early is no news: in a loop
+                of them the next one follows.
         """
         report = self._config.check(trace, thresholds=self.thresholds)
         told = [f for f in report.findings if finished or f.severity != "watch"]
+        told = [f for f in told if not may_go_on(f, trace)]
         news = [f for f in told if self._is_news(f)]
         return report, news, announcements(news, report)
 

@@ -144,7 +144,8 @@ def measures(found: Sorted, kinds: dict[str, tuple[str, ...]]) -> dict[str, Shar
         ),
         "share of the training until the alarm, median": median(told) if told else None,
         "findings at the end of a hurt run, median": _median([v.shown for v in hurt]),
-        "rules of these that follow from no other, median": _median([v.roots for v in hurt]),
+        "above the fold of a hurt run, median": _median([v.heads for v in hurt]),
+        "above the fold of a hurt run, at most 2": count(v.heads <= 2 for v in hurt),
         "findings at the end of a healthy run, mean": _mean([v.shown for v in found.healthy]),
     }
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks.faults.runs import Run
 from tfdiag import check, load
-from tfdiag.rules.causes import sources
+from tfdiag.rules.causes import heads
 from tfdiag.trace import SEVERITIES, Finding, Trace
 
 Thresholds = Mapping[str, Mapping[str, Any]]
@@ -48,14 +48,15 @@ class Verdict:
         alarms: in the order in which they are told.
         shown: number of findings at the end, of any severity.
         watched: ids of the rules that only watch something at the end.
-        roots: number of rules with a finding at the end that follows from no other finding.
+        heads: number of rules with a finding at the end that follows from no other rule's: what the
+            tab shows at once, up to three of them.
     """
 
     run: Run
     alarms: tuple[Alarm, ...]
     shown: int
     watched: tuple[str, ...]
-    roots: int = 0
+    heads: int = 0
 
     @property
     def told(self) -> float | None:
@@ -71,11 +72,11 @@ def judge(run: Run, place: Path, thresholds: Thresholds | None = None) -> Verdic
     ends = [*range(run.epoch_steps, run.steps, run.epoch_steps), run.steps]
     alarms: dict[tuple[str, str | None], Alarm] = {}
     last: tuple[Finding, ...] = ()
-    roots: set[str] = set()
+    at_once = 0
     for end in ends:
         report = check(until(trace, end), thresholds=thresholds)
         last = report.findings
-        roots = {one.rule for one, cause in zip(last, sources(report), strict=True) if not cause}
+        at_once = len(heads(report))
         now = {(f.rule, f.layer): f for f in sorted(last, key=_rank) if f.severity != "watch"}
         for place_of, finding in now.items():
             first = alarms.get(place_of)
@@ -88,7 +89,7 @@ def judge(run: Run, place: Path, thresholds: Thresholds | None = None) -> Verdic
         tuple(sorted(alarms.values(), key=lambda alarm: alarm.told)),
         shown=len(last),
         watched=tuple(sorted({finding.rule for finding in last} - loud)),
-        roots=len(roots),
+        heads=at_once,
     )
 
 

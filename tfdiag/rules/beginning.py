@@ -8,9 +8,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from tfdiag.architecture import Layer
+from tfdiag.rules.constant import guessing, is_comparable
+from tfdiag.rules.curves import finite
 from tfdiag.rules.ending import KERNELS, options_of
 from tfdiag.rules.patience import first_measured
-from tfdiag.rules.progress import guessing, progress
+from tfdiag.rules.progress import progress
 from tfdiag.rules.roles import no_kernel
 from tfdiag.rules.rule import CannotJudge, rule
 from tfdiag.rules.wording import count, number
@@ -23,8 +25,9 @@ FIRST_ANSWERS = ("output_rms", "output_mean")
 def errs_surely(trace: Trace, *, times: float = 2.0, sure: float = 0.5, records: int = 5) -> bool:
     """Returns True if an untrained classifier is sure of wrong answers and has not unlearned them.
 
-    Then its loss is high for that reason, and not because it is summed, weighted or regularized:
-    its answers name one class, and `times` a guess's loss means that it is mostly the wrong one.
+    Its answers name one class, and `times` a guess's loss means that it is mostly the wrong one.
+    False of a loss that is summed, weighted or regularized, and of one that is not Keras' own:
+    those may be high at the end still.
 
     Args:
         times: the loss of a guess. Source: TheDeepChecker, whose deviation of 1.0 is twice it.
@@ -35,10 +38,10 @@ def errs_surely(trace: Trace, *, times: float = 2.0, sure: float = 0.5, records:
     """
     guess = guessing(trace.architecture)
     outputs = [i for i, one in enumerate(trace.architecture.layers) if one.role == "output"]
-    probe, loss = (_finite(trace, name) for name in ("probe_loss", "loss"))
+    probe, loss = (finite(trace, name) for name in ("probe_loss", "loss"))
     if guess is None or len(outputs) != 1 or len(probe) < 2 or len(loss) < records:
         return False
-    if trace.steps[0] != 0 or not _impurity(trace, outputs[0]) < sure:
+    if trace.steps[0] != 0 or not is_comparable(trace) or not _impurity(trace, outputs[0]) < sure:
         return False
     return bool(probe[0] > times * guess and min(probe[-1], loss[-records:].mean()) > guess)
 
@@ -57,11 +60,6 @@ def _impurity(trace: Trace, output: int) -> float:
     if layer.activation == "softmax" and classes > 1:
         return (1 - classes * square) / (1 - 1 / classes)
     return 4 * (mean - square) if layer.activation == "sigmoid" else math.nan
-
-
-def _finite(trace: Trace, name: str) -> np.ndarray:
-    values = np.asarray(trace.series.get(name, ()), dtype=np.float64)
-    return values[np.isfinite(values)]
 
 
 @rule(

@@ -252,10 +252,14 @@ class Link:
         return cause == self.cause and effect in self.effects.split()
 
 
-#: Rules whose first step is too uncertain to be held against a cause.
+#: Rules whose first step is too uncertain to be held against a cause: an untrained model gives one
+#: answer too, and what overfits is dated by its best epoch.
 _UNDATED = (
     loss_not_decreasing.id,
     "loss-oscillation",
+    "prediction-collapse",
+    "overfitting",
+    "overtraining",
     "no-better-than-guess",
     "no-better-than-constant",
 )
@@ -276,7 +280,10 @@ LINKS: tuple[Link, ...] = (
     Link("input-nonfinite", f"{_NAN} {_STARVING} {_STUCK}"),
     Link("input-range", f"dead-on-arrival {_ANY}"),
     Link("input-flat", f"{_UNITS} {_STARVING} {_STUCK}"),
-    Link("label-mismatch", f"initial-loss {_UNITS} {_DRIVEN} {_NAN} {_STARVING} {_STUCK}"),
+    Link(
+        "label-mismatch",
+        f"loss-activation-mismatch initial-loss {_UNITS} {_DRIVEN} {_NAN} {_STARVING} {_STUCK}",
+    ),
     Link(
         "loss-activation-mismatch", f"initial-loss {_UNITS} {_DRIVEN} {_NAN} {_STARVING} {_STUCK}"
     ),
@@ -286,7 +293,7 @@ LINKS: tuple[Link, ...] = (
     Link("missing-nonlinearity", "loss-not-decreasing"),
     Link("dropout-high", "loss-not-decreasing stopped-early"),
     Link("batchnorm-small-batch", f"{_RESTLESS} loss-not-decreasing"),
-    Link("batch-of-one", f"{_RESTLESS} loss-not-decreasing stopped-early"),
+    Link("batch-of-one", f"batchnorm-small-batch {_DRIVEN} {_RESTLESS} {_STUCK}"),
     Link("initial-weights", f"poor-init {_ANY}"),
     Link("poor-init", f"dead-on-arrival {_ANY}"),
     Link("dead-on-arrival", f"dead-relu {_STARVING} constant-output {_STUCK}"),
@@ -301,11 +308,16 @@ LINKS: tuple[Link, ...] = (
         when=lambda finding: finding.value < finding.limit,
     ),
     Link("gradient-spike", f"update-ratio weight-explosion {_UNITS} {_RESTLESS} {_NAN}"),
-    Link("exploding-gradient", f"weight-explosion {_RESTLESS}"),
-    Link("update-ratio", f"weight-explosion {_RESTLESS}", when=lambda f: f.value > f.limit),
+    Link("exploding-gradient", f"weight-explosion activation-scale {_RESTLESS}"),
+    Link(
+        "update-ratio",
+        f"weight-explosion activation-scale {_RESTLESS} {_STUCK}",
+        when=lambda f: f.value > f.limit,
+    ),
     Link("update-ratio", f"unchanged-weights {_STUCK}", when=lambda f: f.value < f.limit),
     Link("weight-explosion", f"{_UNITS} {_RESTLESS} {_NAN} {_STUCK}"),
-    Link("activation-scale", f"saturated-activation dead-relu constant-output {_NAN}", ABOVE),
+    Link("activation-scale", "saturated-activation dead-relu constant-output", ABOVE),
+    Link("activation-scale", _NAN),  # an overflow reaches all weights, by the gradient
     Link("dead-relu", _STARVING, BELOW),
     Link("dead-relu", "constant-output prediction-collapse", ABOVE),
     Link("saturated-activation", _STARVING, BELOW),
@@ -314,7 +326,8 @@ LINKS: tuple[Link, ...] = (
     Link("constant-output", _STUCK),
     Link("prediction-collapse", "loss-not-decreasing no-better-than-guess no-better-than-constant"),
     Link("loss-not-decreasing", "no-better-than-guess no-better-than-constant"),
-    Link("held-out-fails", "prediction-collapse no-better-than-constant overtraining"),
+    Link("no-better-than-constant", "overfitting overtraining"),
+    Link("held-out-fails", "prediction-collapse no-better-than-constant overfitting overtraining"),
     Link("overfitting", "held-out-fails overtraining"),
 )
 
@@ -437,6 +450,17 @@ def sources(report: Report, among: tuple[Finding, ...] | None = None) -> list[Fi
 
     found = [source(effect) for effect in report.findings]
     return found if told else without_circles(report.findings, found)
+
+
+def heads(report: Report) -> list[str]:
+    """Returns the rules whose worst finding follows from that of no other rule, the worst first.
+
+    What the others found is a consequence: the tab folds it below these.
+    """
+    first: dict[str, Finding | None] = {}
+    for finding, source in zip(report.findings, sources(report), strict=True):
+        first.setdefault(finding.rule, source)
+    return [rule for rule, source in first.items() if source is None or source.rule == rule]
 
 
 def without_circles(

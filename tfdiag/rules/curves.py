@@ -8,6 +8,27 @@ from tfdiag.rules.rule import CannotJudge
 from tfdiag.trace import Trace
 
 
+def finite(trace: Trace, name: str) -> np.ndarray:
+    """Returns `float64[N]`, what was measured of a series, oldest first."""
+    return measured(trace, name)[1]
+
+
+def measured(trace: Trace, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the steps at which a series was measured, and its values there."""
+    values = np.asarray(trace.series.get(name, ()), dtype=np.float64)
+    known = np.isfinite(values)
+    return trace.steps[: len(values)][known], values[known]
+
+
+def late(values: np.ndarray) -> float:
+    """Returns the mean of the last quarter, of three values at least.
+
+    >>> late(np.array([9.0, 9, 9, 9, 1, 2, 3]))
+    2.0
+    """
+    return float(values[-max(3, len(values) // 4) :].mean())
+
+
 def epoch_ends(trace: Trace) -> np.ndarray:
     """Returns the rows at which an epoch ended.
 

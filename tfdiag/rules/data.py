@@ -19,7 +19,7 @@ from tfdiag.rules.ending import (
     options_of,
 )
 from tfdiag.rules.patience import last_measured, streak_start
-from tfdiag.rules.progress import judged_from, progress
+from tfdiag.rules.progress import is_slow, progress
 from tfdiag.rules.rule import CannotJudge, rule
 from tfdiag.rules.static import gate
 from tfdiag.rules.wording import count, number, share, since
@@ -140,12 +140,11 @@ def input_range(trace: Trace, *, largest: float = 50.0) -> Iterator[Finding]:
     if _is_prepared(trace):
         return
     loss = progress(trace)
-    slow = loss.state == "improving" and trace.steps[-1] >= judged_from(trace)
+    slow = is_slow(trace) and _first_is_trained(trace)
     for one in data.inputs:
         magnitude = max(abs(one.minimum), abs(one.maximum))
         if magnitude > largest:
-            slowed = slow and abs(one.mean) > one.std and _first_is_trained(trace)
-            suffers = slowed or errs_surely(trace)
+            suffers = (slow and abs(one.mean) > one.std) or errs_surely(trace)
             yield Finding(
                 severity="warn" if suffers else gate("watch", loss),
                 step=int(trace.steps[0]),

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tfdiag.rules.curves import finite
 from tfdiag.rules.roles import input_layers
 from tfdiag.trace import Trace
 
@@ -26,9 +27,9 @@ def facts(trace: Trace) -> dict[str, Any]:
         if an output is NaN or Inf before any training, or None) and "input_layers" (names of the
         first layer with weights and of its activation, one a line).
     """
-    name = next((name for name in LOSSES if len(_finite(trace, name))), None)
-    values = _finite(trace, name) if name else np.array([])
-    rates = _finite(trace, "learning_rate")
+    name = next((name for name in LOSSES if len(finite(trace, name))), None)
+    values = finite(trace, name) if name else np.array([])
+    rates = finite(trace, "learning_rate")
     bad = trace.columns.get("output_nonfinite", np.zeros((1, 0)))
     early = trace.steps[: len(bad)] == 0
     looks = trace.steps[np.isfinite(trace.series.get("probe_loss", trace.steps * np.nan))]
@@ -45,8 +46,3 @@ def facts(trace: Trace) -> dict[str, Any]:
         "nonfinite_at_start": "yes" if (bad[: len(early)][early] > 0).any() else None,
         "input_layers": "\n".join(input_layers(trace.architecture)),
     }
-
-
-def _finite(trace: Trace, name: str) -> np.ndarray:
-    values = np.asarray(trace.series.get(name, ()), dtype=np.float64)
-    return values[np.isfinite(values)]

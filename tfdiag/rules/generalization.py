@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 import numpy as np
 
+from tfdiag.rules.accuracy import accuracy, accuracy_name, standard_error
+from tfdiag.rules.constant import constant_loss
 from tfdiag.rules.curves import epoch_ends, per_epoch
 from tfdiag.rules.ending import data_of
-from tfdiag.rules.guess import constant_loss
-from tfdiag.rules.progress import accuracy
 from tfdiag.rules.rule import CannotJudge, NotApplicable, rule
 from tfdiag.rules.wording import count, number, share
 from tfdiag.trace import Finding, Trace
@@ -98,14 +97,15 @@ def overfitting(
 
 def _accuracy_holds(trace: Trace, prefix: str, since: int, slip: float) -> bool:
     """Returns True if the accuracy on held-out data is about what it was at a step, or better."""
-    for name, values in trace.series.items():
-        rows = np.flatnonzero(np.isfinite(values))
-        if name.startswith(prefix) and name.endswith(("accuracy", "acc")) and len(rows):
-            earlier = rows[trace.steps[rows] <= since]
-            then = values[earlier[-1] if len(earlier) else rows[0]]
-            chance = 2 * _standard_error(float(then), trace.probe_samples)
-            return bool(values[rows[-3:]].mean() >= then - max(slip, chance))
-    return False
+    name = accuracy_name(trace, prefix)
+    values = trace.series[name] if name else np.zeros(0)
+    rows = np.flatnonzero(np.isfinite(values))
+    if not len(rows):
+        return False
+    earlier = rows[trace.steps[rows] <= since]
+    then = values[earlier[-1] if len(earlier) else rows[0]]
+    chance = 2 * standard_error(float(then), trace.probe_samples)
+    return bool(values[rows[-3:]].mean() >= then - max(slip, chance))
 
 
 def _accuracy_gap(trace: Trace, prefix: str) -> float:
@@ -114,18 +114,14 @@ def _accuracy_gap(trace: Trace, prefix: str) -> float:
     0 if no accuracy is measured on both. The validation set is taken to be no smaller than the
     probe set.
     """
-    for name, values in trace.series.items():
-        train = trace.series.get(f"epoch_{name.removeprefix(prefix)}", np.zeros(0))
-        known = values[np.isfinite(values)], train[np.isfinite(train)]
-        if name.startswith(prefix) and name.endswith(("accuracy", "acc")) and all(map(len, known)):
-            held = float(known[0][-3:].mean())
-            chance = 2 * _standard_error(held, trace.probe_samples)
-            return float(known[1][-3:].mean()) - held - chance
-    return 0.0
-
-
-def _standard_error(share: float, samples: int) -> float:
-    return math.sqrt(max(share * (1 - share), 0.0) / max(samples, 1))
+    name = accuracy_name(trace, prefix) or ""
+    pair = name, f"epoch_{name.removeprefix(prefix)}"
+    known = [np.asarray(trace.series.get(one, ()), dtype=np.float64) for one in pair]
+    held, train = (values[np.isfinite(values)][-3:] for values in known)
+    if not len(held) or not len(train):
+        return 0.0
+    chance = 2 * standard_error(float(held.mean()), trace.probe_samples)
+    return float(train.mean() - held.mean()) - chance
 
 
 @rule(
@@ -269,16 +265,16 @@ def too_good_validation(trace: Trace, *, above: float = 0.05, epochs: int = 3) -
         NotApplicable: if no accuracy is measured on both sets.
         CannotJudge: if it is too early.
     """
-    pairs = [(f"epoch_{name[4:]}", name) for name in trace.series if name.startswith("val_")]
-    pairs = [pair for pair in pairs if "acc" in pair[1] and pair[0] in trace.series]
-    if not pairs:
+    name = accuracy_name(trace, "val_") or ""
+    pair = f"epoch_{name[4:]}", name
+    if not name or pair[0] not in trace.series:
         raise NotApplicable("no accuracy is measured in training and validation")
     ends = epoch_ends(trace)
     if len(ends) < 2 * epochs:
         raise CannotJudge(f"too few epochs: {len(ends)} of {2 * epochs}")
     if 2 * trace.steps[-1] < trace.planned_steps:
         raise CannotJudge("judged in the second half of the training")
-    train, held = (per_epoch(trace, name, ends) for name in pairs[0])
+    train, held = (per_epoch(trace, one, ends) for one in pair)
     gained = np.maximum(np.diff(train, prepend=np.nan), 0)
     better = (held - train - gained)[-epochs:]
     if not (better > above).all():
@@ -286,12 +282,12 @@ def too_good_validation(trace: Trace, *, above: float = 0.05, epochs: int = 3) -
     yield Finding(
         severity="watch",
         step=int(trace.steps[ends[-epochs]]),
-        message=f"{pairs[0][1]} is {share(held[-1])}, training has {share(train[-1])}: more than "
+        message=f"{name} is {share(held[-1])}, training has {share(train[-1])}: more than "
         f"{share(above)} apart for {epochs} epochs.",
         evidence=f"{share(held[-1])}, training {share(train[-1])}",
         value=float(held[-1] - train[-1]),
         limit=above,
-        metric=pairs[0][1],
+        metric=name,
     )
 
 
@@ -301,7 +297,7 @@ def _answers(trace: Trace, apart: float) -> bool:
     And not far worse than the training data: then the loss is that of few sure errors.
     """
     largest = data_of(trace).labels[0].largest
-    chance = 3 * _standard_error(largest, trace.probe_samples)
+    chance = 3 * standard_error(largest, trace.probe_samples)
     return accuracy(trace) > largest + chance and _accuracy_gap(trace, "probe_") <= apart
 
 

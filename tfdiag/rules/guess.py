@@ -7,58 +7,21 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from tfdiag.rules.accuracy import accuracy, standard_error
+from tfdiag.rules.constant import constant_loss, is_of_classes
+from tfdiag.rules.curves import finite, late
 from tfdiag.rules.ending import data_of, ending
-from tfdiag.rules.loss import is_of_classes, no_better_than_guess
-from tfdiag.rules.progress import (
-    accuracy,
-    is_regularized,
-    judged_from,
-    measured_otherwise,
-    progress,
-)
-from tfdiag.rules.rule import CannotJudge, NotApplicable, rule
-from tfdiag.rules.wording import apart
+from tfdiag.rules.loss import no_better_than_guess
+from tfdiag.rules.progress import judged_from, progress
+from tfdiag.rules.rule import CannotJudge, Case, NotApplicable, rule
+from tfdiag.rules.wording import apart, share
 from tfdiag.trace import Finding, Trace
-
-#: Samples that are not of the most frequent class; the entropy of fewer is luck. Source: heuristic.
-_OTHERS = 10
-
-
-def constant_loss(trace: Trace) -> float:
-    """Returns the loss on the probe set of the constant answer that is best there.
-
-    Of a classifier it says how frequent each class is: the entropy. Of a regression it is the mean
-    or, for an absolute error, the median: variance or mean distance.
-
-    Raises:
-        NotApplicable: if the loss is another one, or measured otherwise: summed, weighted, of
-            labels that are smoothed, or with regularization.
-        CannotJudge: if too little is known about the labels, or whether there is regularization.
-    """
-    data, end = data_of(trace), ending(trace)
-    labels, regularized = data.labels, is_regularized(trace)
-    otherwise = "it contains regularization" if regularized else measured_otherwise(trace)
-    if otherwise:
-        raise NotApplicable(f"the loss is not compared with a constant's: {otherwise}")
-    if regularized is None:
-        raise CannotJudge("it was not noted whether the loss contains regularization")
-    if is_of_classes(end, labels[0]):
-        if not (1 - labels[0].largest) * data.samples >= _OTHERS:
-            raise CannotJudge(f"fewer than {_OTHERS} samples are not of the most frequent class")
-        shares = np.array(labels[0].shares)
-        return float(-(shares[shares > 0] * np.log(shares[shares > 0])).sum())
-    spread = {"mean_squared_error": labels[0].std ** 2, "mean_absolute_error": labels[0].deviation}
-    if end.loss not in spread:
-        raise NotApplicable("no constant is the best answer to this loss, or it is not known")
-    if not spread[end.loss] > 0:
-        raise CannotJudge("it is not known how far the targets are from their mean")
-    return float(spread[end.loss])
 
 
 def _is_guess(trace: Trace, largest: float) -> bool:
     """Returns True if no-better-than-guess can tell, and the accuracy is a guess's."""
     known = no_better_than_guess.thresholds
-    luck = math.sqrt(largest * (1 - largest) / max(trace.probe_samples, 1))
+    luck = standard_error(largest, trace.probe_samples)
     near = abs(accuracy(trace) - largest) <= known["deviations"] * luck
     return near and largest <= known["largest"] and trace.probe_samples >= known["samples"]
 
@@ -76,14 +39,30 @@ def _is_guess(trace: Trace, largest: float) -> bool:
     source="The coefficient of determination at 0, and CS231n, "
     "https://cs231n.github.io/neural-networks-3/#sanitycheck; the limits are heuristics",
     verdict="No better than a constant",
-    shares=("margin", "same", "spent"),
-    below=("margin",),
+    cases=(
+        Case(
+            lambda finding, facts: finding.value < finding.limit,
+            "Labels hardly explained",
+            (
+                "Look at some samples with their labels, those of the highest loss first: labels "
+                "may be wrong, or belong to other samples.",
+                "Check that the model can learn ten samples by heart; if not, look at data and "
+                "loss.",
+                "If the labels are right, give the model inputs that tell more, or more units.",
+            ),
+        ),
+    ),
+    shares=("margin", "little", "even", "same", "learned", "spent"),
+    below=("margin", "little", "even", "learned"),
 )
 def no_better_than_constant(
     trace: Trace,
     *,
     margin: float = 0.02,
+    little: float = 0.1,
+    even: float = 0.5,
     same: float = 0.98,
+    learned: float = 0.5,
     patience: int = 3,
     warm_up: int = 100,
     spent: float = 0.5,
@@ -99,14 +78,24 @@ def no_better_than_constant(
     guess can judge by its accuracy is left to that, and what has learned its training data to
     held-out-fails.
 
+    Of several classes, none of which is most of the samples, little more than nothing is found too:
+    labels are wrong, or do not belong to their inputs. Of two, or of rare ones, many a useful model
+    explains as little, such as that of who clicks.
+
     Args:
         margin: share of the constant's loss by which the loss must be lower to count. Source:
             heuristic, no source.
+        little: the same for several classes. Source: heuristic; Cohen (1988), Statistical Power
+            Analysis, calls 0.13 of a variance a medium effect and 0.02 a small one.
+        even: share of the most frequent class up to which `little` is asked for.
         same: share of the samples that get the same answer, for a classifier. Source: heuristic.
+        learned: times the constant's loss below which the training data is learned, as in
+            held-out-fails.
         patience: looks at the probe set in a row, up to the last one.
         warm_up: optimizer steps before the first look that counts.
-        spent: share of the planned training before which nothing is said. Source: heuristic;
-            AUTOTRAINER has 0.3 for a loss that does not fall.
+        spent: share of the planned training before which nothing is said; all of it while the
+            training loss falls. Source: heuristic; AUTOTRAINER has 0.3 for a loss that does not
+            fall.
         longest: steps after which that is said all the same. Source: heuristic, no source.
 
     Raises:
@@ -119,29 +108,48 @@ def no_better_than_constant(
     beaten = bool((losses[rows] >= (1 - margin) * constant).all())
     labels = data_of(trace).labels[0]
     of_classes = is_of_classes(ending(trace), labels)
+    hardly = of_classes and labels.classes > 2 and labels.largest <= even
+    hardly &= bool((losses[rows] >= (1 - little) * constant).all())
     if of_classes and _is_guess(trace, labels.largest):
         raise NotApplicable("no-better-than-guess tells it by the accuracy")
     if of_classes and loss.state != "lost":
         shares = np.asarray(trace.series.get("probe_top_class_share", losses * np.nan))
         beaten &= bool((shares[rows] >= same).all())
-    if not beaten:
+    if not beaten and not hardly:
         return
-    if loss.state == "learned":
+    if _training_loss(trace) < learned * constant:
         raise NotApplicable("the training data is learned: held-out-fails compares the rest")
-    if loss.state == "improving":
-        raise CannotJudge("a constant beats it as yet, but the loss still falls")
+    if loss.state == "improving" and not _is_over(trace):
+        raise CannotJudge("a constant is as good as yet, but the loss still falls")
     wait = judged_from(trace, spent=spent, longest=longest)
     if trace.steps[-1] < wait:
-        raise CannotJudge(f"a constant beats it as yet; judged from step {math.ceil(wait)} on")
+        raise CannotJudge(f"a constant is as good as yet; judged from step {math.ceil(wait)} on")
     now, limit = apart(float(losses[rows[-1]]), constant)
     best = "median" if ending(trace).loss == "mean_absolute_error" else "mean"
     what = "how frequent each class is" if of_classes else f"the targets' {best}"
+    gained = max(1 - float(losses[rows[-1]]) / constant, 0.0)
+    only = "" if beaten else f", only {share(gained)} more (limit {share(little)})"
     yield Finding(
         severity="warn",
         step=int(trace.steps[rows[0]]),
-        message=f"The probe loss is {now}; always saying {what} has {limit}; {loss.text}.",
+        message=f"The probe loss is {now}; always saying {what} has {limit}{only}; {loss.text}.",
         evidence=f"{now}, a constant {limit}",
         value=float(losses[rows[-1]]),
         limit=constant,
         metric="probe_loss",
     )
+
+
+def _training_loss(trace: Trace) -> float:
+    """Returns the training loss of late; inf if it was not measured."""
+    losses = finite(trace, "loss")
+    return late(losses) if len(losses) else math.inf
+
+
+def _is_over(trace: Trace) -> bool:
+    """Returns whether training came to its planned end, after more than one epoch.
+
+    A `fit` of one epoch is often one of many.
+    """
+    epochs = np.isfinite(trace.series.get("epoch", np.zeros(0))).sum()
+    return bool(trace.planned_steps and trace.steps[-1] >= trace.planned_steps and epochs > 1)

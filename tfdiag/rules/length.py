@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tfdiag.rules.guess import constant_loss
-from tfdiag.rules.progress import is_regularized, progress
+from tfdiag.rules.constant import constant_loss, is_regularized
+from tfdiag.rules.curves import finite, measured
+from tfdiag.rules.progress import progress
 from tfdiag.rules.rates import finite_rates
 from tfdiag.rules.rule import CannotJudge, NotApplicable, rule
 from tfdiag.rules.wording import number, share
@@ -36,7 +37,7 @@ _END = 0.2
     below=("decayed",),
 )
 def stopped_early(
-    trace: Trace, *, late: float = 0.1, fell: float = 0.05, decayed: float = 0.5
+    trace: Trace, *, late: float = 0.1, fell: float = 0.05, decayed: float = 0.5, few: int = 3
 ) -> Iterator[Finding]:
     """Finds a training that came to its planned end while its loss fell as fast as ever.
 
@@ -44,14 +45,17 @@ def stopped_early(
     in the last fifth; half of that counts. The fall is that from the loss of the best constant,
     where it is known: coming down to it is no learning yet. Who stops earlier than planned, or
     lets the learning rate decay, chose the end; long trainings, of which each step gains a little,
-    have most of their fall in their beginning. Only watched once a `fit` has followed another,
-    since one more may come.
+    have most of their fall in their beginning. Only watched after `few` epochs, for many a useful
+    model would still gain a little then, and once a `fit` has followed another, since one more may
+    come.
 
     Args:
         late: share of the fall that is in the last fifth. Source: heuristic, no source.
         fell: share of its start by which the loss must have fallen: a slower one has another
             cause than too few steps. Source: TheDeepChecker, 0.05.
         decayed: times the highest learning rate below which the rate has decayed.
+        few: epochs from which on it is only watched. Source: UMLAUT waits for its third epoch
+            before it speaks of accuracies.
 
     Raises:
         NotApplicable: if it is not known when training was to end, the learning rate decays, the
@@ -75,9 +79,9 @@ def stopped_early(
     gained = min(_late(trace, name, constant, fell) for name in ("probe_loss", "loss"))
     if not gained >= late or progress(trace).poor:
         return
-    last = _finite(trace, "probe_loss")[1][-1]
+    last = finite(trace, "probe_loss")[-1]
     yield Finding(
-        severity="warn" if _is_whole(trace) else "watch",
+        severity="warn" if _is_whole(trace) and _epochs(trace) < few else "watch",
         step=int(trace.steps[-1]),
         message=f"The training ended at step {trace.steps[-1]} with a probe loss of "
         f"{number(last)}; {share(gained)} of all that was gained came in the last fifth "
@@ -87,6 +91,18 @@ def stopped_early(
         limit=late,
         metric="probe_loss",
     )
+
+
+def may_go_on(finding: Finding, trace: Trace) -> bool:
+    """Returns whether a finding is about the end of a `fit` of one epoch, often one of many.
+
+    What is recorded tells it once training is over; before, it is no news.
+    """
+    return finding.rule == stopped_early.id and _epochs(trace) <= 1
+
+
+def _epochs(trace: Trace) -> int:
+    return len(finite(trace, "epoch"))
 
 
 def _is_whole(trace: Trace) -> bool:
@@ -101,19 +117,12 @@ def _is_whole(trace: Trace) -> bool:
     return bool(trace.steps[0] == 0 and over and (np.diff(epochs[rows]) > 0).all())
 
 
-def _finite(trace: Trace, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the steps at which a series was measured, and its values there."""
-    values = np.asarray(trace.series[name], dtype=np.float64)
-    known = np.isfinite(values)
-    return trace.steps[known], values[known]
-
-
 def _late(trace: Trace, name: str, constant: float, fell: float) -> float:
     """Returns the share of a loss's fall that is in the last fifth of the training.
 
     0 if it did not fall by the share `fell` below its start and the constant.
     """
-    steps, values = _finite(trace, name)
+    steps, values = measured(trace, name)
     whole = np.linspace(steps[0], steps[-1], 101)
     curve = np.interp(whole, steps, values)
     size = round(100 * _END)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
 from tfdiag.data import Labels
+from tfdiag.rules.accuracy import accuracy_name, answers_nan, standard_error
 from tfdiag.rules.beginning import FIRST_ANSWERS, errs_surely
-from tfdiag.rules.ending import CATEGORICAL, Ending, data_of, ending
-from tfdiag.rules.progress import answers_nan, guessing, judged_from, progress
+from tfdiag.rules.constant import guessing, is_of_classes
+from tfdiag.rules.curves import finite, measured
+from tfdiag.rules.ending import data_of, ending
+from tfdiag.rules.progress import judged_from, progress
 from tfdiag.rules.rates import tenth
 from tfdiag.rules.rule import CannotJudge, NotApplicable, rule
 from tfdiag.rules.wording import apart, number
@@ -185,32 +189,63 @@ def loss_oscillation(
     Raises:
         CannotJudge: if the loss is negative, or the learning rate rises again and again.
     """
-    values = np.asarray(trace.series["probe_loss"], dtype=np.float64)
-    rows = np.flatnonzero(np.isfinite(values) & (trace.steps > warm_up))[-patience:]
-    values = values[rows]
-    if values.min() < 0:
+    if finite(trace, "probe_loss").min() < 0:
         raise CannotJudge("a negative loss has no scale to judge it by")
-    rates = np.asarray(trace.series.get("learning_rate", ()), dtype=np.float64)
-    rates = rates[rows] if len(rates) else rates
-    if (np.diff(rates[np.isfinite(rates)]) > 0).sum() > 1:
+    if _rate_cycles(trace, warm_up):
         raise CannotJudge("the learning rate rises again and again")
-    change = np.diff(values)
-    turning = float((change[1:] * change[:-1] < 0).mean())
-    size = float(np.median(np.abs(change)) / max(values.mean(), 1e-30))
-    if progress(trace).state in ("improving", "learned") or turning <= turns or size <= amplitude:
+    swing = jumps(trace, turns=turns, amplitude=amplitude, patience=patience, warm_up=warm_up)
+    if swing is None or progress(trace).state in ("improving", "learned"):
         return
-    step = int(trace.steps[rows[0]])
     yield Finding(
         severity="watch",
-        step=step,
-        message=f"The probe loss turned at {turning:.0%} of the last {patience} records (limit "
-        f"{turns:.0%}) and moves by {size:.0%} of itself from one to the next (limit "
+        step=swing.step,
+        message=f"The probe loss turned at {swing.turns:.0%} of the last {patience} records (limit "
+        f"{turns:.0%}) and moves by {swing.size:.0%} of itself from one to the next (limit "
         f"{amplitude:.0%}).".replace("%", " %"),
-        evidence=f"moves {size:.0%} > {amplitude:.0%}".replace("%", " %"),
-        value=size,
+        evidence=f"moves {swing.size:.0%} > {amplitude:.0%}".replace("%", " %"),
+        value=swing.size,
         limit=amplitude,
         metric="probe_loss",
     )
+
+
+class Swing(NamedTuple):
+    """How a loss goes up and down: since which step, the share of turns, by what share, where."""
+
+    step: int
+    turns: float
+    size: float
+    level: float
+
+
+def jumps(
+    trace: Trace,
+    *,
+    turns: float = 0.5,
+    amplitude: float = 0.05,
+    patience: int = 20,
+    warm_up: int = 200,
+) -> Swing | None:
+    """Returns how the probe loss goes up and down, None if it does not or there are few records.
+
+    Args:
+        turns: as in loss-oscillation, like the others.
+    """
+    steps, values = measured(trace, "probe_loss")
+    steps, values = steps[steps > warm_up][-patience:], values[steps > warm_up][-patience:]
+    if len(values) < patience:
+        return None
+    change = np.diff(values)
+    turning = float((change[1:] * change[:-1] < 0).mean())
+    level = float(values.mean())
+    size = float(np.median(np.abs(change)) / max(level, 1e-30))
+    found = turning > turns and size > amplitude
+    return Swing(int(steps[0]), turning, size, level) if found else None
+
+
+def _rate_cycles(trace: Trace, warm_up: int) -> bool:
+    steps, rates = measured(trace, "learning_rate")
+    return bool((np.diff(rates[steps > warm_up]) > 0).sum() > 1)
 
 
 @rule(
@@ -328,7 +363,7 @@ def no_better_than_guess(
     rows, losses, accuracies = _loss_and_accuracy(trace, patience, warm_up)
     shares = np.array(labels.shares)
     guess = float(-(shares[shares > 0] * np.log(shares[shares > 0])).sum())
-    luck = math.sqrt(labels.largest * (1 - labels.largest) / trace.probe_samples)
+    luck = standard_error(labels.largest, trace.probe_samples)
     as_guess = (losses >= (1 - margin) * guess) & (
         np.abs(accuracies - labels.largest) <= deviations * luck
     )
@@ -380,7 +415,7 @@ def _loss_and_accuracy(
         NotApplicable: if there is no accuracy.
         CannotJudge: if they are too few, or of a model that answers with NaN by now.
     """
-    accuracy = next((name for name in trace.series if _is_accuracy(name)), None)
+    accuracy = accuracy_name(trace)
     if accuracy is None:
         raise NotApplicable("no accuracy is measured on the probe set")
     if answers_nan(trace):
@@ -390,15 +425,3 @@ def _loss_and_accuracy(
     if (trace.steps[rows] > warm_up).sum() < patience:
         raise CannotJudge(f"fewer than {patience} records of the accuracy after step {warm_up}")
     return rows, *both[:, rows]
-
-
-def is_of_classes(end: Ending, labels: Labels) -> bool:
-    """Returns whether each sample is of one class, whose probability is the loss."""
-    one = labels.shape in ((), (1,)) or (labels.kind == "one-hot" and len(labels.shape) == 1)
-    binary = end.loss == "binary_crossentropy" and end.width == 1
-    categorical = end.loss in CATEGORICAL and "focal" not in end.loss
-    return bool(labels.shares) and one and (binary or categorical)
-
-
-def _is_accuracy(name: str) -> bool:
-    return name.startswith("probe_") and name.endswith(("accuracy", "acc"))

@@ -8,7 +8,16 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from tfdiag.architecture import Architecture
+from tfdiag.rules.accuracy import accuracy
+from tfdiag.rules.constant import (
+    guessing,
+    is_comparable,
+    is_of_one_value,
+    is_of_shares,
+    is_regularized,
+    known_constant,
+)
+from tfdiag.rules.curves import finite, late
 from tfdiag.rules.patience import last_measured
 from tfdiag.trace import Trace
 
@@ -20,6 +29,8 @@ _JUDGED: WeakKeyDictionary[Trace, dict[tuple[float, ...], Progress]] = WeakKeyDi
 #: Share of the targets' variance below which an output says no more than their mean. Source:
 #: heuristic, no source; a linear model of pure noise explains features / samples of it.
 _EXPLAINED = 0.01
+#: Share of the best constant's loss by which a loss must be lower to count. Source: heuristic.
+_MARGIN = 0.02
 #: Steps that are waited for in the shortest training. Source: heuristic, no source.
 _LEAST = 50
 
@@ -29,7 +40,8 @@ class Progress:
     """How the loss does, judged on the later half of the records.
 
     Attributes:
-        state: "improving"; "learned" (low, whether it still falls or not); "plateau" (it fell,
+        state: "improving"; "learned" (low, and lower than that of the best constant answer, where
+            it is known; whether it still falls or not); "plateau" (it fell,
             but not by half, and falls no more); "stuck" (it never fell, or sits at chance);
             "lost" (it may fall, but is still no better than a guess); "worse" (back up after it
             had fallen, or NaN); "unknown".
@@ -77,6 +89,11 @@ def judged_from(trace: Trace, *, spent: float = 0.3, longest: int = 1000) -> flo
             nothing is planned. Source: heuristic.
     """
     return min(spent * trace.planned_steps, longest) if trace.planned_steps else longest
+
+
+def is_slow(trace: Trace) -> bool:
+    """Returns whether a loss has come down by less than half when `judged_from` has come."""
+    return progress(trace).state == "improving" and trace.steps[-1] >= judged_from(trace)
 
 
 def warmed_up(trace: Trace, warm_up: int) -> int:
@@ -163,16 +180,20 @@ def _judge(
     if values.min() < 0:
         return Progress(_UNKNOWN, name, reason="a negative loss has no scale to judge it by")
     half = values[len(values) // 2 :]
-    level = float(values[-max(3, len(values) // 4) :].mean())
+    level = late(values)
     smooth = np.convolve(values, np.ones(3) / 3, mode="valid")
     head = values[: max(1, len(values) // 10)]
     first, noise = float(head.mean()), _noise(half)
     seen = Progress("", name, int(steps[0]), first, level, float(smooth.min()))
     guess = guessing(trace.architecture) or math.inf
     constant = _explained(trace, level) < _EXPLAINED
+    beats = level < (1 - _MARGIN) * (known_constant(trace) or math.inf)
     halved = max(values[-1], level) <= 0.5 * first and level < 0.9 * guess
-    if not constant and (halved or _solved(trace, level, guess)):
+    if beats and not constant and (halved or _solved(trace, level, guess)):
         return replace(seen, state="learned")
+    if is_of_one_value(trace):
+        reason = "all targets are the same number, so that it tells of no learning"
+        return replace(seen, state=_UNKNOWN, reason=reason)
     if _rate_moves(trace):
         return replace(seen, state=_UNKNOWN, reason="the learning rate rises or is nearly 0")
     spread = float(np.median(np.abs(np.diff(half, 2)))) / 1.65  # a deviation, deaf to growth
@@ -183,9 +204,13 @@ def _judge(
         return replace(seen, state=_UNKNOWN, reason="the loss is too noisy to tell its trend")
     if falls:
         return replace(seen, state="improving")
-    at_chance = constant or abs(level - guess) < near * guess < math.inf
+    fuzzy = is_of_shares(trace)
+    at_chance = constant or (not fuzzy and abs(level - guess) < near * guess < math.inf)
     unproven = 2 * noise / math.sqrt(len(head))
-    never = _from_start(trace) and first + unproven - level < fall * first
+    never = _from_start(trace) and first + unproven - level < fall * first / (10 if fuzzy else 1)
+    if fuzzy and not never and not at_chance:
+        reason = "its lowest value is not known: the targets are no whole numbers"
+        return replace(seen, state=_UNKNOWN, reason=reason)
     since = _after(values > 1.02 * level + 3 * noise, steps)
     return replace(seen, state="stuck" if never or at_chance else "plateau", since=since)
 
@@ -236,13 +261,7 @@ def _solved(trace: Trace, level: float, guess: float) -> bool:
     """Returns True if the model is good although its loss need not have fallen: fine-tuning."""
     if guess < math.inf:
         return level < 0.5 * guess
-    if answers_nan(trace):
-        return False
-    for name, values in trace.series.items():
-        finite = values[np.isfinite(values)]
-        if name.startswith("probe_") and "acc" in name and len(finite) and finite[-1] >= 0.9:
-            return True
-    return False
+    return accuracy(trace) >= 0.9
 
 
 def _explained(trace: Trace, level: float) -> float:
@@ -251,10 +270,11 @@ def _explained(trace: Trace, level: float) -> float:
     The best constant leaves all of it. The residuals of a least-squares fit are orthogonal to
     its outputs, so the variance of the targets is that of the outputs plus the squared error; a
     share has mean times (1 - mean). Several outputs with different means look as if they
-    explained more, never less; a regularization loss counts as an error.
+    explained more, never less.
 
     Returns:
-        1 where it cannot be told: another loss, several output layers, no probe set.
+        1 where it cannot be told: another loss, several output layers, no probe set, an error with
+        regularization on top of it.
     """
     outputs = [i for i, one in enumerate(trace.architecture.layers) if one.role == "output"]
     if len(outputs) != 1 or not {"output_std", "output_mean"} <= set(trace.columns):
@@ -263,20 +283,13 @@ def _explained(trace: Trace, level: float) -> float:
     spread = last_measured(trace.columns["output_std"][:, outputs])[0] ** 2
     mean = last_measured(trace.columns["output_mean"][:, outputs])[0]
     kind = (trace.architecture.loss or "").lower().replace("_", "")
-    if kind in ("mse", "meansquarederror"):
+    if kind in ("mse", "meansquarederror") and not is_regularized(trace):
         variance = level + spread
     elif kind == "binarycrossentropy" and layer.activation == "sigmoid" and layer.shape == (1,):
         variance = mean * (1 - mean)
     else:
         return 1.0
     return float(spread / variance) if variance > 0 and math.isfinite(spread) else 1.0
-
-
-def answers_nan(trace: Trace) -> bool:
-    """Returns whether an output was not finite when the probe set was looked at last."""
-    lost = np.asarray(trace.series.get("probe_nonfinite", ()))
-    known = lost[np.isfinite(lost)]
-    return bool(len(known) and known[-1] > 0)
 
 
 def _lost(trace: Trace, records: int, warm_up: int, *, near: float = 0.02) -> bool:
@@ -286,21 +299,24 @@ def _lost(trace: Trace, records: int, warm_up: int, *, near: float = 0.02) -> bo
     targets may be far from 0 and take a while to be reached, half of the training. A loss that
     is not Keras' own, or measured otherwise, has no such mark. Class weights may lift it, and a
     model that is sure of its errors has a high one: so a model that answers more than half as well
-    as can be is not lost.
+    as can be is not lost. A regularized loss falls with the weights, whatever the answers are: then
+    only one answer for all samples tells.
     """
-    classes, spread = guessing(trace.architecture), _spread(trace)
-    guess = classes or spread
-    own = not (trace.architecture.loss_options or {}).get("kind")
-    odd = own or is_regularized(trace) is not False or measured_otherwise(trace)
+    classes = guessing(trace.architecture)
+    guess = classes or known_constant(trace)
     wait = judged_from(trace) if classes else judged_from(trace, spent=0.5, longest=2000)
     early = trace.steps[-1] < max(warm_up, wait)
-    if guess is None or odd or early or _rate_moves(trace):
+    if early or _rate_moves(trace):
+        return False
+    if is_regularized(trace):
+        return _explained(trace, _level(trace, "probe_loss", records)) < _EXPLAINED
+    if guess is None or is_regularized(trace) is None or not is_comparable(trace):
         return False
     if classes and accuracy(trace) > (1 + _largest(trace, guess)) / 2:
         return False
     training = _level(trace, "loss", max(records, 10))
-    probe = _level(trace, "probe_loss", records)
-    return training >= (1 - near) * guess and not probe < (1 - near) * guess
+    probe = finite(trace, "probe_loss")[-1:]  # of a steep fall the mean is long past
+    return training >= (1 - near) * guess and not (probe < (1 - near) * guess).any()
 
 
 def knows_nothing(trace: Trace, *, near: float = 0.05) -> bool:
@@ -308,83 +324,18 @@ def knows_nothing(trace: Trace, *, near: float = 0.05) -> bool:
 
     False too if that is not known.
     """
-    guess = guessing(trace.architecture) or _spread(trace)
-    probe = np.asarray(trace.series.get("probe_loss", ()), dtype=np.float64)
-    probe = probe[np.isfinite(probe)]
-    return bool(guess and len(probe) and probe[-1] >= (1 - near) * guess)
-
-
-def is_regularized(trace: Trace) -> bool | None:
-    """Returns whether the model adds to its loss, by regularizers or `add_loss`; None if unknown.
-
-    Recordings of one version say it of single layers instead. They are told by the spread of the
-    labels, which was first noted then; older ones say nothing of it.
-    """
-    options = trace.architecture.loss_options or {}
-    if "regularized" in options:
-        return bool(options["regularized"])
-    labels = trace.data.labels if trace.data else ()
-    if not any(math.isfinite(one.std) for one in labels):
-        return None
-    return any((one.options or {}).get("regularized") for one in trace.architecture.layers)
-
-
-def measured_otherwise(trace: Trace) -> str | None:
-    """Returns why a loss of Keras is on another scale than the mean over samples, or None."""
-    options = trace.architecture.loss_options or {}
-    if options.get("reduction", "sum_over_batch_size") in ("sum", "none"):
-        return "it is summed"
-    if options.get("label_smoothing"):
-        return "its labels are smoothed"
-    return "it is weighted" if options.get("weighted") else None
+    guess = guessing(trace.architecture) or known_constant(trace)
+    probe = finite(trace, "probe_loss")
+    return bool(guess and len(probe) and probe[-1] >= (1 - near) * guess and is_comparable(trace))
 
 
 def _level(trace: Trace, name: str, records: int) -> float:
     """Returns the mean of the last quarter of a loss; nan if there are few records."""
-    values = np.asarray(trace.series.get(name, ()), dtype=np.float64)
-    values = values[np.isfinite(values)]
-    if len(values) < records:
-        return math.nan
-    return float(values[-max(3, len(values) // 4) :].mean())
-
-
-def accuracy(trace: Trace) -> float:
-    """Returns the last accuracy on the probe set; nan if none is measured, or of NaN."""
-    if answers_nan(trace):
-        return math.nan
-    for name, values in trace.series.items():
-        finite = values[np.isfinite(values)]
-        if name.startswith("probe_") and name.endswith(("accuracy", "acc")) and len(finite):
-            return float(finite[-1])
-    return math.nan
-
-
-def _spread(trace: Trace) -> float | None:
-    """Returns the loss of the best constant of a regression; None if it is not known."""
-    labels = trace.data.labels if trace.data else ()
-    kind = (trace.architecture.loss_options or {}).get("kind")
-    if len(labels) != 1 or kind not in ("mean_squared_error", "mean_absolute_error"):
-        return None
-    spread = labels[0].std ** 2 if kind == "mean_squared_error" else labels[0].deviation
-    return spread if spread > 0 else None
+    values = finite(trace, name)
+    return late(values) if len(values) >= records else math.nan
 
 
 def _largest(trace: Trace, guess: float) -> float:
     """Returns the share of the most frequent class; that of equally likely ones if not known."""
     known = trace.data.labels[0].largest if trace.data and trace.data.labels else math.nan
     return known if math.isfinite(known) else math.exp(-guess)
-
-
-def guessing(architecture: Architecture) -> float | None:
-    """Returns the loss of a guess among equally likely classes; None if that is not known.
-
-    Source: ln C and ln 2, https://cs231n.github.io/neural-networks-3/#sanitycheck
-    """
-    loss = (architecture.loss or "").lower().replace("_", "")
-    if loss.startswith("binarycrossentropy"):
-        return math.log(2)
-    outputs = [layer for layer in architecture.layers if layer.role == "output"]
-    if not loss.endswith("categoricalcrossentropy") or len(outputs) != 1:
-        return None
-    classes = outputs[0].shape[-1] if outputs[0].shape else None
-    return math.log(classes) if classes and classes > 1 else None

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from tfdiag.rules.curves import finite
 from tfdiag.trace import Finding, Trace
 
 
 def finite_rates(trace: Trace) -> np.ndarray:
     """Returns `float64[R]`, the learning rates that were recorded; none if that is nothing."""
-    rates = np.asarray(trace.series.get("learning_rate", ()), dtype=np.float64)
-    return rates[np.isfinite(rates)]
+    return finite(trace, "learning_rate")
 
 
 def for_ratio(rate: float, ratio: float) -> float | None:

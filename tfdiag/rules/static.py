@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from tfdiag.architecture import DYING, Architecture, Layer
+from tfdiag.rules.curves import finite
 from tfdiag.rules.ending import (
     BINARY,
     CATEGORICAL,
@@ -19,10 +20,11 @@ from tfdiag.rules.ending import (
     options_of,
     values_from,
 )
-from tfdiag.rules.progress import Progress, progress
+from tfdiag.rules.loss import jumps
+from tfdiag.rules.progress import Progress, is_slow, progress
 from tfdiag.rules.roles import cuts
 from tfdiag.rules.rule import CannotJudge, rule
-from tfdiag.rules.wording import count, number
+from tfdiag.rules.wording import count, number, share
 from tfdiag.trace import Finding, Trace
 
 
@@ -384,7 +386,8 @@ def frozen_output(trace: Trace) -> Iterator[Finding]:
 
     Only watched: a random last layer that is fixed may do, and a generator is trained below a
     judge that is frozen, to a loss that may rise. A warning if the loss is no better than a guess's
-    at the end, or, of several classes, never fell. All frozen is nothing-trainable's finding,
+    at the end, or, of several classes, never fell or has not come down to half when `judged_from`
+    has come. All frozen is nothing-trainable's finding,
     and nothing is said of a backbone that is frozen below a head.
     """
     layers = [layer for layer in trace.architecture.layers if layer.parameters]
@@ -395,7 +398,8 @@ def frozen_output(trace: Trace) -> Iterator[Finding]:
     if trained:
         loss = progress(trace)
         kind = (trace.architecture.loss_options or {}).get("kind")
-        suffers = loss.state == "lost" or (loss.state == "stuck" and kind in CATEGORICAL)
+        poor = loss.state == "stuck" or is_slow(trace)
+        suffers = loss.state == "lost" or (poor and kind in CATEGORICAL)
         yield Finding(
             severity="warn" if suffers else "watch",
             step=int(trace.steps[0]),
@@ -498,6 +502,7 @@ def batchnorm_small_batch(trace: Trace, *, least: int = 8) -> Iterator[Finding]:
     id="batch-of-one",
     title="Batches of one sample",
     needs=("batch_size",),
+    uses=("probe_loss",),
     advice=(
         "Use batches of 16 to 32 samples; an epoch takes a fraction of the time too.",
         "If only one sample fits into memory: gradient_accumulation_steps=16 in the optimizer.",
@@ -506,24 +511,33 @@ def batchnorm_small_batch(trace: Trace, *, least: int = 8) -> Iterator[Finding]:
     why="The gradient of one sample is mostly noise, and each step follows it.",
     source="Masters & Luschi (2018), https://arxiv.org/abs/1804.07612: 2 to 32 is best",
     verdict="Batches of one sample",
+    shares=("far",),
     watch="Let it run; use larger batches if the probe loss jumps.",
 )
-def batch_of_one(trace: Trace) -> Iterator[Finding]:
-    """Finds training on one sample at a time. Watched, unless the loss does not fall or rises.
+def batch_of_one(trace: Trace, *, far: float = 0.1) -> Iterator[Finding]:
+    """Finds training on one sample at a time. Watched, unless the loss suffers.
 
-    That it fell and falls no more is no sign: any training comes to its end. Large pictures leave
-    no choice, and a rate that is low enough makes up for it. Gradients that are accumulated over
+    That is, if it does not fall, rises, or jumps up and down as in loss-oscillation, far above 0,
+    whether it falls meanwhile or not: then each step undoes what that before has learned. That it
+    fell and falls no more is no sign: any training comes to its end. Large pictures leave no
+    choice, and a rate that is low enough makes up for it. Gradients that are accumulated over
     several batches are left out.
+
+    Args:
+        far: share of its start above which a loss is far above 0. Source: heuristic, no source.
     """
     size = _batch_size(trace)
     accumulated = trace.architecture.settings.get("gradient_accumulation_steps")
     if size > 1 or accumulated:
         return
-    loss = progress(trace)
+    loss, swing = progress(trace), jumps(trace)
+    swings = swing is not None and swing.level > far * finite(trace, "probe_loss")[0]
+    suffers = loss.state in ("stuck", "lost", "worse") or swings
+    text = f", the probe loss moves by {share(swing.size)} from look to look" if swing else ""
     yield Finding(
-        severity="warn" if loss.state in ("stuck", "lost", "worse") else "watch",
+        severity="warn" if suffers else "watch",
         step=int(trace.steps[0]),
-        message=f"Each step sees 1 sample (usual are 2 to 32 at least); {loss.text}.",
+        message=f"Each step sees 1 sample (usual are 2 to 32 at least); {loss.text}{text}.",
         evidence="1 sample a step",
         value=float(size),
         limit=2.0,

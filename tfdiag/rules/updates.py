@@ -222,10 +222,11 @@ def learning_rate_range(
 ) -> Iterator[Finding]:
     """Finds a learning rate outside the range that is usual for its optimizer.
 
-    Only watched, and not while the model learns: then the rate is right. A warning if the model
-    is no better than a guess all the same. The highest rate of the run counts, so a warm-up and the
-    end of a schedule are not too low. Optimizers that scale their steps by the weights (LARS,
-    LAMB), or whose usual rate is 1 (Adadelta), are not judged.
+    Only watched, and not while the model learns: then the rate is right. A warning if it was such
+    from the start and the loss never fell, rose again or became NaN, or if the model is no better
+    than a guess all the same. The highest rate of the run counts, so a warm-up and the end of a
+    schedule are not too low. Optimizers that scale their steps by the weights (LARS, LAMB), or
+    whose usual rate is 1 (Adadelta), are not judged.
 
     Args:
         low: learning rate. Source: UMLAUT, 1e-7.
@@ -245,11 +246,13 @@ def learning_rate_range(
     if low <= rate <= high or loss.state in ("improving", "learned"):
         return
     limit, sign = (high, ">") if over else (low, "<")
+    started = rate <= 2 * rates[np.isfinite(rates)][0]
+    suffers = loss.state == "lost" or (started and loss.state in ("stuck", "worse"))
     yield Finding(
-        severity="warn" if loss.state == "lost" else "watch",
+        severity="warn" if suffers else "watch",
         step=int(trace.steps[row]),
         message=f"The learning rate is {number(rate)} at most; usual for "
-        f"{trace.architecture.optimizer} is between {number(low)} and {number(high)}.",
+        f"{trace.architecture.optimizer} is between {number(low)} and {number(high)}; {loss.text}.",
         evidence=f"{number(rate)} {sign} {number(limit)}",
         value=rate,
         limit=limit,

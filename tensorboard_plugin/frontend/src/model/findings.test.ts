@@ -3,6 +3,7 @@ import type { Finding, Rule } from "../api";
 import {
   exemptions,
   findingsOf,
+  heads,
   isInLoss,
   layerMarks,
   leftOut,
@@ -53,6 +54,18 @@ test("one rule is one problem with one number, worst first", () => {
   expect(place(dead!)).toBe("b and 1 more");
   expect(place(starved!)).toBe("a");
   expect(place(problems([finding("loss", null, 1)])[0]!)).toBe("");
+});
+
+test("what follows from another problem is not told at once, nor is a fourth", () => {
+  const after = { ...finding("starved", "a", 60), follows: { rule: "dead", layer: "b" } };
+  const all = problems([found[0]!, after, finding("loss", null, 5), finding("end", null, 9)]);
+  expect(heads(all).map(({ rule }) => rule)).toEqual(["dead", "loss", "end"]);
+  expect(heads(problems([...all.flatMap((p) => p.findings), finding("late", null, 9)]))).toHaveLength(3);
+  const circle = [
+    { ...finding("a", null, 1), follows: { rule: "b", layer: null } },
+    { ...finding("b", null, 1), follows: { rule: "a", layer: null } },
+  ];
+  expect(heads(problems(circle))).toHaveLength(2);
 });
 
 test("only the worst finding of a problem carries its number, where its measure is shown", () => {

@@ -48,6 +48,15 @@ function causesFirst(found: readonly Problem[]): Problem[] {
   return [...ordered];
 }
 
+/** Problems that are told at once, at most. */
+const FEW = 3;
+
+/** What is told at once: what follows from no other problem. The rest unfolds. */
+export function heads(found: readonly Problem[]): Problem[] {
+  const first = found.filter((problem) => !sourceOf(problem, found));
+  return (first.length ? first : found).slice(0, FEW);
+}
+
 /** "dense", "dense and 8 more" with the worst first, or nothing, for the whole model alone. */
 export function place({ findings }: Problem): string {
   const [worst, ...others] = new Set(findings.map(({ layer }) => layer));

@@ -4,6 +4,7 @@ import { type Finding, reportAddress, type Rule, type Run, type Suppressed } fro
 import { fileName } from "../model/csv";
 import {
   exemptions,
+  heads,
   isGap,
   isInLoss,
   measureOf,
@@ -21,7 +22,6 @@ import type { State, Store } from "../state";
 import { type Child, h, prose } from "./element";
 import { glyph } from "./glyph";
 
-const FEW = 3;
 const MANY_LAYERS = 3;
 
 const rowName = (run: Run, rule: string) => `${run.run}\n${rule}`;
@@ -30,7 +30,8 @@ const restName = (run: Run) => `${run.run}\nrest`;
 /** What has to be unfolded so that all of a problem is to be seen. */
 export function unfolding(run: Run, problem: Problem): string[] {
   const own = rowName(run, problem.rule);
-  return problem.number > FEW ? [own, restName(run)] : [own];
+  const atOnce = heads(problems(run.findings)).some(({ rule }) => rule === problem.rule);
+  return atOnce ? [own] : [own, restName(run)];
 }
 
 /** @param settings stand on one line with the report. */
@@ -43,12 +44,12 @@ export function findingsTable(
   const found = problems(run.findings);
   const rest = restName(run);
   const all = state.open.has(rest);
-  const hidden = all ? 0 : Math.max(0, found.length - FEW);
+  const shown = all ? found : heads(found);
   return h(
     found.length || all ? "div.findings" : "div.findings.none",
     null,
     found.length > 0 && tableHead(),
-    found.slice(0, found.length - hidden).map((problem) => row(run, problem, found, state, store)),
+    shown.map((problem) => row(run, problem, found, state, store)),
     all &&
       h(
         "div.rest",
@@ -65,7 +66,7 @@ export function findingsTable(
       h(
         "button.link",
         { "data-key": rest, "aria-expanded": String(all), onclick: () => store.toggle(rest) },
-        all ? "Show less" : tally(hidden, unsuppressed(run), run.suppressed.length),
+        all ? "Show less" : tally(found.length - shown.length, unsuppressed(run), run.suppressed.length),
       ),
       h(
         "a",

@@ -1,0 +1,105 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests import test_rules_static as static
+from tests import traces
+from tfdiag.rules import check
+from tfdiag.rules.accuracy import accuracy, accuracy_name
+from tfdiag.rules.beginning import errs_surely
+from tfdiag.rules.constant import constant_loss, is_comparable, known_constant
+from tfdiag.rules.loss import loss_not_decreasing
+from tfdiag.rules.progress import knows_nothing, progress
+from tfdiag.rules.rule import NotApplicable
+
+#: A loss that falls from 0.69 to 0.6 at once, and no more: the entropy of grey pictures.
+FLOOR = 0.6 + 0.09 * np.exp(-np.arange(31) / 1.5)
+
+
+def pictures(loss, answers=None):
+    """Returns a run of an autoencoder of grey pictures with binary cross-entropy."""
+    grey = answers or traces.labels("real", shape=(64,), minimum=0.0, maximum=1.0, std=0.3)
+    start = static.ending("sigmoid", "binary_crossentropy", width=64, y=grey)
+    model = replace(start.architecture, loss="binary_crossentropy")
+    run = replace(traces.trace(model), data=start.data, planned_steps=600)
+    return traces.with_series(run, loss=loss, probe_loss=loss)
+
+
+def plain(**changes):
+    """Returns a run of a classifier whose loss has these options."""
+    run = traces.trace()
+    options = {**run.architecture.loss_options, **changes}
+    return replace(run, architecture=replace(run.architecture, loss_options=options))
+
+
+def stuck(run):
+    return check(run, [loss_not_decreasing]).outcomes[0]
+
+
+@pytest.mark.parametrize("loss", [FLOOR, 0.68 + 0.013 * np.exp(-np.arange(31) / 4)])
+def test_grey_pictures_have_a_lowest_loss_above_0(loss):
+    assert stuck(pictures(loss)).outcome == "not-evaluated"
+    assert "lowest value is not known" in stuck(pictures(loss)).reason
+    binary = traces.labels("multi-hot", shape=(64,), minimum=0.0, maximum=1.0)
+    assert progress(pictures(loss, binary)).state in ("plateau", "stuck")
+
+
+def test_grey_pictures_of_which_nothing_is_learned_are_found():
+    assert stuck(pictures(0.6931)).outcome == "found"
+
+
+def test_grey_pictures_that_are_learned_are_well():
+    falls = np.linspace(0.69, 0.5, 31)
+    assert progress(pictures(falls)).state == "improving"
+    assert stuck(pictures(falls)).outcome == "healthy"
+
+
+def test_a_generator_is_not_judged_by_its_loss():
+    """All targets of the judge are 1; as it gets better, the generator's loss rises."""
+    ones = traces.labels(minimum=1.0, maximum=1.0, classes=1, largest=1.0, shares=(0.0, 1.0))
+    start = static.ending("sigmoid", "binary_crossentropy", width=1, y=ones)
+    for loss in (0.9, np.linspace(0.5, 3.0, 31)):
+        run = replace(traces.trace(start.architecture), data=start.data, planned_steps=600)
+        run = traces.with_series(run, loss=loss, probe_loss=loss)
+        assert "same number" in stuck(run).reason
+        both = replace(run, data=traces.data(answers=replace(ones, minimum=0.0)))
+        assert progress(both).state in ("stuck", "worse")
+
+
+@pytest.mark.parametrize(
+    ("changes", "known"),
+    [
+        ({}, True),
+        ({"kind": None}, False),
+        ({"regularized": True}, False),
+        ({"reduction": "sum"}, False),
+        ({"label_smoothing": 0.1}, False),
+        ({"weighted": True}, False),
+    ],
+)
+def test_only_a_plain_loss_is_held_against_a_guess(changes, known):
+    run = plain(**changes)
+    assert is_comparable(run) is known
+    assert knows_nothing(traces.with_series(run, probe_loss=2.3)) is known
+    sure = traces.changed(run, "output_rms", 0.3, ("output",))
+    sure = traces.changed(sure, "output_mean", 0.1, ("output",))
+    assert errs_surely(traces.with_series(sure, loss=9.0, probe_loss=9.0)) is known
+
+
+def test_regularization_only_adds_to_a_constants_loss():
+    run = plain(regularized=True)
+    assert known_constant(run) == pytest.approx(np.log(10))
+    with pytest.raises(NotApplicable, match="regularization"):
+        constant_loss(run)
+    assert constant_loss(plain()) == known_constant(run)
+    assert known_constant(plain(weighted=True)) is None
+    assert known_constant(replace(run, data=None, probe_samples=0)) is None
+
+
+def test_the_right_one_among_five_is_no_accuracy():
+    run = traces.with_series(plain(), probe_top_k_categorical_accuracy=0.9)
+    assert accuracy_name(run) is None and np.isnan(accuracy(run))
+    run = traces.with_series(run, probe_sparse_categorical_accuracy=0.4, probe_nonfinite=0.0)
+    assert accuracy(run) == pytest.approx(0.4)
+    assert np.isnan(accuracy(traces.with_series(run, probe_nonfinite=1.0)))
