@@ -140,6 +140,28 @@ export function rowPixels(
   return shown;
 }
 
+/** What a line of several layers shows: in each column of pixels the most telling of them. */
+export function linePixels(
+  cells: Cells,
+  layers: readonly number[],
+  spans: [number, number][],
+  scale: ColourScale,
+): Float32Array {
+  const [first, ...others] = layers.map((layer) => rowPixels(cells, layer, spans, scale));
+  const neutral = scale.ramp === "diverging" ? 0.5 : 0;
+  for (const other of others) {
+    for (let p = 0; p < first!.length; p++) {
+      if (isMoreTelling(other[p]!, first![p]!, neutral)) first![p] = other[p]!;
+    }
+  }
+  return first!;
+}
+
+function isMoreTelling(colour: number, than: number, neutral: number): boolean {
+  if (colour === BLANK || than === BROKEN) return false;
+  return colour === BROKEN || than === BLANK || Math.abs(colour - neutral) > Math.abs(than - neutral);
+}
+
 function mostTelling(known: Float32Array, [first, last]: [number, number], neutral: number): number {
   let shown = BLANK;
   for (let c = first; c >= 0 && c <= last; c++) {

@@ -116,10 +116,11 @@ test("marks move apart and stay inside", () => {
 
 test("the worst severity of a layer", () => {
   const measured = found.map((f) => ({ ...f, metric: "m" }));
-  expect(worstOf(measured, "b", "m")).toBe("critical");
-  expect(worstOf(measured, "b", "other")).toBeNull();
-  expect(worstOf(measured, "zzz", "m")).toBeNull();
-  expect(worstOf(found, "b", null)).toBeNull();
+  expect(worstOf(measured, new Set(["b"]), "m")).toBe("critical");
+  expect(worstOf(measured, new Set(["b"]), "other")).toBeNull();
+  expect(worstOf(measured, new Set(["zzz"]), "m")).toBeNull();
+  expect(worstOf(measured, new Set(["zzz", "b"]), "m")).toBe("critical");
+  expect(worstOf(found, new Set(["b"]), null)).toBeNull();
 });
 
 test("the tally names all that is not a finding", () => {

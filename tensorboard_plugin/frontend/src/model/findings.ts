@@ -122,11 +122,11 @@ export const SEVERITIES: readonly Severity[] = ["critical", "warn", "watch"];
 /** The worst severity of the findings about one layer in one measure. */
 export function worstOf(
   findings: readonly Finding[],
-  layer: string,
+  layers: ReadonlySet<string>,
   measure: string | null,
 ): Severity | null {
   const here = findings
-    .filter((f) => f.layer === layer && f.metric !== null && measureOf(f) === measure)
+    .filter((f) => f.layer !== null && layers.has(f.layer) && f.metric !== null && measureOf(f) === measure)
     .map((f) => f.severity);
   return SEVERITIES.find((severity) => here.includes(severity)) ?? null;
 }

@@ -1,5 +1,6 @@
 /** Diagnosis: what is wrong in each run, in which layer, since when; and what the model looks at. */
 
+import { lineLayers } from "../model/health";
 import { buildPlot, type Plot } from "../model/plot";
 import { cursorIn, plotOf, plotWants } from "../plotted";
 import { CAMS } from "../resources";
@@ -14,7 +15,7 @@ import { verdicts } from "./verdicts";
 
 /** What each part is drawn from. The cursor is not among it: it only moves lines. */
 const CARDS: Keys = ["runs", "shown", "loaded", "open", "names", "dark", "choices"];
-const PLOTS: Keys = ["shown", "loaded", "metric", "dark"];
+const PLOTS: Keys = ["shown", "loaded", "metric", "dark", "choices"];
 const CAMERA: Keys = ["shown", "loaded", "sample", "target", "runs"];
 
 export const DIAGNOSIS: ViewKind = {
@@ -52,6 +53,9 @@ function diagnosis(store: Store, retry: () => void): View {
     point: () => all().forEach((panel) => panel.point(at())),
     paint: () => all().forEach((panel) => panel.paint()),
     docked: true,
-    cursor: () => ({ steps: plot.steps, layers: plot.layers, at: at() }),
+    cursor() {
+      const now = at();
+      return { steps: plot.steps, layers: lineLayers(plot, now.layer, now.step), at: now };
+    },
   };
 }

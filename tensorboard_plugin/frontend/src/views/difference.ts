@@ -3,18 +3,18 @@
 import type { Parting } from "../api";
 import { cellAt } from "../model/cells";
 import { differenceTicks, emptyReason, formatDistance, type Pair, told } from "../model/compare";
-import { describeLayer, rowAt } from "../model/layers";
+import { furthestRow } from "../model/health";
 import { formatCount } from "../model/number";
-import type { Plot, PlotColumn } from "../model/plot";
+import { lineAt, type Plot, type PlotColumn } from "../model/plot";
 import type { ColourScale } from "../model/scale";
 import { metricOf, RUN, slotOf } from "../resources";
 import type { Point, State, Store } from "../state";
 import { bothLosses } from "./bothlosses";
 import { stepAxis } from "./curves";
 import { h, refill } from "./element";
-import { gutter, layerOf, weights } from "./gutter";
+import { foldAll, gutter, lineFacts } from "./gutter";
 import { heatCanvas, paintHeat, placeRow } from "./heat";
-import { heatmap } from "./heatmaps";
+import { heatmap, layerUnder } from "./heatmaps";
 import { legend as valueLegend, ramp } from "./legend";
 import { measureTools } from "./measuretools";
 import { problem } from "./notices";
@@ -48,6 +48,7 @@ export function difference(
         null,
         h("h2", null, "Layers × steps"),
         h("p", null, "A difference is of what both recorded last."),
+        foldAll(both, store),
       ),
       measureTools(both, state, store, "heat maps", [
         both.scale && valueLegend(both.scale, state.dark),
@@ -57,21 +58,15 @@ export function difference(
       losses.elements,
       facts,
       maps.map((map) => map.readout),
-      names,
+      names.element,
       maps.map((map) => map.plot),
       h("div.side"),
       maps.map(() => stepAxis(plot.end)),
     ),
     paint: () => maps.forEach((map) => map.paint()),
     point(at) {
-      const layer = layerOf(both, at.layer);
-      refill(
-        facts,
-        layer ? [h("p", null, describeLayer(layer)), h("p", null, weights(layer))] : null,
-      );
-      for (const name of names.querySelectorAll("[data-layer]")) {
-        name.classList.toggle("on", name.getAttribute("data-layer") === at.layer);
-      }
+      refill(facts, ...lineFacts(both, at));
+      names.point(at);
       losses.point(at);
       maps.forEach((map) => map.point(at));
     },
@@ -123,26 +118,29 @@ function heatMap(
       place(stepLine, at, plot.end);
       placeRow(rowBand, at, plot);
       readout.setAttribute("aria-live", document.activeElement === area ? "polite" : "off");
-      refill(readout, ...reading(both, column, at));
+      refill(readout, ...reading(both, plot, at));
     },
   };
 }
 
 /** Marks where the two part first in this measure. */
 function first(parting: Parting | undefined, plot: Plot): HTMLElement | null {
-  const row = plot.layers.indexOf(parting?.layer ?? "");
-  if (row < 0) return null;
-  const top = plot.layout.tops[row]! + (plot.layout.heights[row]! - 1) / 2;
+  const line = lineAt(plot, parting?.layer ?? null);
+  if (line < 0) return null;
+  const top = plot.layout.tops[line]! + (plot.layout.heights[line]! - 1) / 2;
   const left = ((parting!.step! / plot.end) * 100).toFixed(2);
   return h("b.parts", { style: `left:clamp(14px,${left}%,calc(100% - 14px));top:${top}px` }, "first");
 }
 
 /** "4.2 × larger  dense  at step 400" */
-function reading(both: Plot, column: PlotColumn, at: Point): (Node | string)[] {
+function reading(both: Plot, plot: Plot, at: Point): (Node | string)[] {
+  const column = plot.columns[0]!;
   const { cells } = column;
-  const row = both.layers.indexOf(at.layer ?? "");
+  const line = plot.lines[lineAt(plot, at.layer)];
+  const row = line ? furthestRow(column, plot, line.rows, at.step) : -1;
   if (row < 0 || !both.metric) return [];
-  const where = h("code", null, at.layer!);
+  const where = h("code", null, both.layers[row]!);
+  const worst = line!.kind === "folded" ? `worst of ${formatCount(line!.count)}, ` : "";
   const reason = cells && emptyReason(both, row);
   if (!cells) return [h("span.quiet", null, absent(both) ?? "Loading …"), where];
   if (reason) return [h("span.quiet", null, reason), where];
@@ -156,7 +154,7 @@ function reading(both: Plot, column: PlotColumn, at: Point): (Node | string)[] {
   return [
     h("b", null, told(run, baseline, scale)),
     where,
-    h("span.quiet", null, `at step ${formatCount(step)}`),
+    h("span.quiet", null, `${worst}at step ${formatCount(step)}`),
   ];
 }
 
@@ -185,11 +183,14 @@ function emptyRows(both: Plot): HTMLElement[] {
   if (all !== null) return [h("p.row-words.all", null, all)];
   if (both.columns.some((column) => !column.cells)) return [];
   const { tops, heights } = both.layout;
-  const reasons = both.layers.map((_, row) => emptyReason(both, row));
-  return reasons.flatMap((reason, row) =>
-    reason === null || reason === reasons[row - 1]
+  const reasons = both.lines.map(({ rows }) => {
+    const all = rows.map((row) => emptyReason(both, row));
+    return all.includes(null) ? null : [...new Set(all)].join(", ");
+  });
+  return reasons.flatMap((reason, line) =>
+    !reason || reason === reasons[line - 1]
       ? []
-      : [h("p.row-words", { style: `top:${tops[row]}px;line-height:${heights[row]}px` }, reason)],
+      : [h("p.row-words", { style: `top:${tops[line]}px;line-height:${heights[line]}px` }, reason)],
   );
 }
 
@@ -207,8 +208,8 @@ function listen(area: HTMLElement, column: PlotColumn, plot: Plot, store: Store)
     const box = area.getBoundingClientRect();
     const step = ((event.clientX - box.left) / box.width) * plot.end;
     const cell = column.cells ? cellAt(column.cells, step) : -1;
-    const layer = plot.layers[rowAt(plot.layout, event.clientY - box.top)] ?? null;
-    return { step: column.cells?.steps[cell] ?? Math.max(0, Math.round(step)), layer };
+    const at = column.cells?.steps[cell] ?? Math.max(0, Math.round(step));
+    return { step: at, layer: layerUnder(event.clientY - box.top, column, plot, at) };
   };
   area.addEventListener("pointermove", (event) => store.set({ hover: at(event) }));
   area.addEventListener("pointerleave", () => store.set({ hover: null }));
