@@ -17,8 +17,8 @@ export const plotWants: Wants = (state, name) => {
 };
 
 /** What there is yet of the runs that are shown. */
-export const plotOf = (state: State): Plot =>
-  buildPlot(sourcesOf(state, state.shown), state.metric, foldingOf(state));
+export const plotOf = (state: State, folding = foldingOf(state)): Plot =>
+  buildPlot(sourcesOf(state, state.shown), state.metric, folding);
 
 /** The name of the choice that holds which blocks of layers are folded. */
 const FOLDING = "folding";

@@ -60,7 +60,7 @@ export function absence(run: Run, metric: Metric, layer: Layer | undefined): str
   return layer.trainable ? null : "frozen";
 }
 
-/** What the rules with a limit on this measure say of a layer that they leave out. */
+/** Why a layer is exempt from the rules with a limit on this measure; null if it is not. */
 export function exemption(run: Run, metric: Metric, layer: string): string | null {
   for (const limit of metric.limits) {
     const reason = run.rules.find((rule) => rule.id === limit.rule)?.exempt[layer];

@@ -24,6 +24,7 @@ export interface Folding {
 }
 
 export const USUAL: Folding = { base: "usual", toggled: new Set() };
+export const UNFOLDED: Folding = { base: "unfolded", toggled: new Set() };
 
 /** Reads `writeFolding`; a mangled link is as good as none. */
 export function readFolding(text: string | undefined): Folding {

@@ -15,7 +15,7 @@ import { h, refill } from "./element";
 import { foldAll, gutter, lineFacts } from "./gutter";
 import { heatCanvas, paintHeat, placeRow } from "./heat";
 import { heatmap, layerUnder } from "./heatmaps";
-import { legend as valueLegend, ramp } from "./legend";
+import { colours, describe, noColours, ramp } from "./legend";
 import { measureTools } from "./measuretools";
 import { problem } from "./notices";
 import { type Panel, place } from "./panel";
@@ -50,10 +50,7 @@ export function difference(
         h("p", null, "A difference is of what both recorded last."),
         foldAll(both, store),
       ),
-      measureTools(both, state, store, "heat maps", [
-        both.scale && valueLegend(both.scale, state.dark),
-        plot.scale && both.metric && legend(plot.scale, both.metric.scale, state.dark),
-      ]),
+      measureTools(both, state, store, "heat maps", both.scale && legend(both, both.scale, plot.scale, state.dark)),
       losses.side,
       losses.elements,
       facts,
@@ -219,21 +216,27 @@ function listen(area: HTMLElement, column: PlotColumn, plot: Plot, store: Store)
   });
 }
 
-function legend(scale: ColourScale, of: Parameters<typeof told>[2], dark: boolean): HTMLElement {
-  const end = formatDistance(scale.hi, of);
+/** The colours of both runs and, once it is known, of their difference; NaN and nothing look alike. */
+function legend(both: Plot, values: ColourScale, between: ColourScale | null, dark: boolean): HTMLElement {
+  const of = both.metric!.scale;
+  const end = between && formatDistance(between.hi, of);
+  const words = end && `difference from baseline larger by ${end} to run larger by ${end}`;
   return h(
     "div.legend",
-    { role: "img", "aria-label": `Colours from baseline larger by ${end} to run larger by ${end}` },
-    h("span", null, "difference"),
-    h(
-      "div.scale",
-      null,
-      ramp(scale, dark),
-      differenceTicks(scale.hi, of).map((words, i) =>
-        h("span.tick", { style: `left:${i * 50}%` }, words),
+    { role: "img", "aria-label": [describe(values), words].filter(Boolean).join("; ") },
+    h("span", null, "value"),
+    colours(values, dark),
+    between && [
+      h("span", null, "difference"),
+      h(
+        "div.scale",
+        null,
+        ramp(between, dark),
+        differenceTicks(between.hi, of).map((tick, i) =>
+          h("span.tick", { style: `left:${i * 50}%` }, tick),
+        ),
       ),
-    ),
-    h("span.swatch-nan", null, h("i"), "NaN, Inf in either"),
-    h("span.swatch-none", null, h("i"), "not in both"),
+    ],
+    noColours(values),
   );
 }

@@ -132,12 +132,18 @@ function blockLine(plot: Plot, i: number, store: Store): HTMLElement {
   return element;
 }
 
-/** What was clicked stays where it is: the browser would keep in place what stands below it. */
+/** What was clicked stays where it is, though lines above it may become lower; found again by its key. */
 function inPlace(clicked: HTMLElement, change: () => void): void {
   const main = clicked.closest("main");
-  main?.style.setProperty("overflow-anchor", "none");
+  const before = clicked.getBoundingClientRect().top;
+  main?.style.setProperty("overflow-anchor", "none"); // that keeps in place what stands below
   change();
-  requestAnimationFrame(() => requestAnimationFrame(() => main?.style.removeProperty("overflow-anchor")));
+  requestAnimationFrame(() => {
+    const key = CSS.escape(clicked.dataset.key ?? "");
+    const now = main?.querySelector(`[data-key="${key}"]`)?.getBoundingClientRect().top ?? before;
+    main?.scrollBy(0, now - before);
+    requestAnimationFrame(() => main?.style.removeProperty("overflow-anchor"));
+  });
 }
 
 /** "12 layers, worst": whose value the line shows. */
