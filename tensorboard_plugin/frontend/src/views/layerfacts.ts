@@ -165,15 +165,15 @@ function item(
  */
 export function exempted(run: Run, layer: string, of: readonly number[] = []): Child {
   const reasons = exemptFrom(run.rules, layer);
-  return (
-    reasons.length > 0 &&
+  if (reasons.length === 0) return null;
+  return [
+    of.length > 1 && h("p.exempted-of", null, of.map(key)),
     h(
       "ul.exempted",
       { "aria-label": "Rules from which this layer is exempt" },
-      of.length > 1 && h("li.of", null, of.map(key)),
       reasons.map(({ reason, rules }) =>
         h("li", null, glyph("exempt", 12), h("span", null, `Exempt from ${rules.join(", ")}: ${reason}`)),
       ),
-    )
-  );
+    ),
+  ];
 }
