@@ -96,7 +96,9 @@ def test_a_difference_is_read_out_where_a_measure_parts(compare, each_address, d
     expect(compare.readout).to_contain_text("dense")
     compare.tab.measure("Gradient RMS").click()
     expect(compare.map).to_have_accessible_name(re.compile("^Gradient RMS of"))
-    expect(compare.difference.get_by_role("img", name=re.compile("^Colours from"))).to_have_count(1)
+    expect(
+        compare.difference.get_by_role("img", name=re.compile("; difference from "))
+    ).to_have_count(1)
     compare.map.focus()
     compare.tab.page.keyboard.press("ArrowRight")
     expect(compare.readout).to_contain_text("0 in the run")

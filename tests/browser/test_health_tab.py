@@ -29,7 +29,7 @@ def test_every_run_has_the_verdict_and_the_findings_of_its_rules(tab, each_addre
         at_once = harmful & set(heads(judged)[:3])  # the others are behind "more"
         expect(rows).to_have_count(len(at_once))
         apart = report.counts(judged)["not_applicable"]
-        expect(tab.card(run)).to_contain_text(f"{apart} do not apply")
+        expect(tab.card(run)).to_contain_text(f"{apart} exempt")
     assert report.verdict(check(load(demo / "healthy"))).title == "Healthy"
     expect(tab.findings("dying-relu").first).to_contain_text("Dead ReLU dense")
     expect(tab.findings("dying-relu").first).to_have_accessible_name(re.compile("Critical"))
@@ -210,3 +210,51 @@ def test_names_from_a_recording_are_text_and_nothing_else(tab, tmp_path):
             tab.settle()
             assert HOSTILE[0] in tab.point_at(name, HOSTILE[0], 0.5)
     assert dialogs == []
+
+
+def test_blocks_of_a_large_model_fold_and_stay_so_in_the_address(tab, tmp_path):
+    parts = [f"block_{i}/{part}" for i in range(15) for part in ("conv", "bn", "relu")]
+    for run in ("one", "other"):
+        record(tmp_path / run, layers=("stem", *parts, "head"))
+    with tensorboard(tmp_path, runs=2) as address:
+        tab.open(address)
+        lines = tab.frame.get_by_role("group", name="Layers, input first").get_by_role("button")
+        expect(lines).to_have_count(17)
+        block = lines.filter(has_text="block_7")
+        expect(block).to_have_accessible_name("block_7, 3 layers, worst")
+        expect(block).to_have_attribute("aria-expanded", "false")
+        tab.settle()
+        assert "worst of 3" in tab.point_at("one", "block_7, 3 layers, worst", 0.5)
+        tall = [tab.heat_map(run).bounding_box()["height"] for run in ("one", "other")]
+        assert tall[0] == tall[1]
+        block.focus()
+        tab.page.keyboard.press("Enter")
+        expect(block).to_have_attribute("aria-expanded", "true")
+        expect(block).to_be_focused()
+        expect(lines).to_have_count(20)
+        assert "block_7/bn" in tab.point_at("other", "block_7/bn", 0.5)
+        tab.page.reload()
+        expect(lines).to_have_count(20)
+        tab.frame.get_by_role("button", name="Unfold all").click()
+        expect(lines).to_have_count(17 + 45)
+        tab.frame.get_by_role("button", name="Fold all", exact=True).click()
+        expect(lines).to_have_count(17)
+        block.click()
+        expect(tab.frame.get_by_role("button", name="block_7/relu")).to_be_visible()
+
+
+def test_of_very_many_layers_only_those_near_the_window_are_in_the_page(tab, tmp_path):
+    record(tmp_path / "long", layers=tuple(f"layer_{i}" for i in range(400)))
+    with tensorboard(tmp_path, runs=1) as address:
+        tab.open(address)
+        lines = tab.frame.get_by_role("group", name="Layers, input first").get_by_role("button")
+        first, last = (
+            tab.frame.get_by_role("button", name=name, exact=True)
+            for name in ("layer_0", "layer_399")
+        )
+        expect(tab.heat_map("long")).to_have_accessible_name(re.compile("400 layers"))
+        expect(last).to_have_count(0)
+        tab.heat_map("long").evaluate("map => map.scrollIntoView({block: 'end'})")
+        expect(last).to_be_visible()
+        expect(first).to_have_count(0)
+        assert lines.count() < 200

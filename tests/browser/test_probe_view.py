@@ -107,8 +107,8 @@ def test_runs_without_images_have_classes_and_values(tab, tmp_path):
         expect(summary).to_contain_text("19 of 20 right at step 5")
         expect(summary).to_contain_text("0 flipped since step 4")
         expect(rows(tab).nth(1)).to_contain_text("1.5, −1 …")
-        tab.frame.get_by_role("button", name="Look before").click()
-        tab.page.keyboard.press("ArrowLeft")
+        for _ in range(2):
+            tab.frame.get_by_role("slider", name="Step").press("ArrowLeft")
         expect(summary).to_contain_text("14 of 20 right at step 3")
         expect(summary).to_contain_text("6 flipped since step 2: 6 to right")
         tab.frame.get_by_role("checkbox", name="Show table,").uncheck()

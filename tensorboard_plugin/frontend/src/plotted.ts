@@ -1,9 +1,10 @@
 /** The plot of the chosen measure as the state has it, and where its cursor is. */
 
 import type { Wants } from "./feed";
+import { type Folding, readFolding, writeFolding } from "./model/lines";
 import { buildPlot, type Plot, type PlotSource, restingPoint } from "./model/plot";
 import { metricOf, RUN, valueOf } from "./resources";
-import type { Point, State } from "./state";
+import type { Point, State, Store } from "./state";
 
 /** A run's description, then the measures, chosen and pointed at, with their counts of NaN and Inf. */
 export const plotWants: Wants = (state, name) => {
@@ -16,7 +17,17 @@ export const plotWants: Wants = (state, name) => {
 };
 
 /** What there is yet of the runs that are shown. */
-export const plotOf = (state: State): Plot => buildPlot(sourcesOf(state, state.shown), state.metric);
+export const plotOf = (state: State, folding = foldingOf(state)): Plot =>
+  buildPlot(sourcesOf(state, state.shown), state.metric, folding);
+
+/** The name of the choice that holds which blocks of layers are folded. */
+const FOLDING = "folding";
+
+/** How the blocks of layers are folded, alike in all heat maps. */
+export const foldingOf = (state: State): Folding => readFolding(state.choices[FOLDING]);
+
+export const fold = (store: Store, folding: Folding): void =>
+  store.choose(FOLDING, writeFolding(folding));
 
 /** What there is yet of some runs, and of the chosen measure in them. */
 export function sourcesOf(state: State, names: readonly string[]): PlotSource[] {

@@ -25,6 +25,21 @@ test("numbered prefixes of neighbours are blocks", () => {
   expect(blocks("stem", ...names.slice(1), "top")).toEqual([]);
 });
 
+test("a layer that bears the block's name belongs to it", () => {
+  expect(blocks("in", "conv1", "conv1_bn", "conv1_relu", "top")).toEqual([["conv1", 3, 0]]);
+  expect(blocks("in", "conv1", "conv1_bn", "top")).toEqual([]);
+});
+
+test("what was not named at all does not tear a block apart", () => {
+  const block = ["block2_conv", "block2_bn", "block2_act", "block2_pool"];
+  const with_ = (name: string, type: string) => {
+    const all = layers("in", ...block.slice(0, 3), name, block[3]!, "top");
+    return blocksOf(all.map((layer) => (layer.name === name ? { name, type } : layer)));
+  };
+  expect(with_("conv2d_7", "Conv2D")[0]).toMatchObject({ name: "block2", layers: [1, 2, 3, 4, 5] });
+  expect(with_("shortcut", "Conv2D")).toEqual([]);
+});
+
 test("names that Keras numbers are no blocks", () => {
   const types = (name: string) => ({ name, type: "Conv2D" }) as Layer;
   expect(blocksOf(["in", "conv2d_1", "conv2d_2", "conv2d_3", "conv2d_4"].map(types))).toEqual([]);

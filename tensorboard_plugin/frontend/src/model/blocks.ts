@@ -1,10 +1,11 @@
 /** Blocks of a large model: layers whose names begin alike, which fold into one place. */
 
-import type { Layer } from "../api";
+import { isNamedByKeras, type Named } from "./layers";
 
 /** A model with more layers than this is folded. */
 export const MOST_PLACES = 40;
 const LEAST_OF_A_NAME = 4; // layers that only share a prefix; a nested model is one with two
+const LEAST_WITH_ITS_NAME = 3; // where one bears the prefix as its name: "conv", "conv_bn", "conv_relu"
 const DEEPEST = 12; // separators that are looked at: a name may hold any number
 
 export interface Block {
@@ -21,12 +22,18 @@ export interface Block {
  * The blocks of a model, outer ones first: its nested models ("backbone/conv") and, for models
  * that are written flat, numbered prefixes ("block_3_expand") of neighbouring layers.
  */
-export function blocksOf(layers: readonly Layer[]): Block[] {
+export function blocksOf(layers: readonly Named[]): Block[] {
   const members = new Map<string, number[]>();
   layers.forEach(({ name }, i) => {
-    for (const prefix of prefixes(name)) members.set(prefix, [...(members.get(prefix) ?? []), i]);
+    for (const prefix of prefixes(`${name}_`)) {
+      const of = members.get(prefix);
+      if (of) of.push(i);
+      else members.set(prefix, [i]);
+    }
   });
-  const kept = [...members].filter(([prefix, of]) => isBlock(prefix, of, layers));
+  const kept = [...members]
+    .filter(([prefix, of]) => isBlock(prefix, of, layers))
+    .map(([prefix, of]) => [prefix, prefix.endsWith("/") ? of : range(of[0]!, of.at(-1)!)] as const);
   kept.sort(
     ([a, of], [b, other]) =>
       of[0]! - other[0]! || other.length - of.length || a.length - b.length,
@@ -49,15 +56,29 @@ function prefixes(name: string): string[] {
   return ends.filter((end) => end > 1).map((end) => name.slice(0, end));
 }
 
-function isBlock(prefix: string, of: number[], layers: readonly Layer[]): boolean {
+function isBlock(prefix: string, of: number[], layers: readonly Named[]): boolean {
   if (of.length === layers.length) return false; // says nothing
   if (prefix.endsWith("/")) return of.length > 1;
-  const neighbours = of.at(-1)! - of[0]! + 1 === of.length;
+  if (!/\d\w?_$/.test(prefix)) return false;
+  const isHead = of.some((i) => `${layers[i]!.name}_` === prefix);
   const types = new Set(of.map((i) => layers[i]!.type)); // "conv2d_3" is the third of its type
-  return of.length >= LEAST_OF_A_NAME && neighbours && types.size > 1 && /\d\w?_$/.test(prefix);
+  const least = isHead ? LEAST_WITH_ITS_NAME : LEAST_OF_A_NAME;
+  return of.length >= least && types.size > 1 && areNeighbours(of, layers);
 }
 
-/** Which blocks are folded: as few levels as leave little enough to see, but for the toggled ones. */
+/** Between the layers of a block may be some that were not named at all, as a shortcut's. */
+function areNeighbours(of: readonly number[], layers: readonly Named[]): boolean {
+  const own = new Set(of);
+  return range(of[0]!, of.at(-1)!).every((i) => own.has(i) || isNamedByKeras(layers[i]!));
+}
+
+const range = (first: number, last: number) =>
+  Array.from({ length: last - first + 1 }, (_, i) => first + i);
+
+/**
+ * Which blocks are folded: as few levels as leave little enough to see, and all blocks that hold no
+ * others; but for the toggled ones.
+ */
 export function foldedBlocks(
   blocks: readonly Block[],
   total: number,
@@ -66,7 +87,9 @@ export function foldedBlocks(
   const deepest = Math.max(-1, ...blocks.map(({ depth }) => depth));
   let level = deepest + 1;
   while (level > 0 && placesAt(blocks, total, level) > MOST_PLACES) level--;
-  return blocks.map(({ name, depth }) => depth >= level !== toggled.has(name));
+  const outer = new Set(blocks.map(({ parent }) => parent));
+  const isFolded = (depth: number, i: number) => depth >= level || (level <= deepest && !outer.has(i));
+  return blocks.map(({ name, depth }, i) => isFolded(depth, i) !== toggled.has(name));
 }
 
 /** How many places there are when all blocks of a level are folded. */

@@ -8,6 +8,7 @@ import {
   cellsOf,
   columns,
   layerContents,
+  linePixels,
   neighbour,
   rowPixels,
   runEnd,
@@ -135,6 +136,23 @@ test("a pixel shows what looking up each of its cells comes to", () => {
       }
     }
   }
+});
+
+test("a line of several layers shows the most telling of them in each pixel", () => {
+  const rows = [
+    [0.25, 0.5, NaN],
+    [0.75, NaN, NaN],
+    [NaN, NaN, NaN],
+    [0.25, 0.125, NaN],
+  ];
+  const counts = rows.map((_, step) => [0, 0, step === 3 ? 5 : 0]);
+  const cells = cellsOf(measured([0, 1, 2, 3], rows), measured([0, 1, 2, 3], counts));
+  const spans: [number, number][] = [[0, 0], [1, 1], [2, 2], [-1, -1]]; // one step was not measured
+  expect([...linePixels(cells, [0, 1, 2], spans, share)]).toEqual([0.5, 0.75, BROKEN, BLANK]);
+  expect([...linePixels(cells, [2, 1, 0], spans, share)]).toEqual([0.5, 0.75, BROKEN, BLANK]);
+  expect([...linePixels(cells, [0], spans, share)]).toEqual([...rowPixels(cells, 0, spans, share)]);
+  const diverging = { ...share, ramp: "diverging" as const };
+  expect([...linePixels(cells, [0, 1], [[2, 2]], diverging)]).toEqual([0.125]);
 });
 
 test("null is a gap: a layer that was skipped at a measured step stays blank there", () => {

@@ -140,6 +140,27 @@ export function rowPixels(
   return shown;
 }
 
+/** What a line of several layers shows: in each column of pixels the most telling of them. */
+export function linePixels(
+  cells: Cells,
+  layers: readonly number[],
+  spans: [number, number][],
+  scale: ColourScale,
+): Float32Array {
+  const [first, ...others] = layers.map((layer) => rowPixels(cells, layer, spans, scale));
+  for (const other of others) {
+    for (let p = 0; p < first!.length; p++) {
+      if (isMoreTelling(other[p]!, first![p]!, scale)) first![p] = other[p]!;
+    }
+  }
+  return first!;
+}
+
+function isMoreTelling(colour: number, than: number, scale: ColourScale): boolean {
+  if (colour === BLANK || than === BROKEN) return false;
+  return colour === BROKEN || than === BLANK || distance(colour, scale) > distance(than, scale);
+}
+
 /** Plain loops: a deep model over many steps has a million cells. */
 function mostTelling(
   cells: Cells,

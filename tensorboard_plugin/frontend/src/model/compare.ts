@@ -1,6 +1,6 @@
 /** A run beside a baseline: which two, how far apart each cell is, and how that is said. */
 
-import type { Comparison, Metric, Parting, RunSummary, Setting } from "../api";
+import type { Comparison, Metric, Parting, Run, RunSummary, Setting } from "../api";
 import { cellAt, type Cells } from "./cells";
 import { measureOf } from "./findings";
 import { absence } from "./layers";
@@ -250,12 +250,38 @@ export function byGroup(settings: readonly Setting[], same: boolean): [string, S
   return [...groups];
 }
 
-/** A setting's value of one of both runs. */
-export function settingValue(setting: Setting, side: "run" | "baseline"): string {
+/**
+ * A setting's value of one of both runs.
+ *
+ * @param recorded that run: of a schedule its name was recorded, and the rate at each step.
+ */
+export function settingValue(setting: Setting, side: "run" | "baseline", recorded?: Run): string {
   if (setting.only !== null && setting.only !== side) return "not there";
   const value = setting[side];
   if (value === null) return "none";
-  return formatSetting(value);
+  const isSchedule = setting.name === "learning_rate" && typeof value === "string";
+  const rates = isSchedule && recorded ? scheduleWords(recorded.steps, recorded.series["learning_rate"] ?? []) : "";
+  return rates ? `${formatSetting(value)}: ${rates}` : formatSetting(value);
+}
+
+/** More different rates than this are a curve. */
+const MOST_RATES = 4;
+
+/** "0.1, from step 210: 30", or of a curve "0.1 to 0.001, at most 0.5"; empty without a rate. */
+export function scheduleWords(steps: readonly number[], rates: readonly (number | null)[]): string {
+  const pieces: { step: number; rate: number }[] = [];
+  rates.forEach((rate, i) => {
+    if (rate !== null && rate !== pieces.at(-1)?.rate) pieces.push({ step: steps[i]!, rate });
+  });
+  const [first, ...others] = pieces;
+  if (!first) return "";
+  if (pieces.length <= MOST_RATES) {
+    const later = others.map(({ step, rate }) => `, from step ${formatCount(step)}: ${formatSetting(rate)}`);
+    return `${formatSetting(first.rate)}${later.join("")}`;
+  }
+  const [last, most] = [pieces.at(-1)!.rate, Math.max(...pieces.map(({ rate }) => rate))];
+  const peak = most > Math.max(first.rate, last) ? `, at most ${formatMagnitude(most)}` : "";
+  return `${formatMagnitude(first.rate)} to ${formatMagnitude(last)}${peak}`;
 }
 
 /** Why a row has no difference; null where it has one. */

@@ -6,7 +6,7 @@ import {
   heads,
   isInLoss,
   layerMarks,
-  leftOut,
+  exemptFrom,
   measureOf,
   modelMarks,
   place,
@@ -129,10 +129,11 @@ test("marks move apart and stay inside", () => {
 
 test("the worst severity of a layer", () => {
   const measured = found.map((f) => ({ ...f, metric: "m" }));
-  expect(worstOf(measured, "b", "m")).toBe("critical");
-  expect(worstOf(measured, "b", "other")).toBeNull();
-  expect(worstOf(measured, "zzz", "m")).toBeNull();
-  expect(worstOf(found, "b", null)).toBeNull();
+  expect(worstOf(measured, new Set(["b"]), "m")).toBe("critical");
+  expect(worstOf(measured, new Set(["b"]), "other")).toBeNull();
+  expect(worstOf(measured, new Set(["zzz"]), "m")).toBeNull();
+  expect(worstOf(measured, new Set(["zzz", "b"]), "m")).toBe("critical");
+  expect(worstOf(found, new Set(["b"]), null)).toBeNull();
 });
 
 test("the tally names all that is not a finding", () => {
@@ -153,10 +154,10 @@ test("the tally names all that is not a finding", () => {
     rule("found"),
   ];
   expect(tally(2, rules, 3)).toBe(
-    "2 more · 2 passed (1 leaves layers out) · 1 not evaluated · 1 does not apply · 3 suppressed",
+    "2 more · 2 passed · 1 not evaluated · 1 exempt · 3 suppressed",
   );
   expect(tally(0, [...rules, rules[3]!].slice(2), 0)).toBe(
-    "0 passed · 1 not evaluated · 2 do not apply",
+    "0 passed · 1 not evaluated · 2 exempt",
   );
   expect(tally(0, [rule("healthy")], 0)).toBe("1 passed");
   expect(exemptions(rule("healthy", { a: "no ReLU", b: "output", c: "no ReLU" }))).toEqual([
@@ -172,13 +173,13 @@ test("the findings of a layer keep the numbers of their problems", () => {
   expect(findingsOf(problems([finding("loss", null, 1)]), "a")).toEqual([]);
 });
 
-test("the rules that leave a layer out stand together by their reason", () => {
+test("the rules from which a layer is exempt stand together by their reason", () => {
   const rule = (title: string, exempt: Record<string, string>) => ({ title, exempt }) as Rule;
   const rules = [rule("R", { a: "no ReLU" }), rule("S", { b: "x" }), rule("T", { a: "no ReLU" })];
-  expect(leftOut(rules, "a")).toEqual([{ reason: "no ReLU", rules: ["R", "T"] }]);
-  expect(leftOut(rules, "constructor")).toEqual([]);
+  expect(exemptFrom(rules, "a")).toEqual([{ reason: "no ReLU", rules: ["R", "T"] }]);
+  expect(exemptFrom(rules, "constructor")).toEqual([]);
   const whole = { ...rule("U", { a: "no accuracy" }), reason: "no accuracy" };
-  expect(leftOut([whole], "a")).toEqual([]);
+  expect(exemptFrom([whole], "a")).toEqual([]);
 });
 
 test("another rule in a reason is called by its title, other words stay as they are", () => {

@@ -131,16 +131,16 @@ export const SEVERITIES: readonly Severity[] = ["critical", "warn", "watch"];
 /** The worst severity of the findings about one layer in one measure. */
 export function worstOf(
   findings: readonly Finding[],
-  layer: string,
+  layers: ReadonlySet<string>,
   measure: string | null,
 ): Severity | null {
   const here = findings
-    .filter((f) => f.layer === layer && f.metric !== null && measureOf(f) === measure)
+    .filter((f) => f.layer !== null && layers.has(f.layer) && f.metric !== null && measureOf(f) === measure)
     .map((f) => f.severity);
   return SEVERITIES.find((severity) => here.includes(severity)) ?? null;
 }
 
-/** "no ReLU: conv_1, pool" for each reason for which a rule leaves layers out. */
+/** "no ReLU: conv_1, pool" for each reason for which layers are exempt from a rule. */
 export function exemptions(rule: Rule): { reason: string; layers: string[] }[] {
   const byReason = new Map<string, string[]>();
   for (const [layer, reason] of Object.entries(rule.exempt)) {
@@ -149,8 +149,8 @@ export function exemptions(rule: Rule): { reason: string; layers: string[] }[] {
   return [...byReason].map(([reason, layers]) => ({ reason, layers }));
 }
 
-/** Which rules leave a layer out, by their reason; one that holds for the whole run is not meant. */
-export function leftOut(rules: readonly Rule[], layer: string): { reason: string; rules: string[] }[] {
+/** From which rules a layer is exempt, by the reason; one that holds for the whole run is not meant. */
+export function exemptFrom(rules: readonly Rule[], layer: string): { reason: string; rules: string[] }[] {
   const byReason = new Map<string, string[]>();
   for (const { title, exempt, reason: why } of rules) {
     const reason = Object.hasOwn(exempt, layer) ? exempt[layer] : undefined;
@@ -178,18 +178,16 @@ export function findingsOf(
 /** Whether something is not known for want of a rule that says nothing. */
 export const isGap = ({ outcome, applies }: Rule) => outcome === "not-evaluated" && applies;
 
-/** "2 more · 5 passed (1 leaves layers out) · 1 not evaluated · 2 do not apply · 1 suppressed" */
+/** "2 more · 5 passed · 1 not evaluated · 2 exempt · 1 suppressed" */
 export function tally(hidden: number, rules: readonly Rule[], suppressed: number): string {
   const passed = rules.filter((rule) => rule.outcome === "healthy");
-  const exempt = passed.filter((rule) => Object.keys(rule.exempt).length > 0).length;
   const silent = rules.filter(isGap).length;
-  const apart = rules.filter((rule) => !rule.applies).length;
-  const without = exempt && ` (${exempt} ${exempt === 1 ? "leaves" : "leave"} layers out)`;
+  const exempt = rules.filter((rule) => !rule.applies).length;
   return [
     hidden && `${hidden} more`,
-    `${passed.length} passed${without || ""}`,
+    `${passed.length} passed`,
     silent && `${silent} not evaluated`,
-    apart && `${apart} ${apart === 1 ? "does" : "do"} not apply`,
+    exempt && `${exempt} exempt`,
     suppressed && `${suppressed} suppressed`,
   ]
     .filter(Boolean)

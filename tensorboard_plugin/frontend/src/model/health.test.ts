@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { Metric, Run } from "../api";
-import { findingSteps, foundBy, isJudged, isLost, shownAt, snapStep, worstRow, worstSeverity } from "./health";
-import { buildPlot } from "./plot";
+import { findingSteps, foundBy, furthestRow, isJudged, isLost, lineLayers, shownAt, shownLayer, snapStep, worstRow, worstSeverity } from "./health";
+import { buildPlot, lineAt } from "./plot";
 
 const metric = {
   name: "m",
@@ -98,4 +98,47 @@ test("a slider snaps to what was recorded, in its direction", () => {
   expect(snapStep(steps, 99, 20)).toBe(40);
   expect(snapStep(steps, 0, 20)).toBe(1);
   expect(snapStep([], 7, 0)).toBe(7);
+});
+
+const names = ["in", "net/a", "net/b", "net/c", "out"];
+const nested = {
+  ...run,
+  findings: [],
+  model: { layers: names.map((name) => layer(name)) },
+} as unknown as Run;
+const values = {
+  steps: Float64Array.of(10, 20),
+  layers: 5,
+  values: Float32Array.of(0, 0.1, 0.2, NaN, 0, 0, 0.3, NaN, 0.2, 0),
+};
+const lost = { ...values, values: Float32Array.of(0, 0, 0, 0, 0, 0, 0, 4, 0, 0) };
+const folding = { base: "folded", toggled: new Set<string>() } as const;
+const folded = buildPlot([{ name: "a", run: nested, measured: values, counts: lost }], "m", folding);
+
+test("a folded block is one line, and shows NaN before the furthest number", () => {
+  expect(folded.lines.map(({ name }) => name)).toEqual(["in", "net", "out"]);
+  expect(folded.lineOf).toEqual([0, 1, 1, 1, 2]);
+  expect(folded.layout.tops).toHaveLength(3);
+  expect([lineAt(folded, "net/b"), lineAt(folded, "gone"), lineAt(folded, null)]).toEqual([1, -1, -1]);
+  const shown = (step: number) => folded.layers[furthestRow(folded.columns[0]!, folded, [1, 2, 3], step)];
+  expect([shown(10), shown(20), shown(999)]).toEqual(["net/b", "net/b", "net/b"]);
+  expect(shownLayer(folded, "net/a", 10)).toBe("net/b");
+  expect(shownLayer(folded, "gone", 10)).toBeNull();
+  expect(furthestRow(folded.columns[0]!, folded, [1, 3], 20)).toBe(1);
+  expect(furthestRow(folded.columns[0]!, folded, [], 20)).toBe(-1);
+});
+
+test("a layer that a run does not have is not what a line shows of it", () => {
+  const less = { ...nested, model: { layers: [layer("in"), layer("net/b"), layer("net/c")] } } as unknown as Run;
+  const sources = [nested, less].map((one, i) => ({ name: String(i), run: one, measured: undefined, counts: undefined }));
+  const both = buildPlot(sources, "m", folding);
+  expect(both.layers[furthestRow(both.columns[1]!, both, [1, 2, 3], 10)]).toBe("net/b");
+});
+
+test("j and k walk along the lines, and stay with the layer that was chosen", () => {
+  expect(lineLayers(folded, "net/a", 10)).toEqual(["in", "net/a", "out"]);
+  expect(lineLayers(folded, null, 10)).toEqual(["in", "net/b", "out"]);
+  const open = buildPlot([{ name: "a", run: nested, measured: values, counts: lost }], "m");
+  expect(open.lines.map(({ kind }) => kind)).toEqual(["layer", "unfolded", "layer", "layer", "layer", "layer"]);
+  expect(lineLayers(open, "net/a", 10)).toEqual(names);
 });

@@ -4,8 +4,9 @@ import type { Finding, Run, Severity } from "../api";
 import { cellAt } from "./cells";
 import { SEVERITIES } from "./findings";
 import { absence } from "./layers";
+import type { Line } from "./lines";
 import { formatValue } from "./number";
-import { layerAt, type Plot, type PlotColumn } from "./plot";
+import { layerAt, lineAt, type Plot, type PlotColumn } from "./plot";
 
 /** What a layer shows of the chosen measure. */
 export interface Shown {
@@ -64,12 +65,10 @@ export function worstRow(
   rows: readonly number[],
   step: number,
 ): number {
-  const neutral = plot.scale?.ramp === "diverging" ? 0.5 : 0;
   const badness = (row: number): [number, number] => {
     const found = foundBy(column.run!, layerAt(column, row)?.name ?? "", step);
     const severity = worstSeverity(found);
-    const { kind, position } = shownAt(column, plot, row, step);
-    const far = { broken: 2, value: Math.abs(position - neutral), none: -1 }[kind];
+    const far = distance(column, plot, row, step);
     return [severity ? SEVERITIES.length - SEVERITIES.indexOf(severity) : 0, far];
   };
   let [worst, most] = [rows[0]!, badness(rows[0]!)];
@@ -78,6 +77,51 @@ export function worstRow(
     if (here[0] > most[0] || (here[0] === most[0] && here[1] > most[1])) [worst, most] = [row, here];
   }
   return worst;
+}
+
+/** Of some layers the row that a line shows of them: NaN before numbers, else furthest from neutral. */
+export function furthestRow(
+  column: PlotColumn,
+  plot: Plot,
+  rows: readonly number[],
+  step: number,
+): number {
+  const far = rows.map((row) => distance(column, plot, row, step));
+  return rows[far.indexOf(Math.max(...far))] ?? -1;
+}
+
+/** The layer that a line shows: of a folded block the worst one in the first run that has values. */
+function layerOf(plot: Plot, { rows }: Line, step: number): string {
+  const column = plot.columns.find((one) => rows.some((row) => one.filled[row]));
+  const row = rows.length > 1 && column ? furthestRow(column, plot, rows, step) : rows[0]!;
+  return plot.layers[row]!;
+}
+
+/** The layer that is shown where this one stands; null if it stands nowhere. */
+export function shownLayer(plot: Plot, layer: string | null, step: number): string | null {
+  const line = plot.lines[lineAt(plot, layer)];
+  return line ? layerOf(plot, line, step) : null;
+}
+
+/** The layers that j and k walk along: the given one, and of each other line the one that it shows. */
+export function lineLayers(plot: Plot, layer: string | null, step: number): string[] {
+  const here = lineAt(plot, layer);
+  return plot.lines.flatMap((line, i) =>
+    line.rows.length === 0 ? [] : i === here ? layer! : layerOf(plot, line, step),
+  );
+}
+
+/** How far from neutral: NaN further than any number, nearer than any no value, then no layer. */
+function distance({ cells, rows, filled }: PlotColumn, plot: Plot, row: number, step: number): number {
+  const layer = rows[row] ?? -1;
+  if (layer < 0) return -2;
+  if (!cells || !filled[row]) return -1;
+  const cell = step > cells.end ? cells.steps.length - 1 : cellAt(cells, step);
+  if (cell < 0) return -1;
+  if (cells.broken(cell, layer)) return 2;
+  const value = cells.value(cell, layer);
+  const neutral = plot.scale?.ramp === "diverging" ? 0.5 : 0;
+  return Number.isNaN(value) || !plot.scale ? -1 : Math.abs(plot.scale.position(value) - neutral);
 }
 
 /** Steps at which something begins to be found, each with its worst severity first. */

@@ -87,13 +87,16 @@ test("a layer is described by type, shape and activation", () => {
   expect(describeLayer(layer("f", { shape: [], activation: null }))).toBe("Dense");
 });
 
-test("only connections over a row are skips", () => {
+test("only connections over a line are skips, each of them once", () => {
   const layers = [
     layer("a"),
     layer("b", { inputs: ["a"] }),
     layer("add", { inputs: ["b", "a", "gone"] }),
   ];
-  expect(skips(["a", "b", "add"], layers)).toEqual([[0, 2]]);
+  const lines = (...of: number[]) => new Map(["a", "b", "add"].map((name, i) => [name, of[i]!]));
+  expect(skips(lines(0, 1, 2), layers)).toEqual([[0, 2]]);
+  expect(skips(lines(0, 0, 2), layers)).toEqual([[0, 2]]); // a and b are folded
+  expect(skips(lines(0, 1, 1), layers)).toEqual([]);
 });
 
 test("rows lie one under the other and are found again", () => {

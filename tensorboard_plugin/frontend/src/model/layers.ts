@@ -4,6 +4,9 @@ import type { Layer, Metric, Run } from "../api";
 import { titled } from "./findings";
 import { formatCount } from "./number";
 
+/** As much of a layer as its name tells of. */
+export type Named = Pick<Layer, "name" | "type">;
+
 /** Merges the layers of several runs into one order that agrees with each, as far as it can. */
 export function alignLayers(lists: readonly (readonly string[])[]): string[] {
   const merged: string[] = [];
@@ -38,7 +41,7 @@ export function rowNames(models: readonly (readonly Layer[])[]): string[][] {
 }
 
 /** "dense_4" of a Dense: the type in snake case, as Keras writes it, and perhaps a number. */
-function isNamedByKeras({ name, type }: Layer): boolean {
+export function isNamedByKeras({ name, type }: Named): boolean {
   const words = type
     .replace(/\W+/g, "")
     .replace(/(.)([A-Z][a-z]+)/g, "$1_$2")
@@ -57,7 +60,7 @@ export function absence(run: Run, metric: Metric, layer: Layer | undefined): str
   return layer.trainable ? null : "frozen";
 }
 
-/** What the rules with a limit on this measure say of a layer that they leave out. */
+/** Why a layer is exempt from the rules with a limit on this measure; null if it is not. */
 export function exemption(run: Run, metric: Metric, layer: string): string | null {
   for (const limit of metric.limits) {
     const reason = run.rules.find((rule) => rule.id === limit.rule)?.exempt[layer];
@@ -87,17 +90,20 @@ export function facts(layer: Layer): [title: string, words: string][] {
   ];
 }
 
-/** Connections that are not simply to the row above: pairs of rows, from and to. */
-export function skips(rows: readonly string[], layers: readonly Layer[]): [number, number][] {
-  const pairs: [number, number][] = [];
-  for (const layer of layers) {
-    const to = rows.indexOf(layer.name);
-    for (const input of layer.inputs) {
-      const from = rows.indexOf(input);
-      if (from >= 0 && to > from + 1) pairs.push([from, to]);
+/** Connections that are not simply to the line above: pairs of lines, from and to, each once. */
+export function skips(
+  lineOf: ReadonlyMap<string, number>,
+  layers: readonly Layer[],
+): [number, number][] {
+  const pairs = new Map<string, [number, number]>();
+  for (const { name, inputs } of layers) {
+    const to = lineOf.get(name) ?? -1;
+    for (const input of inputs) {
+      const from = lineOf.get(input) ?? Infinity;
+      if (to > from + 1) pairs.set(`${from} ${to}`, [from, to]);
     }
   }
-  return pairs;
+  return [...pairs.values()];
 }
 
 export interface RowLayout {

@@ -4,6 +4,7 @@ import type { Finding, Layer, Measurements, Metric, Run } from "../api";
 import { type Cells, cellsOf, layerContents, runEnd } from "./cells";
 import { measureOf, SEVERITIES } from "./findings";
 import { absence, alignLayers, rowLayout, rowNames, type RowLayout } from "./layers";
+import { type Folding, type Line, linesOf, USUAL } from "./lines";
 import { limitsOf, metricsOf } from "./metrics";
 import { remember } from "./remember";
 import { colourScale, type ColourScale, sample } from "./scale";
@@ -29,7 +30,13 @@ export interface PlotColumn {
 
 export interface Plot {
   metric: Metric | undefined;
+  /** Names of the rows: of all layers, shown or folded. */
   layers: string[];
+  /** What stands below each other: layers and blocks of them. */
+  lines: Line[];
+  /** The line in which each row is shown. */
+  lineOf: number[];
+  /** Of the lines. */
   layout: RowLayout;
   /** The last step of the axis. */
   end: number;
@@ -41,7 +48,11 @@ export interface Plot {
 
 const SAMPLE = 4000;
 
-export function buildPlot(sources: readonly PlotSource[], metricName: string | null): Plot {
+export function buildPlot(
+  sources: readonly PlotSource[],
+  metricName: string | null,
+  folding: Folding = USUAL,
+): Plot {
   const runs = sources.flatMap((source) => source.run ?? []);
   const names = rowNames(runs.map((run) => run.model.layers));
   const layers = alignLayers(names);
@@ -49,13 +60,16 @@ export function buildPlot(sources: readonly PlotSource[], metricName: string | n
   const columns = sources.map((source) => column(source, layers, namesOf(source), metricName));
   const metric = metricsOf(runs).find((m) => m.name === metricName);
   const drawn = columns.some((c) => c.cells);
-  // Until there is data a row is as high as it will probably be, so that little moves.
-  const filled = layers.map((_, row) =>
-    columns.some((c) => (drawn ? c.filled[row] : mayHave(c, row))),
+  const lines = linesOf(named(layers, columns), folding);
+  // Until there is data a line is as high as it will probably be, so that little moves.
+  const filled = lines.map(({ rows }) =>
+    rows.some((row) => columns.some((c) => (drawn ? c.filled[row] : mayHave(c, row)))),
   );
   return {
     metric,
     layers,
+    lines,
+    lineOf: lineOfEach(layers.length, lines),
     layout: rowLayout(filled),
     end: Math.max(1, ...runs.map((run) => runEnd(run.steps))),
     scale: metric ? scaleOf(metric, sources, runs) : null,
@@ -81,6 +95,24 @@ function column(
     (contents[layer] === "broken" && absence(run!, metric!, run!.model.layers[layer]) === null);
   return { name, run, metric, cells, rows, filled: rows.map(isFilled) };
 }
+
+/** The rows as layers; a run may call one by another name, but not make it of another type. */
+function named(layers: readonly string[], columns: readonly PlotColumn[]) {
+  return layers.map((name, row) => {
+    const layer = columns.map((column) => layerAt(column, row)).find((one) => one !== undefined);
+    return { name, type: layer?.type ?? "" };
+  });
+}
+
+function lineOfEach(rows: number, lines: readonly Line[]): number[] {
+  const lineOf = Array.from({ length: rows }, () => -1);
+  lines.forEach((line, i) => line.rows.forEach((row) => (lineOf[row] = i)));
+  return lineOf;
+}
+
+/** The line in which a layer is shown, -1 if it is not. */
+export const lineAt = (plot: Plot, layer: string | null): number =>
+  plot.lineOf[plot.layers.indexOf(layer ?? "")] ?? -1;
 
 function scaleOf(
   metric: Metric,

@@ -1,6 +1,6 @@
 /** When two runs part, measure by measure, and what they were set to differently. */
 
-import type { Comparison, Parting, RunSummary, Setting } from "../api";
+import type { Comparison, Parting, Run, RunSummary, Setting } from "../api";
 import {
   byGroup,
   headline,
@@ -12,6 +12,7 @@ import {
   told,
 } from "../model/compare";
 import { formatCount, formatValue, plural } from "../model/number";
+import { RUN, valueOf } from "../resources";
 import type { State, Store } from "../state";
 import { type Child, h, prose } from "./element";
 import { columnHeads, over } from "./pairheads";
@@ -154,6 +155,7 @@ function settings({ settings: found }: Comparison, pair: Pair, state: State, sto
   const alike = byGroup(found, true);
   const count = alike.reduce((sum, [, group]) => sum + group.length, 0);
   const open = state.open.has(ALL);
+  const recorded = { baseline: valueOf(state, pair.baseline, RUN), run: valueOf(state, pair.run, RUN) };
   return h(
     "section.section.settings",
     { "aria-label": "What differs" },
@@ -175,16 +177,18 @@ function settings({ settings: found }: Comparison, pair: Pair, state: State, sto
       open && sameSettings(alike),
     ),
     different.length > 0 &&
-      pairTable("Settings that differ", columnHeads("Setting", pair, state, ""), different.flatMap(groupRows)),
+      pairTable("Settings that differ", columnHeads("Setting", pair, state, ""), different.flatMap((one) => groupRows(one, recorded))),
   );
 }
 
-const groupRows = ([group, of]: [string, Setting[]]): PairRow[] => [
+type Recorded = Record<"baseline" | "run", Run | undefined>;
+
+const groupRows = ([group, of]: [string, Setting[]], recorded: Recorded): PairRow[] => [
   { kind: "group", name: group },
   ...of.map((setting) => ({
     name: setting.name,
-    baseline: settingValue(setting, "baseline"),
-    run: settingValue(setting, "run"),
+    baseline: settingValue(setting, "baseline", recorded.baseline),
+    run: settingValue(setting, "run", recorded.run),
   })),
 ];
 

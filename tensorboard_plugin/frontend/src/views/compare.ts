@@ -7,9 +7,10 @@ import {
   measureToBeginWith,
   type Pair,
 } from "../model/compare";
+import { lineLayers } from "../model/health";
 import { defaultMetric } from "../model/metrics";
 import { buildPlot, type Plot, restingPoint } from "../model/plot";
-import { sourcesOf } from "../plotted";
+import { foldingOf, sourcesOf } from "../plotted";
 import { comparisonWith, metricOf, RUN, slotOf, valueOf } from "../resources";
 import type { Point, State, Store } from "../state";
 import { apart } from "./apart";
@@ -113,7 +114,8 @@ function compare(store: Store, retry: () => void): View {
         );
       }
       if (changed(PLOTS)) {
-        const both = buildPlot(sourcesOf(state, [pair.baseline, pair.run]), state.metric);
+        const sources = sourcesOf(state, [pair.baseline, pair.run]);
+        const both = buildPlot(sources, state.metric, foldingOf(state));
         plot = differencePlot(both);
         panel = difference(both, plot, pair, partingOf(state, pair), state, store, retry);
         refill(plots, panel.element);
@@ -122,7 +124,10 @@ function compare(store: Store, retry: () => void): View {
     },
     point: () => panel?.point(at()),
     paint: () => panel?.paint(),
-    cursor: () => ({ steps: plot.steps, layers: plot.layers, at: at() }),
+    cursor() {
+      const now = at();
+      return { steps: plot.steps, layers: lineLayers(plot, now.layer, now.step), at: now };
+    },
   };
 }
 

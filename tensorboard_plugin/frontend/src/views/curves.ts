@@ -75,8 +75,8 @@ function curveRows(runs: Run[]): Row[] {
   }
   for (const name of accuracy) {
     rows.push({
-      title: "Accuracy",
-      about: "probe set",
+      title: "Probe accuracy",
+      about: "",
       series: [{ name, label: "" }],
       format: formatShare,
       bounds: [0, 1],

@@ -1,5 +1,6 @@
 /** Diagnosis: what is wrong in each run, in which layer, since when; and what the model looks at. */
 
+import { lineLayers } from "../model/health";
 import { buildPlot, type Plot } from "../model/plot";
 import { cursorIn, plotOf, plotWants, sourcesOf } from "../plotted";
 import { watch } from "../model/remember";
@@ -18,7 +19,7 @@ import { verdicts } from "./verdicts";
  * moves lines.
  */
 const CARDS: Keys = ["runs", "shown", "open", "names", "dark", "choices"];
-const PLOTS: Keys = ["shown", "metric", "dark"];
+const PLOTS: Keys = ["shown", "metric", "dark", "choices"];
 const CURVES: Keys = ["shown", "dark"];
 const CAMERA: Keys = ["shown", "sample", "target", "runs"];
 
@@ -67,6 +68,9 @@ function diagnosis(store: Store, retry: () => void): View {
     point: () => all().forEach((panel) => panel.point(at())),
     paint: () => all().forEach((panel) => panel.paint()),
     docked: true,
-    cursor: () => ({ steps: plot.steps, layers: plot.layers, at: at() }),
+    cursor() {
+      const now = at();
+      return { steps: plot.steps, layers: lineLayers(plot, now.layer, now.step), at: now };
+    },
   };
 }

@@ -3,19 +3,19 @@
 import type { Parting } from "../api";
 import { cellAt } from "../model/cells";
 import { differenceTicks, emptyReason, formatDistance, type Pair, told } from "../model/compare";
-import { describeLayer, rowAt } from "../model/layers";
+import { furthestRow } from "../model/health";
 import { formatCount } from "../model/number";
-import type { Plot, PlotColumn } from "../model/plot";
+import { lineAt, type Plot, type PlotColumn } from "../model/plot";
 import type { ColourScale } from "../model/scale";
 import { metricOf, RUN, slotOf } from "../resources";
 import type { Point, State, Store } from "../state";
 import { bothLosses } from "./bothlosses";
 import { stepAxis } from "./curves";
 import { h, refill } from "./element";
-import { gutter, layerOf, weights } from "./gutter";
+import { foldAll, gutter, lineFacts } from "./gutter";
 import { heatCanvas, paintHeat, placeRow } from "./heat";
-import { heatmap } from "./heatmaps";
-import { legend as valueLegend, ramp } from "./legend";
+import { heatmap, layerUnder } from "./heatmaps";
+import { colours, describe, noColours, ramp } from "./legend";
 import { measureTools } from "./measuretools";
 import { problem } from "./notices";
 import { type Panel, place } from "./panel";
@@ -48,30 +48,22 @@ export function difference(
         null,
         h("h2", null, "Layers × steps"),
         h("p", null, "A difference is of what both recorded last."),
+        foldAll(both, store),
       ),
-      measureTools(both, state, store, "heat maps", [
-        both.scale && valueLegend(both.scale, state.dark),
-        plot.scale && both.metric && legend(plot.scale, both.metric.scale, state.dark),
-      ]),
+      measureTools(both, state, store, "heat maps", both.scale && legend(both, both.scale, plot.scale, state.dark)),
       losses.side,
       losses.elements,
       facts,
       maps.map((map) => map.readout),
-      names,
+      names.element,
       maps.map((map) => map.plot),
       h("div.side"),
       maps.map(() => stepAxis(plot.end)),
     ),
     paint: () => maps.forEach((map) => map.paint()),
     point(at) {
-      const layer = layerOf(both, at.layer);
-      refill(
-        facts,
-        layer ? [h("p", null, describeLayer(layer)), h("p", null, weights(layer))] : null,
-      );
-      for (const name of names.querySelectorAll("[data-layer]")) {
-        name.classList.toggle("on", name.getAttribute("data-layer") === at.layer);
-      }
+      refill(facts, ...lineFacts(both, at));
+      names.point(at);
       losses.point(at);
       maps.forEach((map) => map.point(at));
     },
@@ -123,26 +115,29 @@ function heatMap(
       place(stepLine, at, plot.end);
       placeRow(rowBand, at, plot);
       readout.setAttribute("aria-live", document.activeElement === area ? "polite" : "off");
-      refill(readout, ...reading(both, column, at));
+      refill(readout, ...reading(both, plot, at));
     },
   };
 }
 
 /** Marks where the two part first in this measure. */
 function first(parting: Parting | undefined, plot: Plot): HTMLElement | null {
-  const row = plot.layers.indexOf(parting?.layer ?? "");
-  if (row < 0) return null;
-  const top = plot.layout.tops[row]! + (plot.layout.heights[row]! - 1) / 2;
+  const line = lineAt(plot, parting?.layer ?? null);
+  if (line < 0) return null;
+  const top = plot.layout.tops[line]! + (plot.layout.heights[line]! - 1) / 2;
   const left = ((parting!.step! / plot.end) * 100).toFixed(2);
   return h("b.parts", { style: `left:clamp(14px,${left}%,calc(100% - 14px));top:${top}px` }, "first");
 }
 
 /** "4.2 × larger  dense  at step 400" */
-function reading(both: Plot, column: PlotColumn, at: Point): (Node | string)[] {
+function reading(both: Plot, plot: Plot, at: Point): (Node | string)[] {
+  const column = plot.columns[0]!;
   const { cells } = column;
-  const row = both.layers.indexOf(at.layer ?? "");
+  const line = plot.lines[lineAt(plot, at.layer)];
+  const row = line ? furthestRow(column, plot, line.rows, at.step) : -1;
   if (row < 0 || !both.metric) return [];
-  const where = h("code", null, at.layer!);
+  const where = h("code", null, both.layers[row]!);
+  const worst = line!.kind === "folded" ? `worst of ${formatCount(line!.count)}, ` : "";
   const reason = cells && emptyReason(both, row);
   if (!cells) return [h("span.quiet", null, absent(both) ?? "Loading …"), where];
   if (reason) return [h("span.quiet", null, reason), where];
@@ -156,7 +151,7 @@ function reading(both: Plot, column: PlotColumn, at: Point): (Node | string)[] {
   return [
     h("b", null, told(run, baseline, scale)),
     where,
-    h("span.quiet", null, `at step ${formatCount(step)}`),
+    h("span.quiet", null, `${worst}at step ${formatCount(step)}`),
   ];
 }
 
@@ -185,11 +180,14 @@ function emptyRows(both: Plot): HTMLElement[] {
   if (all !== null) return [h("p.row-words.all", null, all)];
   if (both.columns.some((column) => !column.cells)) return [];
   const { tops, heights } = both.layout;
-  const reasons = both.layers.map((_, row) => emptyReason(both, row));
-  return reasons.flatMap((reason, row) =>
-    reason === null || reason === reasons[row - 1]
+  const reasons = both.lines.map(({ rows }) => {
+    const all = rows.map((row) => emptyReason(both, row));
+    return all.includes(null) ? null : [...new Set(all)].join(", ");
+  });
+  return reasons.flatMap((reason, line) =>
+    !reason || reason === reasons[line - 1]
       ? []
-      : [h("p.row-words", { style: `top:${tops[row]}px;line-height:${heights[row]}px` }, reason)],
+      : [h("p.row-words", { style: `top:${tops[line]}px;line-height:${heights[line]}px` }, reason)],
   );
 }
 
@@ -207,8 +205,8 @@ function listen(area: HTMLElement, column: PlotColumn, plot: Plot, store: Store)
     const box = area.getBoundingClientRect();
     const step = ((event.clientX - box.left) / box.width) * plot.end;
     const cell = column.cells ? cellAt(column.cells, step) : -1;
-    const layer = plot.layers[rowAt(plot.layout, event.clientY - box.top)] ?? null;
-    return { step: column.cells?.steps[cell] ?? Math.max(0, Math.round(step)), layer };
+    const at = column.cells?.steps[cell] ?? Math.max(0, Math.round(step));
+    return { step: at, layer: layerUnder(event.clientY - box.top, column, plot, at) };
   };
   area.addEventListener("pointermove", (event) => store.set({ hover: at(event) }));
   area.addEventListener("pointerleave", () => store.set({ hover: null }));
@@ -218,21 +216,27 @@ function listen(area: HTMLElement, column: PlotColumn, plot: Plot, store: Store)
   });
 }
 
-function legend(scale: ColourScale, of: Parameters<typeof told>[2], dark: boolean): HTMLElement {
-  const end = formatDistance(scale.hi, of);
+/** The colours of both runs and, once it is known, of their difference; NaN and nothing look alike. */
+function legend(both: Plot, values: ColourScale, between: ColourScale | null, dark: boolean): HTMLElement {
+  const of = both.metric!.scale;
+  const end = between && formatDistance(between.hi, of);
+  const words = end && `difference from baseline larger by ${end} to run larger by ${end}`;
   return h(
     "div.legend",
-    { role: "img", "aria-label": `Colours from baseline larger by ${end} to run larger by ${end}` },
-    h("span", null, "difference"),
-    h(
-      "div.scale",
-      null,
-      ramp(scale, dark),
-      differenceTicks(scale.hi, of).map((words, i) =>
-        h("span.tick", { style: `left:${i * 50}%` }, words),
+    { role: "img", "aria-label": [describe(values), words].filter(Boolean).join("; ") },
+    h("span", null, "value"),
+    colours(values, dark),
+    between && [
+      h("span", null, "difference"),
+      h(
+        "div.scale",
+        null,
+        ramp(between, dark),
+        differenceTicks(between.hi, of).map((tick, i) =>
+          h("span.tick", { style: `left:${i * 50}%` }, tick),
+        ),
       ),
-    ),
-    h("span.swatch-nan", null, h("i"), "NaN, Inf in either"),
-    h("span.swatch-none", null, h("i"), "not in both"),
+    ],
+    noColours(values),
   );
 }

@@ -43,12 +43,18 @@ export function dock(store: Store): Dock {
   range.addEventListener("input", () => {
     store.set({ step: snapStep(steps, Number(range.value), now), hover: null });
   });
+  const isPinned = () => store.get().step !== null;
+  const newest = h(
+    "button.link",
+    { "data-key": "newest", onclick: () => store.set({ step: null, hover: null }) },
+    "Newest",
+  );
   const point = (at: Point) => {
     now = at.step;
     range.value = String(at.step);
     const step = `step ${formatCount(at.step)}`;
     range.setAttribute("aria-valuetext", step);
-    refill(words, h("b", null, capital(step)), at.resting && h("span.quiet", null, " newest"));
+    refill(words, h("b", null, capital(step)), " ", at.resting ? h("span.quiet", null, "newest") : isPinned() && newest);
     readouts.forEach((tell) => tell(at));
   };
   return {

@@ -14,7 +14,7 @@ export function exported(
 ): HTMLElement {
   return h(
     "section.section",
-    { "aria-label": "Take along" },
+    { id: "take-along", tabindex: -1, "aria-label": "Take along" },
     h(
       "div.side",
       null,

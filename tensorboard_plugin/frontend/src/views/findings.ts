@@ -275,7 +275,7 @@ const gapsFirst = (a: Rule, b: Rule) =>
 const TOLD: Record<Standing, string> = {
   "not-evaluated": "not evaluated: ",
   ok: "passed",
-  exempt: "does not apply: ",
+  exempt: "exempt: ",
 };
 
 function ruleLine(rule: Rule, { rules }: Run): HTMLElement {
@@ -283,7 +283,7 @@ function ruleLine(rule: Rule, { rules }: Run): HTMLElement {
   return h(
     "div.rule",
     null,
-    glyph(sign, 12, sign === "exempt" ? "Does not apply" : undefined),
+    glyph(sign, 12),
     h(
       "div",
       null,

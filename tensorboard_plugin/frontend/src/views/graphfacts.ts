@@ -1,6 +1,7 @@
-/** What is known of one layer at the cursor: facts, findings so far, and who leaves it out. */
+/** What is known of one layer at the cursor: facts, findings so far, and which rules do not concern it. */
 
 import type { Finding, Layer, Run } from "../api";
+import { exemptFrom } from "../model/findings";
 import { foundBy, isJudged } from "../model/health";
 import { formatCount, plural } from "../model/number";
 import { layerAt, type Plot } from "../model/plot";
@@ -78,6 +79,7 @@ function health(
   store: Store,
 ): HTMLElement {
   const name = layer?.name ?? "";
+  const alike = exemptAlike(plot, column, plot.layers.indexOf(at.layer ?? ""));
   const found = foundBy(run, name, at.step);
   const later = run.findings.filter((f) => f.layer === name && f.step > at.step);
   const next = Math.min(...later.map(({ step }) => step));
@@ -98,9 +100,18 @@ function health(
           },
           `${plural(later.length, "finding")} later, from step ${formatCount(next)}`,
         ),
-      exempted(run, name),
+      alike[0] === column && exempted(run, name, alike),
     ],
   );
+}
+
+/** The columns in which the layer is exempt from the same rules for the same reasons. */
+function exemptAlike({ columns }: Plot, column: number, row: number): number[] {
+  const reasons = columns.map((one) => {
+    const layer = layerAt(one, row);
+    return layer && JSON.stringify(exemptFrom(one.run!.rules, layer.name));
+  });
+  return reasons.flatMap((one, i) => (one === reasons[column] ? [i] : []));
 }
 
 const silence = (run: Run, step: number) =>

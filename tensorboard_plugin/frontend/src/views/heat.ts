@@ -1,8 +1,8 @@
 /** Paints heat maps; a map whose cells, colours and size are as before is not painted again. */
 
-import { BROKEN, type Cells, columns, rowPixels } from "../model/cells";
+import { BROKEN, type Cells, columns, linePixels } from "../model/cells";
 import { RAMPS } from "../model/colour";
-import type { Plot, PlotColumn } from "../model/plot";
+import { lineAt, type Plot, type PlotColumn } from "../model/plot";
 import type { Point } from "../state";
 import { h } from "./element";
 
@@ -37,7 +37,7 @@ export function paintHeat(
   const height = Math.round(plot.layout.total * ratio);
   const { cells } = column;
   if (!cells || !plot.scale || width === 0 || height === 0) return;
-  const key = [width, height, plot.end, dark, plot.scale.id, plot.layers, column.rows].join();
+  const key = [width, height, plot.end, dark, plot.scale.id, plot.lineOf, column.rows].join();
   if (canvas.dataset.painted === key) return;
   canvas.dataset.painted = key;
   canvas.width = width;
@@ -45,18 +45,21 @@ export function paintHeat(
   const spans = columns(cells, plot.end, width);
   const colours = palette(plot, dark ? "dark" : "light");
   const { tops, heights } = plot.layout;
+  const layers = plot.lines.map(({ rows }) =>
+    rows.filter((row) => column.filled[row]).map((row) => column.rows[row]!),
+  );
   const paintRow = (row: number) => {
     const from = Math.round(tops[row]! * ratio);
     const gap = Math.max(1, Math.round(ratio)); // a hairline of ground between two rows
     const to = Math.round((tops[row]! + heights[row]!) * ratio) - gap;
-    const shown = rowPixels(cells, column.rows[row]!, spans, plot.scale!);
+    const shown = linePixels(cells, layers[row]!, spans, plot.scale!);
     const image = rowImage(shown, from, to, colours, ratio, dark);
     canvas.getContext("2d")?.putImageData(image, 0, from);
   };
   const { top } = canvas.getBoundingClientRect();
   const isSeen = (row: number) =>
     top + tops[row]! < window.innerHeight && top + tops[row]! + heights[row]! > 0;
-  const rows = [...plot.layers.keys()].filter((row) => column.rows[row]! >= 0 && column.filled[row]);
+  const rows = [...plot.lines.keys()].filter((line) => layers[line]!.length > 0);
   rows.filter(isSeen).forEach(paintRow);
   paintLater(
     rows.filter((row) => !isSeen(row)),
@@ -114,9 +117,10 @@ function rowImage(
   return image;
 }
 
-/** Puts a band behind the row of the layer that is pointed at. */
-export function placeRow(band: HTMLElement, at: Point, { layers, layout }: Plot): void {
-  const row = layers.indexOf(at.layer ?? "");
+/** Puts a band behind the line of the layer that is pointed at. */
+export function placeRow(band: HTMLElement, at: Point, plot: Plot): void {
+  const { layout } = plot;
+  const row = lineAt(plot, at.layer);
   band.hidden = row < 0;
   band.style.transform = `translateY(${layout.tops[row] ?? 0}px)`;
   band.style.height = `${(layout.heights[row] ?? 1) - 1}px`;

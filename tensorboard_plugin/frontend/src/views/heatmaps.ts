@@ -1,14 +1,15 @@
 /** Layers × steps: one heat map per run, the same rows, axis and colours for all. */
 
 import { cellAt } from "../model/cells";
-import { describeLayer, rowAt } from "../model/layers";
+import { furthestRow } from "../model/health";
+import { rowAt } from "../model/layers";
 import type { Plot, PlotColumn } from "../model/plot";
 import { heatTable } from "../model/tables";
 import { metricOf, slotOf } from "../resources";
 import type { Point, State, Store } from "../state";
 import { h, refill } from "./element";
 import { exports } from "./export";
-import { gutter, layerOf, weights } from "./gutter";
+import { foldAll, gutter, lineFacts, openLayer } from "./gutter";
 import { key } from "./heads";
 import { heatCanvas, paintHeat, placeRow } from "./heat";
 import { markElements, signs } from "./marks";
@@ -29,45 +30,24 @@ export function heatmaps(state: State, store: Store, plot: Plot, retry: () => vo
       null,
       h("h2", null, "Layers × steps"),
       plot.metric && exports(plot.metric.title, () => heatTable(plot)),
+      foldAll(plot, store),
     ),
     measureTools(plot, state, store),
     gutterHead,
     parts.map((part) => part.readout),
-    names,
+    names.element,
     parts.map((part) => part.plot),
   );
   return {
     element,
     paint: () => parts.forEach((part) => part.paint()),
     point(at) {
-      const layer = layerOf(plot, at.layer);
-      refill(
-        gutterHead,
-        layer
-          ? [
-              h("p", null, describeLayer(layer)),
-              h("p", null, weights(layer)),
-              h("p", null, openLayer(at.layer, store)),
-            ]
-          : null,
-      );
-      names.querySelector(".on")?.classList.remove("on");
-      names.querySelector(`[data-layer="${CSS.escape(at.layer ?? "")}"]`)?.classList.add("on");
+      const open = openLayer(plot, at, store);
+      refill(gutterHead, ...lineFacts(plot, at), open && h("p", null, open));
+      names.point(at);
       parts.forEach((part) => part.point(at));
     },
   };
-}
-
-function openLayer(layer: string | null, store: Store): HTMLElement {
-  return h(
-    "button.link",
-    {
-      "data-key": "open layer",
-      "aria-label": `Open layer ${layer}`,
-      onclick: () => store.set({ view: "layer", layer, hover: null }),
-    },
-    "Open layer",
-  );
 }
 
 /** One run's map; `index` is its place in the plot. */
@@ -136,8 +116,8 @@ function listen(area: HTMLElement, column: PlotColumn, plot: Plot, store: Store)
   const at = (event: MouseEvent): Point => {
     const box = area.getBoundingClientRect();
     const step = ((event.clientX - box.left) / box.width) * plot.end;
-    const layer = plot.layers[rowAt(plot.layout, event.clientY - box.top)] ?? null;
-    return { step: snap(column, step), layer };
+    const at = snap(column, step);
+    return { step: at, layer: layerUnder(event.clientY - box.top, column, plot, at) };
   };
   area.addEventListener("pointermove", (event) => store.set({ hover: at(event) }));
   area.addEventListener("pointerleave", () => store.set({ hover: null }));
@@ -145,6 +125,12 @@ function listen(area: HTMLElement, column: PlotColumn, plot: Plot, store: Store)
     const { step, layer } = at(event);
     store.set({ step, layer });
   });
+}
+
+/** The layer whose value is seen at a height; of a folded block that is the worst at this step. */
+export function layerUnder(y: number, column: PlotColumn, plot: Plot, step: number): string | null {
+  const { rows } = plot.lines[rowAt(plot.layout, y)] ?? { rows: [] };
+  return plot.layers[furthestRow(column, plot, rows, step)] ?? null;
 }
 
 /** The step at which the cell under the pointer was measured. */

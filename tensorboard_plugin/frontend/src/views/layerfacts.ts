@@ -4,7 +4,7 @@ import type { Finding, Run } from "../api";
 import {
   findingsOf,
   isGap,
-  leftOut,
+  exemptFrom,
   type Problem,
   problems,
   sourceOf,
@@ -18,6 +18,7 @@ import type { State, Store } from "../state";
 import { type Child, h, prose } from "./element";
 import { unfolding } from "./findings";
 import { glyph } from "./glyph";
+import { key } from "./heads";
 import { problem } from "./notices";
 
 /** What the layer is in the first run that has it. */
@@ -36,10 +37,10 @@ export function layerFacts(sources: readonly LayerSource[]): Child {
   ];
 }
 
-/** Whether the same rules leave the layer out of all runs, so that it need be said but once. */
+/** Whether the layer is exempt from the same rules in all runs, so that it need be said but once. */
 function isExemptAlike(sources: readonly LayerSource[]): boolean {
   const reasons = sources.map(
-    ({ run, layer }) => run && layer && JSON.stringify(leftOut(run.rules, layer.name)),
+    ({ run, layer }) => run && layer && JSON.stringify(exemptFrom(run.rules, layer.name)),
   );
   return reasons.length > 1 && reasons[0] !== undefined && new Set(reasons).size === 1;
 }
@@ -157,17 +158,22 @@ function item(
   );
 }
 
-/** The rules that leave the layer out, and why. */
-export function exempted(run: Run, layer: string): Child {
-  const reasons = leftOut(run.rules, layer);
-  return (
-    reasons.length > 0 &&
+/**
+ * The rules from which the layer is exempt, and why.
+ *
+ * @param of the runs, by their columns, where it is said of several at once.
+ */
+export function exempted(run: Run, layer: string, of: readonly number[] = []): Child {
+  const reasons = exemptFrom(run.rules, layer);
+  if (reasons.length === 0) return null;
+  return [
+    of.length > 1 && h("p.exempted-of", null, of.map(key)),
     h(
       "ul.exempted",
-      { "aria-label": "Rules that leave this layer out" },
+      { "aria-label": "Rules from which this layer is exempt" },
       reasons.map(({ reason, rules }) =>
         h("li", null, glyph("exempt", 12), h("span", null, `Exempt from ${rules.join(", ")}: ${reason}`)),
       ),
-    )
-  );
+    ),
+  ];
 }

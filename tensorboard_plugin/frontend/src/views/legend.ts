@@ -14,11 +14,19 @@ export function legend(scale: ColourScale, dark: boolean): HTMLElement {
   return h(
     "div.legend",
     { role: "img", "aria-label": describe(scale) },
-    scale.kind === "count" ? h("span.swatch-zero", null, h("i"), "0") : bar(scale, dark),
-    h("span.swatch-nan", null, h("i"), scale.kind === "count" ? "above 0" : "NaN, Inf"),
-    h("span.swatch-none", null, h("i"), "not measured"),
+    colours(scale, dark),
+    noColours(scale),
   );
 }
+
+export const colours = (scale: ColourScale, dark: boolean): HTMLElement =>
+  scale.kind === "count" ? h("span.swatch-zero", null, h("i"), "0") : bar(scale, dark);
+
+/** What stands in place of a colour. */
+export const noColours = (scale: ColourScale): HTMLElement[] => [
+  h("span.swatch-nan", null, h("i"), scale.kind === "count" ? "above 0" : "NaN, Inf"),
+  h("span.swatch-none", null, h("i"), "not measured"),
+];
 
 function bar(scale: ColourScale, dark: boolean): HTMLElement {
   return h(
@@ -70,7 +78,7 @@ function limitTicks(scale: ColourScale): Limit[] {
 
 const percent = (x: number) => `${(x * 100).toFixed(2)}%`;
 
-function describe(scale: ColourScale): string {
+export function describe(scale: ColourScale): string {
   const limits = scale.limits.map(
     (l) =>
       `${WORDS[l.severity]} ${l.above ? "at or above" : "below"} ${formatTick(l.value, scale.kind)}`,

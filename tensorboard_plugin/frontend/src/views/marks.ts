@@ -5,33 +5,38 @@ import { layerAt, type Plot, type PlotColumn } from "../model/plot";
 import { h } from "./element";
 import { glyph } from "./glyph";
 
-/** The worst finding of each layer in this measure, at the right of its row. */
+/** The worst finding of each line's layers in this measure, at its right. */
 export function signs(column: PlotColumn, plot: Plot): HTMLElement {
   const findings = column.run?.findings ?? [];
   return h(
     "div.signs",
     null,
-    plot.layers.map((_, row) => {
-      const severity = worstOf(findings, layerAt(column, row)?.name ?? "", plot.metric?.name ?? null);
-      const middle = plot.layout.tops[row]! + plot.layout.heights[row]! / 2;
+    plot.lines.map(({ rows }, line) => {
+      const severity = worstOf(findings, namesOf(column, rows), plot.metric?.name ?? null);
+      const middle = plot.layout.tops[line]! + plot.layout.heights[line]! / 2;
       return severity && h("span", { style: `top:${middle}px` }, glyph(severity, 11));
     }),
   );
 }
+
+/** What a run calls the layers of a line. */
+const namesOf = (column: PlotColumn, rows: readonly number[]) =>
+  new Set(rows.flatMap((row) => layerAt(column, row)?.name ?? []));
 
 const MARK = 15;
 
 export function markElements(column: PlotColumn, plot: Plot, width: number): HTMLElement[] {
   const found = column.cells ? problems(column.run?.findings ?? []) : [];
   const all = layerMarks(found, plot.metric?.name ?? null);
-  return plot.layers.flatMap((_, row) => {
-    const here = all.filter((mark) => mark.layer === layerAt(column, row)?.name);
+  return plot.lines.flatMap(({ rows }, line) => {
+    const names = namesOf(column, rows);
+    const here = all.filter(({ layer }) => layer !== null && names.has(layer));
     const placed = spread(
       here.map((mark) => (mark.step / plot.end) * width),
       MARK,
       width,
     );
-    const top = plot.layout.tops[row]! + (plot.layout.heights[row]! - 1) / 2;
+    const top = plot.layout.tops[line]! + (plot.layout.heights[line]! - 1) / 2;
     return here.map((mark, i) =>
       h("b.number.mark", { style: `left:${placed[i]}px;top:${top}px` }, String(mark.number)),
     );

@@ -8,6 +8,7 @@ import { graphOf, type Place } from "../model/graph";
 import { foundBy, isJudged, isLost, shownAt, worstRow, worstSeverity } from "../model/health";
 import { alignLayers } from "../model/layers";
 import { layoutOf } from "../model/layout";
+import { UNFOLDED } from "../model/lines";
 import { buildPlot, layerAt, type Plot } from "../model/plot";
 import { cursorIn, plotOf, plotWants } from "../plotted";
 import { RUN, slotOf } from "../resources";
@@ -115,8 +116,8 @@ function model(store: Store, retry: () => void): View {
     ),
     update(state, changed) {
       if (!changed(DRAWN)) return;
-      shared.plot = plotOf(state);
-      shared.flow = plotOf({ ...state, metric: FLOW });
+      shared.plot = plotOf(state, UNFOLDED); // the graph has its own folding
+      shared.flow = plotOf({ ...state, metric: FLOW }, UNFOLDED);
       refill(top, heads(state));
       refill(tools, measureTools(shared.plot, state, store, "graph"));
       refill(flows, flowLegend(shared.flow));

@@ -4,9 +4,11 @@ import { CHOICES, type Choice, isMixed, listed, readChoice } from "../model/prob
 import { CAMS, PREDICTIONS, RUN } from "../resources";
 import type { Point, State, Store } from "../state";
 import { h, refill } from "./element";
+import { stepAxis } from "./curves";
 import { heads } from "./heads";
 import type { View, ViewKind } from "./panel";
 import { columnOf, type Column, type Drawing, drawingOf } from "./probecolumns";
+import { curveWords } from "./probeplot";
 import { probeRow, type Row } from "./proberow";
 import { summary } from "./probesummary";
 import { probeTools } from "./probetools";
@@ -47,7 +49,8 @@ function probe(store: Store, retry: () => void): View {
       rows.set(name, row);
     }
     const isEmpty = names.length === 0 && probes.some((known) => known !== null);
-    refill(list, isEmpty ? nothing(store) : names.map((name) => rows.get(name)!.element));
+    const all = names.map((name) => rows.get(name)!.element);
+    refill(list, isEmpty ? nothing(store) : [names.length > 0 && axes(columns, drawing), all]);
     refill(tally, summary(columns, names, pinned(state), isMixed(probes), retry));
   };
 
@@ -55,7 +58,7 @@ function probe(store: Store, retry: () => void): View {
     const state = store.get();
     const choice = readChoice(state.choices);
     arrange(state, choice);
-    tools.update(columns, drawing, pinned(state), state.step === null, choice);
+    tools.update(columns, drawing, choice);
     const now = at(state);
     list.style.setProperty("--at", `${Math.min(100, (now.step / drawing.end) * 100)}%`);
     list.classList.toggle("resting", now.resting === true);
@@ -100,12 +103,25 @@ function probe(store: Store, retry: () => void): View {
       told = "";
     },
     point,
+    docked: true,
     cursor: () => {
       const state = store.get();
       const layers = state.layer === null ? [] : [state.layer]; // no layers here: it stays
       return { steps: drawing.steps, layers, at: at(state) };
     },
   };
+}
+
+/** What the curves of all rows show: said once, with the steps below which they stand. */
+function axes(columns: readonly Column[], drawing: Drawing): HTMLElement {
+  const words = (column: Column) =>
+    column.probe && [h("p", null, curveWords(column.probe, drawing)), stepAxis(drawing.end)];
+  return h(
+    "section.section.probe-axes",
+    { "aria-label": "Axes of the curves" },
+    h("div.side", null, h("h2", null, "Sample by sample")),
+    columns.map((column) => h("div.probe-cell", null, drawing.pictured && h("div"), h("div", null, words(column)))),
+  );
 }
 
 function nothing(store: Store): HTMLElement {

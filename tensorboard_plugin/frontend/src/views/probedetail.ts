@@ -4,6 +4,7 @@ import { chooseSnapshots } from "../model/cams";
 import { formatCount, formatMagnitude, formatShare, formatTick } from "../model/number";
 import { CHOICES, flips, lookIndex, outcomeOf, type Probe, type Sample } from "../model/probe";
 import type { Store } from "../state";
+import { stepAxis } from "./curves";
 import { h } from "./element";
 import type { Column, Drawing } from "./probecolumns";
 import { picturedBy } from "./probeimage";
@@ -18,8 +19,8 @@ const MOST = 60;
 export function closing(columns: readonly Column[], store: Store): Cell {
   const classes = columns.some(({ probe }) => probe?.kind === "classes");
   const words = classes
-    ? "Line: probability of the true class; dashed: of the predicted one."
-    : "Line: size of the error.";
+    ? "Line: probability of the true class; dashed: of the predicted one. Over the steps."
+    : "Line: size of the error, in the unit of the value. Over the steps.";
   const close = () => store.choose(CHOICES.open, "");
   const element = h(
     "div.side.probe-more",
@@ -47,7 +48,14 @@ export function probeDetail(name: string, column: Column, drawing: Drawing, stor
     "div.probe-more",
     null,
     image && h("div.probe-large", null, image.element, mapWords),
-    h("div.probe-curve", null, ticks(probe, drawing), probePlot(probe, sample, drawing, true)),
+    h(
+      "div.probe-curve",
+      null,
+      ticks(probe, drawing),
+      probePlot(probe, sample, drawing, true),
+      h("span"),
+      stepAxis(drawing.end),
+    ),
     h("p.quiet", null, history(probe, sample, chosen.length)),
     h(image ? "div.probe-looks" : "div.probe-looks.wide", null, looks),
   );

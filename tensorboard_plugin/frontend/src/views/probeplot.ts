@@ -10,6 +10,7 @@ import {
   type Sample,
   stretchesOf,
 } from "../model/probe";
+import { formatTick } from "../model/number";
 import { h, svg } from "./element";
 import { absolute, type Drawing } from "./probecolumns";
 
@@ -49,6 +50,14 @@ export function probePlot(
     !isValue && strip(probe, sample, drawing),
     h("i.cursor-step"),
   );
+}
+
+/** What a curve shows, from its lower to its upper line. */
+export function curveWords(probe: Probe, { errors }: Drawing): string {
+  if (probe.kind === "classes") return "Probability of the true class, 0 to 100 %";
+  const [least, most] = [errors.ticks[0] ?? 0, errors.ticks.at(-1) ?? 0];
+  const scale = errors.log ? ", log scale" : "";
+  return `Size of the error, in the unit of the value, ${formatTick(least, "linear")} to ${formatTick(most, "linear")}${scale}`;
 }
 
 /** "right at 3 of 5 looks: wrong from look 1, right from look 3" */

@@ -1,7 +1,6 @@
-/** What is above the samples: the step, which samples are listed, how maps are drawn. */
+/** What is above the samples: which of them are listed, how maps are drawn. */
 
-import { neighbour } from "../model/cells";
-import { formatCount, formatShare } from "../model/number";
+import { formatShare } from "../model/number";
 import { CHOICES, type Choice, classesOf, picturesOf, sureFrom, truthsOf } from "../model/probe";
 import type { Store } from "../state";
 import { scaleKey } from "./camimage";
@@ -15,15 +14,12 @@ export interface Tools {
   update(
     columns: readonly Column[],
     drawing: Drawing,
-    step: number,
-    newest: boolean,
     choice: Choice,
   ): void;
 }
 
-/** Sliders stay the same elements, so that new data does not end the dragging of one. */
+/** The slider stays the same element, so that new data does not end its dragging. */
 export function probeTools(store: Store): Tools {
-  const steps = stepTools(store);
   const opacity = slider("Opacity of the maps", 0, 100);
   opacity.addEventListener("input", () =>
     store.choose(CHOICES.opacity, String(Number(opacity.value) / 100)),
@@ -31,17 +27,16 @@ export function probeTools(store: Store): Tools {
   const [about, filters, maps] = [h("div.side"), h("div.probe-tools"), h("div.probe-tools")];
   const fade = h("label.choice-group", null, h("span.choice-title", null, "opacity"), opacity);
   let drawn = "";
-  const all = h("div.full", null, steps.element, filters, maps);
+  const all = h("div.full", null, filters, maps);
   return {
     element: h(
       "section.section.probe-top",
-      { "aria-label": "Which samples, at which step" },
+      { "aria-label": "Which samples" },
       about,
       all,
     ),
-    update(columns, { steps: looks, errors, pictured }, step, newest, choice) {
-      all.hidden = looks.length === 0;
-      steps.update(looks, step, newest);
+    update(columns, { steps, pictured }, choice) {
+      all.hidden = steps.length === 0;
       if (document.activeElement !== opacity) opacity.value = String(choice.opacity * 100);
       const probes = columns.map(({ probe }) => probe);
       const classes = probes.some((probe) => probe?.kind === "classes");
@@ -51,10 +46,10 @@ export function probeTools(store: Store): Tools {
       const probed = Math.max(0, ...columns.map((column) => column.probed));
       const images = picturesOf(probes);
       const { opacity: _, open: __, ...kept } = choice;
-      const key = JSON.stringify([kept, classes, truths, limit, pictured, count, probed, images, errors.log]);
+      const key = JSON.stringify([kept, classes, truths, limit, pictured, count, probed, images]);
       if (key === drawn) return;
       drawn = key;
-      refill(about, ...description(count, probed, images, classes, errors.log));
+      refill(about, ...description(count, probed, images, classes));
       refill(
         filters,
         classes && filterTools(choice, truths, limit, store),
@@ -70,9 +65,7 @@ function description(
   probed: number,
   images: number,
   classes: boolean,
-  log: boolean,
 ): Child[] {
-  const error = `Curve: size of the error${log ? ", log scale" : ""}.`;
   return [
     h("h2", null, "Probe samples"),
     count > 0 &&
@@ -84,59 +77,8 @@ function description(
           : `${count} held-out samples, the same at every look`,
       ),
     images > 0 && images < count && h("p", null, `Of ${images} of them an image is kept.`),
-    count > 0 && h("p", null, classes ? "Curve: probability of the true class." : error),
     classes && stripKey(),
   ];
-}
-
-function stepTools(store: Store) {
-  const range = slider("Step", 0, 0);
-  const words = h("output.probe-step");
-  let known: readonly number[] = [];
-  let now = 0;
-  const go = (step: number | undefined) => step !== undefined && store.set({ step, hover: null });
-  range.addEventListener("input", () => go(known[Number(range.value)]));
-  const button = (label: string, sign: string, by: 1 | -1) =>
-    h(
-      "button.small",
-      {
-        "data-key": label,
-        "aria-label": label,
-        title: label,
-        onclick: () => go(neighbour(known, now, by)),
-      },
-      sign,
-    );
-  const newest = h(
-    "button.small",
-    { onclick: () => store.set({ step: null, hover: null }) },
-    "Newest",
-  );
-  return {
-    element: h(
-      "div.probe-steps",
-      null,
-      button("Look before", "‹", -1),
-      range,
-      button("Look after", "›", 1),
-      words,
-      newest,
-    ),
-    update(all: readonly number[], step: number, isNewest: boolean) {
-      known = all;
-      now = step;
-      const place = Math.max(
-        0,
-        all.findLastIndex((s) => s <= step),
-      );
-      range.max = String(Math.max(0, all.length - 1));
-      range.value = String(place);
-      range.disabled = all.length < 2;
-      range.setAttribute("aria-valuetext", `step ${formatCount(step)}`);
-      words.textContent = `step ${formatCount(step)}`;
-      newest.disabled = isNewest;
-    },
-  };
 }
 
 function slider(label: string, least: number, most: number): HTMLInputElement {

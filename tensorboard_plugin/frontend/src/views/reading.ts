@@ -2,21 +2,24 @@
 
 import type { Metric, Run } from "../api";
 import { cellAt } from "../model/cells";
+import { furthestRow } from "../model/health";
 import { absence, exemption } from "../model/layers";
 import { formatCount, formatValue } from "../model/number";
-import { layerAt, type Plot, type PlotColumn } from "../model/plot";
+import { layerAt, lineAt, type Plot, type PlotColumn } from "../model/plot";
 import type { Point } from "../state";
 import { h } from "./element";
 
 /** "97 % dense at step 400" */
 export function reading(column: PlotColumn, plot: Plot, at: Point): (Node | string)[] {
   const { run, cells, metric } = column;
-  const row = plot.layers.indexOf(at.layer ?? "");
+  const line = plot.lines[lineAt(plot, at.layer)];
+  const row = line ? furthestRow(column, plot, line.rows, at.step) : -1;
   const layer = column.rows[row] ?? -1;
   if (!run) return [h("span.quiet", null, "Loading …")];
   if (metric?.not_measured || row < 0) return [h("span.quiet", null, metric?.not_measured ?? "")];
   if (!metric || !cells) return [h("span.quiet", null, metric ? "Loading …" : "")];
-  const name = layerAt(column, row)?.name ?? at.layer!;
+  const isBlock = line!.kind === "folded";
+  const name = layerAt(column, row)?.name ?? (isBlock ? line!.name : at.layer!);
   const where = h("code", null, name);
   if (layer < 0) return [h("span.quiet", null, "not in this model"), where];
   const ended = at.step > cells.end;
@@ -28,7 +31,8 @@ export function reading(column: PlotColumn, plot: Plot, at: Point): (Node | stri
   const measured = !Number.isNaN(cells.value(cell, layer));
   const exempt = measured && exemption(run, metric, name);
   const when = !ended ? "at step" : run.finished ? "at its end, step" : "newest, step";
-  const step = `${when} ${formatCount(cells.steps[cell]!)}`;
+  const worst = isBlock ? `worst of ${formatCount(line!.count)}, ` : "";
+  const step = `${worst}${when} ${formatCount(cells.steps[cell]!)}`;
   return [
     h("b", null, told(column, run, metric, cell, row)),
     where,
@@ -45,23 +49,27 @@ function told(column: PlotColumn, run: Run, metric: Metric, cell: number, row: n
   return absence(run, metric, run.model.layers[layer]) ?? "not measured";
 }
 
-/** Why rows are empty: said once where rows or runs beside each other have the same reason. */
+/** Why lines are empty: said once where lines or runs beside each other have the same reason. */
 export function emptyRows(column: PlotColumn, index: number, plot: Plot): HTMLElement[] {
   if (column.metric?.not_measured) return [h("p.row-words.all", null, column.metric.not_measured)];
   if (!column.cells) return [];
-  const reasons = (of: PlotColumn, row: number) =>
-    of.run && of.metric && of.cells && !of.filled[row]
-      ? (absence(of.run, of.metric, of.run.model.layers[of.rows[row]!]) ?? "not measured")
-      : null;
-  return plot.layers.flatMap((_, row) => {
-    const reason = reasons(column, row);
-    const besides = plot.columns.slice(0, index).some((other) => reasons(other, row) === reason);
-    if (!reason || besides || (row > 0 && reasons(column, row - 1) === reason)) return [];
+  const known = plot.columns.map((one) => plot.lines.map(({ rows }) => emptyReason(one, rows)));
+  const [own, besides] = [known[index]!, known.slice(0, index)];
+  return plot.lines.flatMap((_, line) => {
+    const reason = own[line]!;
+    if (!reason || besides.some((one) => one[line] === reason) || own[line - 1] === reason) return [];
     const { tops, heights } = plot.layout;
     return [
-      h("p.row-words", { style: `top:${tops[row]}px;line-height:${heights[row]}px` }, reason),
+      h("p.row-words", { style: `top:${tops[line]}px;line-height:${heights[line]}px` }, reason),
     ];
   });
+}
+
+/** Why none of some layers has a value; null if one has, or if it is not known yet. */
+function emptyReason({ run, metric, cells, filled, rows: layers }: PlotColumn, rows: readonly number[]) {
+  if (!run || !metric || !cells || rows.some((row) => filled[row])) return null;
+  const all = rows.map((row) => absence(run, metric, run.model.layers[layers[row]!]) ?? "not measured");
+  return [...new Set(all)].join(", ") || null;
 }
 
 /** Words in the empty part of the axis, after a run that was shorter than the others. */

@@ -110,8 +110,18 @@ function tallied(edits: Edits, store: Store): HTMLElement[] {
   const reset = () => store.choose("thresholds", "");
   return [
     h("p", null, `${plural(count, "number")} changed`),
-    h("button.small", { "data-key": "reset all", onclick: reset }, "Reset all"),
+    h("p.tally-links", null, h("button.small", { "data-key": "reset all", onclick: reset }, "Reset all"), takeAlong()),
   ];
+}
+
+/** To what was changed as a file and as code, at the end of the page. */
+function takeAlong(): HTMLElement {
+  const go = () => {
+    const place = document.getElementById("take-along");
+    place?.scrollIntoView({ behavior: "smooth" });
+    place?.focus({ preventScroll: true });
+  };
+  return h("button.link", { "data-key": "take along", onclick: go }, "Take along");
 }
 
 function ruleBlock(rule: TunableRule, choose: Choose): Block {
@@ -246,7 +256,7 @@ function thresholdRow(rule: TunableRule, first: Tunable, choose: Choose): Row {
   const { sign, severity } = first;
   const direction = sign && DIRECTIONS[sign];
   const element = h(
-    "div.threshold",
+    severity ? `div.threshold.of-${severity}` : "div.threshold",
     null,
     h(
       "p.measure",
