@@ -443,7 +443,8 @@ def movable(model: keras.Model) -> list[Any]:
 def _held(values: Iterable[Any]) -> Iterator[tf.Variable]:
     """Yields TensorFlow's own variables among values, also in lists, dicts and modules."""
     for value in values:
-        holds = _holding(type(value))
+        kind: type = type(value)
+        holds = _holding(kind)
         if holds is not None:
             yield from holds(value)
 
