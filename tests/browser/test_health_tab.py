@@ -86,6 +86,7 @@ def test_settings_unfold_for_all_runs_and_stay_so_in_the_address(tab, address):
 def test_evidence_is_there_in_full(tab, address, width):
     tab.page.set_viewport_size({"width": width, "height": 900})
     tab.open(address)
+    tab.card("dying-relu").get_by_role("button").filter(has_text=" more ").click()
     evidence = tab.card("dying-relu").locator(".finding-row .evidence")
     expect(evidence.nth(1)).to_have_text("0 < 0.001")  # as on the axes, not 1e-03
     for cell in tab.frame.locator(".finding-row .evidence").all():

@@ -3,9 +3,9 @@
 import type { Comparison, Finding } from "../api";
 import { type Pair, told } from "../model/compare";
 import { place, type Problem, problems } from "../model/findings";
-import { formatCount, formatMagnitude, plural } from "../model/number";
+import { formatCount, formatMagnitude, plural, readableNumbers } from "../model/number";
 import type { State } from "../state";
-import { h } from "./element";
+import { h, prose } from "./element";
 import { glyph } from "./glyph";
 import { columnHeads, over } from "./pairheads";
 import { pairTable } from "./pairtable";
@@ -81,7 +81,7 @@ function line(one: Problem, evidence: string, other?: Finding): HTMLElement {
       where && h(one.findings.length > 1 ? "span.place" : "code", null, where),
       milder && [h("span.quiet", null, " baseline "), glyph(milder.severity, 12)],
     ),
-    h("span.evidence", { title: evidence }, evidence),
+    h("span.evidence", { title: readableNumbers(evidence) }, prose(evidence)),
     h("span.since", null, `step ${formatCount(one.step)}`),
   );
 }
