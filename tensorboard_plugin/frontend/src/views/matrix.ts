@@ -383,19 +383,23 @@ function line(row: Row, drawn: Drawn): HTMLElement {
   const cells = drawn.columns.map(({ run, key: position }) => {
     const cell = cellOf(run, rule.id);
     const sign = signOf(cell);
+    const wide = drawn.columns.length <= FEW;
+    const shown = wide ? short(cell, drawn.rows) : cell.count > 0 && count(cell.count);
+    const severity = cell.count ? `${WORDS[sign]}, ` : "";
+    const also = shown && wide && cell.count ? `: ${shown.textContent}` : ""; // what is seen is in the name
     return h(
       position < 0 ? "td" : "td.chosen",
       {
         role: "gridcell",
         tabindex: -1,
         "data-key": `cell ${rule.id}\n${run.run}`,
-        "aria-label": `${rule.title}, ${run.run}: ${cell.count ? `${WORDS[sign]}, ` : ""}${wordsOf(cell)}`,
+        "aria-label": `${rule.title}, ${run.run}: ${severity}${wordsOf(cell)}${also}`,
       },
       h(
         `span.cell.cell-${sign}`,
         null,
         mark(sign),
-        drawn.columns.length > FEW ? cell.count > 0 && count(cell.count) : short(cell, drawn.rows),
+        shown,
       ),
     );
   });
@@ -406,7 +410,7 @@ function line(row: Row, drawn: Drawn): HTMLElement {
 /** What is healthy is hardly seen: a dot. */
 const mark = (sign: CellSign) => (sign === "ok" ? h("i.calm-dot") : glyph(sign, 13));
 
-function short(cell: RuleCell, rows: readonly Row[]): Child {
+function short(cell: RuleCell, rows: readonly Row[]): HTMLElement {
   const { place, more, words } = shortWords(cell);
   return h(
     "span.short",
