@@ -227,14 +227,16 @@ def jumps(
     patience: int = 20,
     warm_up: int = 200,
 ) -> Swing | None:
-    """Returns how the probe loss goes up and down, None if it does not or there are few records.
+    """Returns how the probe loss goes up and down, None if it does not or that cannot be told.
+
+    It cannot of few records, nor of a negative loss, which has no scale.
 
     Args:
         turns: as in loss-oscillation, like the others.
     """
     steps, values = measured(trace, "probe_loss")
     steps, values = steps[steps > warm_up][-patience:], values[steps > warm_up][-patience:]
-    if len(values) < patience:
+    if len(values) < patience or values.min() < 0:
         return None
     change = np.diff(values)
     turning = float((change[1:] * change[:-1] < 0).mean())
