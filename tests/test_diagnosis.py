@@ -175,3 +175,10 @@ def test_json_says_the_same_of_a_recorded_report():
     text = report.text(live)
     assert "  Chain: dense_2 dead from the start (100 % ≥ 95 %) → vanishing gradient in 3" in text
     assert "  How sure: very likely; 3 findings fit this cause; the loss suffers" in text
+
+
+def test_a_model_without_recorded_layers_has_no_large_step():
+    run = traces.not_finite()
+    columns = {name: values[:, :0] for name, values in run.columns.items()}
+    bare = replace(run, architecture=replace(run.architecture, layers=()), columns=columns)
+    assert report.as_json(check(bare))["findings"]

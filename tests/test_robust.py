@@ -48,15 +48,17 @@ class Counts(layers.Layer):
 
 
 class Holds(layers.Layer):
-    """Assigns to TensorFlow's own variable in a list."""
+    """Assigns to TensorFlow's own variables in a list and, which TensorFlow wraps, in a tuple."""
 
     def __init__(self):
         super().__init__()
         self.held = [tf.Variable(0.0, trainable=False)]
+        self.pair = (tf.Variable(0.0, trainable=False), "steps")
 
     def call(self, x):
         self.held[0].assign_add(1.0)
-        return x * (1 + 0.01 * self.held[0])
+        self.pair[0].assign_add(1.0)
+        return x * (1 + 0.01 * (self.held[0] + self.pair[0]))
 
 
 class Draws(layers.Layer):

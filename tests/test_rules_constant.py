@@ -67,6 +67,14 @@ def test_a_generator_is_not_judged_by_its_loss():
         assert progress(both).state in ("stuck", "worse")
 
 
+def test_targets_that_stand_in_for_none_say_nothing_of_a_loss():
+    """As of models that call `add_loss`: `fit` is given zeros."""
+    zeros = traces.labels("real", minimum=0.0, maximum=0.0)
+    model = replace(traces.architecture(), loss=None, loss_options=None)
+    run = replace(traces.stuck(traces.trace(model)), data=traces.data(answers=zeros))
+    assert progress(run).state == "stuck"
+
+
 @pytest.mark.parametrize(
     ("changes", "known"),
     [

@@ -209,6 +209,10 @@ def test_what_jumps_on_purpose_or_is_not_known_is_not_judged():
 
     cyclic = traces.with_series(run_of(JUMPS), learning_rate=0.1 + 0.05 * (-1.0) ** N)
     assert "rises again" in reason(cyclic)
+    warmed = 0.1 * np.minimum(N / 20, 1)  # up to step 400; judged are those from step 800 on
+    assert check(
+        traces.with_series(run_of(JUMPS), learning_rate=warmed), [loss_oscillation]
+    ).findings
     assert "negative" in reason(run_of(JUMPS - 3))
     assert "too few records" in reason(run_of(JUMPS[:20]))
     assert "no finite value" in reason(run_of(JUMPS, probe=False))

@@ -428,6 +428,10 @@ def test_batches_of_one_are_watched_until_the_loss_suffers():
     assert "from look to look" in finding.message
     low = traces.with_series(run, probe_loss=np.where(run.steps > 200, 0.1 * swing, 2.3))
     assert severities(low, batch_of_one) == {None: "watch"}
+    for level in (-5.0, 0.0):
+        negative = traces.with_series(run, probe_loss=level + swing - 1)
+        (finding,) = outcome(negative, batch_of_one).findings
+        assert finding.severity == "watch" and "look to look" not in finding.message
     last = np.where(np.arange(31) == 30, 1.0, 32.0)  # the rest of an epoch
     assert outcome(traces.with_series(run, batch_size=last), batch_of_one).outcome == "healthy"
     model = replace(run.architecture, settings={"gradient_accumulation_steps": 16})

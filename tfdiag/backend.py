@@ -443,7 +443,7 @@ def movable(model: keras.Model) -> list[Any]:
 def _held(values: Iterable[Any]) -> Iterator[tf.Variable]:
     """Yields TensorFlow's own variables among values, also in lists, dicts and modules."""
     for value in values:
-        kind: type = type(value)
+        kind: type = value.__class__  # TensorFlow wraps a tuple: its `type` is the wrapper's
         holds = _holding(kind)
         if holds is not None:
             yield from holds(value)

@@ -83,7 +83,7 @@ def _large_step(trace: Trace, until: int, high: float) -> Iterator[Finding]:
     if "update_ratio" not in trace.columns:
         return
     ratios = trace.columns["update_ratio"]
-    judged = [no_kernel(layer) is None for layer in trace.architecture.layers]
+    judged = np.array([no_kernel(layer) is None for layer in trace.architecture.layers], bool)
     ratios = np.where(judged & np.isfinite(ratios), ratios, np.nan)
     rows = np.flatnonzero(np.isfinite(ratios).any(axis=1) & (trace.steps <= until))[-_RECENT:]
     ratios = ratios[rows]

@@ -126,9 +126,13 @@ def is_of_shares(trace: Trace) -> bool:
 
 
 def is_of_one_value(trace: Trace) -> bool:
-    """Returns whether all targets are the same number: that a generator is to deceive its judge."""
+    """Returns whether all targets are the same number: that a generator is to deceive its judge.
+
+    Of a loss of Keras; to the user's own, or that of `add_loss`, targets may stand in for none.
+    """
     labels = trace.data.labels if trace.data else ()
-    return bool(labels) and all(one.minimum == one.maximum for one in labels)
+    kind = (trace.architecture.loss_options or {}).get("kind")
+    return bool(kind and labels) and all(one.minimum == one.maximum for one in labels)
 
 
 def measured_otherwise(trace: Trace) -> str | None:

@@ -41,7 +41,7 @@ def _is_guess(trace: Trace, largest: float) -> bool:
     verdict="No better than a constant",
     cases=(
         Case(
-            lambda finding, facts: finding.value < finding.limit,
+            lambda finding, facts: finding.value < (1 - _margin()) * finding.limit,
             "Labels hardly explained",
             (
                 "Look at some samples with their labels, those of the highest loss first: labels "
@@ -138,6 +138,10 @@ def no_better_than_constant(
         limit=constant,
         metric="probe_loss",
     )
+
+
+def _margin() -> float:
+    return float(no_better_than_constant.thresholds["margin"])
 
 
 def _training_loss(trace: Trace) -> float:

@@ -12,7 +12,7 @@ from tfdiag.data import Labels
 from tfdiag.rules.accuracy import accuracy_name, answers_nan, standard_error
 from tfdiag.rules.beginning import FIRST_ANSWERS, errs_surely
 from tfdiag.rules.constant import guessing, is_of_classes
-from tfdiag.rules.curves import finite, measured
+from tfdiag.rules.curves import measured
 from tfdiag.rules.ending import data_of, ending
 from tfdiag.rules.progress import judged_from, progress
 from tfdiag.rules.rates import tenth
@@ -189,9 +189,10 @@ def loss_oscillation(
     Raises:
         CannotJudge: if the loss is negative, or the learning rate rises again and again.
     """
-    if finite(trace, "probe_loss").min() < 0:
+    steps, values = measured(trace, "probe_loss")
+    if values.min() < 0:
         raise CannotJudge("a negative loss has no scale to judge it by")
-    if _rate_cycles(trace, warm_up):
+    if _rate_cycles(trace, steps[-patience:][0]):
         raise CannotJudge("the learning rate rises again and again")
     swing = jumps(trace, turns=turns, amplitude=amplitude, patience=patience, warm_up=warm_up)
     if swing is None or progress(trace).state in ("improving", "learned"):
@@ -226,14 +227,16 @@ def jumps(
     patience: int = 20,
     warm_up: int = 200,
 ) -> Swing | None:
-    """Returns how the probe loss goes up and down, None if it does not or there are few records.
+    """Returns how the probe loss goes up and down, None if it does not or that cannot be told.
+
+    It cannot of few records, nor of a negative loss, which has no scale.
 
     Args:
         turns: as in loss-oscillation, like the others.
     """
     steps, values = measured(trace, "probe_loss")
     steps, values = steps[steps > warm_up][-patience:], values[steps > warm_up][-patience:]
-    if len(values) < patience:
+    if len(values) < patience or values.min() < 0:
         return None
     change = np.diff(values)
     turning = float((change[1:] * change[:-1] < 0).mean())
@@ -243,9 +246,9 @@ def jumps(
     return Swing(int(steps[0]), turning, size, level) if found else None
 
 
-def _rate_cycles(trace: Trace, warm_up: int) -> bool:
+def _rate_cycles(trace: Trace, since: int) -> bool:
     steps, rates = measured(trace, "learning_rate")
-    return bool((np.diff(rates[steps > warm_up]) > 0).sum() > 1)
+    return bool((np.diff(rates[steps >= since]) > 0).sum() > 1)
 
 
 @rule(

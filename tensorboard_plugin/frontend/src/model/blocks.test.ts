@@ -63,3 +63,8 @@ test("as few levels are folded as leave little enough to see", () => {
   expect(folded(["s0/t0"])).toBe(19);
   expect(folded(["s0"])).toBe(21);
 });
+
+test("a nested model and flat layers beside it are blocks of different names", () => {
+  const names = ["net_1/a", "net_1/b", ...["add", "out", "x", "y"].map((part) => `net_1_${part}`)];
+  expect(blocks("in", ...names, "top")).toEqual([["net_1", 2, 0], ["net_1_", 4, 0]]);
+});

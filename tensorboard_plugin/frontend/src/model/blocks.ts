@@ -40,12 +40,16 @@ export function blocksOf(layers: readonly Named[]): Block[] {
   );
   const blocks: Block[] = [];
   const prefixOf: string[] = [];
+  const taken = new Set<string>();
   for (const [prefix, of] of kept) {
     const parent = prefixOf.findLastIndex((outer) => prefix.startsWith(outer));
     if (parent >= 0 && blocks[parent]!.layers.length === of.length) continue; // the same layers
     const depth = parent < 0 ? 0 : blocks[parent]!.depth + 1;
     prefixOf.push(prefix);
-    blocks.push({ name: prefix.slice(0, -1), layers: of, parent, depth });
+    const short = prefix.slice(0, -1);
+    const name = taken.has(short) ? prefix : short; // "a1/b" and "a1_b": each unfolds by its name
+    taken.add(name);
+    blocks.push({ name, layers: of, parent, depth });
   }
   return blocks;
 }

@@ -94,9 +94,10 @@ test("only connections over a line are skips, each of them once", () => {
     layer("add", { inputs: ["b", "a", "gone"] }),
   ];
   const lines = (...of: number[]) => new Map(["a", "b", "add"].map((name, i) => [name, of[i]!]));
-  expect(skips(lines(0, 1, 2), layers)).toEqual([[0, 2]]);
-  expect(skips(lines(0, 0, 2), layers)).toEqual([[0, 2]]); // a and b are folded
-  expect(skips(lines(0, 1, 1), layers)).toEqual([]);
+  expect(skips(lines(0, 1, 2), layers, [0, 1, 2])).toEqual([[0, 2]]);
+  expect(skips(lines(0, 0, 2), layers, [0, 1, 2])).toEqual([[0, 2]]); // a and b are folded
+  expect(skips(lines(0, 1, 1), layers, [0, 1])).toEqual([]);
+  expect(skips(lines(0, 2, 3), layers, [0, 2, 3])).toEqual([[0, 3]]); // 1 is a block's head
 });
 
 test("rows lie one under the other and are found again", () => {

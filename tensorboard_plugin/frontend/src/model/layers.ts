@@ -90,17 +90,24 @@ export function facts(layer: Layer): [title: string, words: string][] {
   ];
 }
 
-/** Connections that are not simply to the line above: pairs of lines, from and to, each once. */
+/**
+ * Connections that are not simply to the line above: pairs of lines, from and to, each once.
+ *
+ * @param shown lines in which layers stand, in order; a head between two of them is no layer.
+ */
 export function skips(
   lineOf: ReadonlyMap<string, number>,
   layers: readonly Layer[],
+  shown: readonly number[],
 ): [number, number][] {
+  const place = new Map(shown.map((line, i) => [line, i]));
   const pairs = new Map<string, [number, number]>();
   for (const { name, inputs } of layers) {
     const to = lineOf.get(name) ?? -1;
     for (const input of inputs) {
-      const from = lineOf.get(input) ?? Infinity;
-      if (to > from + 1) pairs.set(`${from} ${to}`, [from, to]);
+      const from = lineOf.get(input) ?? -1;
+      const between = (place.get(to) ?? -1) - (place.get(from) ?? Infinity) - 1;
+      if (between > 0) pairs.set(`${from} ${to}`, [from, to]);
     }
   }
   return [...pairs.values()];

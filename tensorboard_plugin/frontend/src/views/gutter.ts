@@ -210,7 +210,8 @@ function spine(plot: Plot): SVGElement {
       stroke: "var(--ink2)",
       "stroke-width": 1.1,
     });
-  const arcs = skips(new Map(layers.map((name, row) => [name, lineOf[row]!])), all).map(([from, to]) => {
+  const lineNamed = new Map(layers.map((name, row) => [name, lineOf[row]!]));
+  const arcs = skips(lineNamed, all, shown).map(([from, to]) => {
     const [a, b] = [middle(from), middle(to)];
     const bend = Math.min(13, 6 + (to - from) * 1.5);
     return `M${x} ${a}C${x + bend} ${a + 6},${x + bend} ${b - 6},${x} ${b}`;
