@@ -63,7 +63,7 @@ def _run(name: str, tags: Mapping[str, Listed], report: Tag | None) -> dict[str,
     return {**answer, "step": step, "rules": cells}
 
 
-@lru_cache(maxsize=1024)  # the tab asks for all runs every few seconds, and few have changed
+@lru_cache(maxsize=256)  # the tab asks for all runs every few seconds, and few have changed
 def _cells(text: bytes | None) -> tuple[int | None, dict[str, dict[str, Any]]]:
     """Returns the step of a stored report, None if there is none, and a cell for each rule."""
     stored = None if text is None else read_report(text)

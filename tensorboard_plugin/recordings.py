@@ -34,7 +34,8 @@ class Recordings:
     def of(self, experiment: Experiment, run: str) -> Recording | None:
         """Returns the recording of `run` without its report; None if nothing was recorded.
 
-        The same recording is never read twice at once.
+        The same recording is read once for requests that come together, unless more than `MOST`
+        others are asked for meanwhile.
 
         Raises:
             TfdiagError: if the recording is damaged, or of a newer schema.

@@ -60,7 +60,8 @@ function curveRows(runs: Run[]): Row[] {
     { name: "loss", label: "" },
     { name: "probe_loss", label: "probe" },
   ].filter((series) => names.has(series.name));
-  const accuracy = [...names].filter((name) => /^probe_.*accuracy$/.test(name)).slice(0, 1);
+  // That the right answer is among several is another matter, in the rules too.
+  const accuracy = [...names].find((name) => /^probe_(?!.*top_k).*acc(uracy)?$/.test(name));
   const rows: Row[] = [];
   if (loss.length) {
     rows.push({
@@ -73,11 +74,11 @@ function curveRows(runs: Run[]): Row[] {
       marked: true,
     });
   }
-  for (const name of accuracy) {
+  if (accuracy) {
     rows.push({
       title: "Probe accuracy",
       about: "",
-      series: [{ name, label: "" }],
+      series: [{ name: accuracy, label: "" }],
       format: formatShare,
       bounds: [0, 1],
       lost: "not finite",
