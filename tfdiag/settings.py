@@ -61,7 +61,7 @@ def settings(
     return {
         "training": {
             "optimizer": model.optimizer,
-            **({"batch_size": int(batch[-1])} if len(batch) else {}),
+            **({"batch_size": int(batch.max())} if len(batch) else {}),
             "loss": model.loss,
             **{f"loss {name}": value for name, value in (model.loss_options or {}).items()},
             **({"planned steps": trace.planned_steps} if trace.planned_steps else {}),

@@ -95,10 +95,17 @@ def _without_trouble(report: Report, catalogue: Mapping[str, Rule]) -> Verdict:
         why = f" {title(silent[0].rule, catalogue)}: {silent[0].reason}." if silent else ""
         return Verdict("not-evaluated", "Not evaluated", f"No rule could be evaluated.{why}")
     waiting = [outcome for outcome in silent if applies(outcome, report)]
-    if len(waiting) > len(judged) and not report.findings:
+    first = report.findings[0] if report.findings else None
+    watched = [f"To watch: {', '.join(_grouped(report.findings, catalogue))}."] if first else []
+    if len(waiting) > len(judged):  # what is only watched does not make up for it
         why = f"{title(waiting[0].rule, catalogue)}: {waiting[0].reason}"
-        summary = f"{count(len(waiting), 'rule')} could not be evaluated yet. {why}."
-        return Verdict("not-evaluated", "Too early to tell", summary)
+        said = [f"{count(len(waiting), 'rule')} could not be evaluated yet. {why}.", *watched]
+        return Verdict(
+            "not-evaluated",
+            "Too early to tell",
+            " ".join(said),
+            _watch(first, report, catalogue) if first else None,
+        )
     unheard = [o for o in report.outcomes if o.outcome == NOT_EVALUATED and applies(o, report)]
     headed = "Healthy"
     if report.findings:
@@ -106,16 +113,14 @@ def _without_trouble(report: Report, catalogue: Mapping[str, Rule]) -> Verdict:
     elif unheard:
         headed = f"Healthy, {len(unheard)} not evaluated"
     sentences = [_loss(report)]
-    if report.findings:
-        sentences.append(f"To watch: {', '.join(_grouped(report.findings, catalogue))}.")
-    else:
+    sentences += watched
+    if not watched:
         healthy = [o for o in report.outcomes if o.outcome == "healthy"]
         sentences.append(f"{count(len(healthy), 'rule')} found nothing.")
     if unheard:
         titles = [inner(title(outcome.rule, catalogue)) for outcome in unheard]
         more = f" and {len(titles) - _NAMED} more" if len(titles) > _NAMED else ""
         sentences.append(f"Not evaluated: {', '.join(titles[:_NAMED])}{more}.")
-    first = report.findings[0] if report.findings else None
     return Verdict(
         "ok",
         headed,

@@ -246,7 +246,7 @@ def overtraining(trace: Trace, *, epochs: int = 10, delta: float = 0.01) -> Iter
     ),
     why="A validation set that is easier than the training set cannot tell how good the model is.",
     source="UMLAUT, https://doi.org/10.1145/3411764.3445538",
-    verdict="Validation too good, {step}",
+    verdict="Validation too good",
     watch="If there is no Dropout or augmentation, look for samples that are in both sets.",
 )
 def too_good_validation(trace: Trace, *, above: float = 0.05, epochs: int = 3) -> Iterator[Finding]:

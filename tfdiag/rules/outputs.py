@@ -27,7 +27,7 @@ from tfdiag.trace import Finding, Trace
     why="Outputs far from 1 make gradients as large or small, and one learning rate fits no more.",
     source="TheDeepChecker, https://doi.org/10.1145/3529318; AUTOTRAINER; the limits are "
     "heuristics",
-    verdict="{layer} off scale, {step}",
+    verdict="{layer} off scale, step {step}",
     exempt=no_scale,
     absent="no output was measured",
     limits=(
@@ -158,7 +158,7 @@ def _fed(architecture: Architecture) -> np.ndarray:
     ),
     why="What is the same for all samples says nothing about any of them.",
     source="TheDeepChecker, https://doi.org/10.1145/3529318, coefficient of variation 0.001",
-    verdict="{layer} is constant, {step}",
+    verdict="{layer} constant, step {step}",
     cases=(
         Case(
             lambda finding, facts: finding.step == 0,

@@ -28,7 +28,7 @@ from tfdiag.trace import Finding, Trace
     why="Large weights make large outputs and gradients, until something overflows.",
     source="torchmortem, weight norm 10 times that at the start; TheDeepChecker, "
     "https://doi.org/10.1145/3529318",
-    verdict="{layer} weights grew, {step}",
+    verdict="{layer} grew, step {step}",
     code=tenth,
     exempt=no_kernel,
     absent="no weights were measured",

@@ -380,11 +380,12 @@ function line(row: Row, drawn: Drawn): HTMLElement {
     { scope: "row", tabindex: -1, "data-key": `rule ${rule.id}` },
     rule.title,
   );
+  const rules = drawn.rows.map((one) => one.rule);
   const cells = drawn.columns.map(({ run, key: position }) => {
     const cell = cellOf(run, rule.id);
     const sign = signOf(cell);
     const wide = drawn.columns.length <= FEW;
-    const shown = wide ? short(cell, drawn.rows) : cell.count > 0 && count(cell.count);
+    const shown = wide ? short(cell, rules) : cell.count > 0 && count(cell.count);
     const severity = cell.count ? `${WORDS[sign]}, ` : "";
     const also = shown && wide && cell.count ? `: ${shown.textContent}` : ""; // what is seen is in the name
     return h(
@@ -393,7 +394,7 @@ function line(row: Row, drawn: Drawn): HTMLElement {
         role: "gridcell",
         tabindex: -1,
         "data-key": `cell ${rule.id}\n${run.run}`,
-        "aria-label": `${rule.title}, ${run.run}: ${severity}${wordsOf(cell)}${also}`,
+        "aria-label": `${rule.title}, ${run.run}: ${severity}${titled(wordsOf(cell), rules)}${also}`,
       },
       h(
         `span.cell.cell-${sign}`,
@@ -410,7 +411,7 @@ function line(row: Row, drawn: Drawn): HTMLElement {
 /** What is healthy is hardly seen: a dot. */
 const mark = (sign: CellSign) => (sign === "ok" ? h("i.calm-dot") : glyph(sign, 13));
 
-function short(cell: RuleCell, rows: readonly Row[]): HTMLElement {
+function short(cell: RuleCell, rules: readonly Row["rule"][]): HTMLElement {
   const { place, more, words } = shortWords(cell);
   return h(
     "span.short",
@@ -418,7 +419,7 @@ function short(cell: RuleCell, rows: readonly Row[]): HTMLElement {
     place && h("code", null, place),
     more > 0 && ` and ${formatCount(more)} more`,
     place && words && " · ",
-    prose(titled(words, rows.map((row) => row.rule))),
+    prose(titled(words, rules)),
   );
 }
 

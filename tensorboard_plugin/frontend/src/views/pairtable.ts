@@ -26,7 +26,9 @@ export function pairTable(label: string, heads: readonly Child[], rows: readonly
       h(
         "tr",
         { role: "row" },
-        heads.map((words) => h("th", { role: "columnheader", scope: "col" }, words)),
+        heads.map((words) =>
+          words === "" ? h("td", { role: "cell" }) : h("th", { role: "columnheader", scope: "col" }, words),
+        ),
       ),
     ),
     h("tbody", { role: "rowgroup" }, rows.map(line)),
