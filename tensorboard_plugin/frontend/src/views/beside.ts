@@ -100,7 +100,7 @@ export function keyNumbers({ numbers }: Comparison, pair: Pair, state: State): H
       ? h("p.quiet.full", null, "No number was measured in both.")
       : pairTable(
           plural(numbers.length, "key number"),
-          columnHeads("", pair, state, over(pair, state)),
+          columnHeads("Number", pair, state, over(pair, state)),
           numbers.map(({ title, run, baseline }) => ({
             name: title,
             baseline: formatMagnitude(baseline),
