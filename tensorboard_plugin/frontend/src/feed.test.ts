@@ -6,8 +6,8 @@ import { initialState, Store } from "./state";
 
 const served = vi.hoisted(() => ({ runs: [] as RunSummary[], asked: 0, tables: 0 }));
 
-vi.mock("./api", async (original) => ({
-  ...(await original<typeof import("./api")>()),
+vi.mock("./requests", async (original) => ({
+  ...(await original<typeof import("./requests")>()),
   serverNow: () => 5000,
   fetchRuns: () => {
     served.asked++;

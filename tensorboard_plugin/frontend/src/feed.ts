@@ -1,6 +1,7 @@
 /** Keeps the state fed: asks for what is shown, again when it changed, never while hidden. */
 
-import { fetchRuns, RequestError, serverNow } from "./api";
+import { RequestError } from "./api";
+import { fetchRuns, serverNow } from "./requests";
 import { defaultMetric } from "./model/metrics";
 import { growShown, keepShown, pollAfter, version } from "./model/runs";
 import { FOLDER, type Resource, RUN, slotOf } from "./resources";

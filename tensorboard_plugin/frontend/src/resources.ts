@@ -1,8 +1,17 @@
 /** What can be asked of a run, and how to read what has come of it. */
 
+import type {
+  Cams,
+  Comparison,
+  Histograms,
+  Judged,
+  LayerMeasurements,
+  Predictions,
+  Recorded,
+  RuleTable,
+  Run,
+} from "./api";
 import {
-  type Cams,
-  type Comparison,
   fetchCams,
   fetchComparison,
   fetchHistograms,
@@ -12,14 +21,7 @@ import {
   fetchPredictions,
   fetchRules,
   fetchRun,
-  type Histograms,
-  type Judged,
-  type LayerMeasurements,
-  type Predictions,
-  type Recorded,
-  type RuleTable,
-  type Run,
-} from "./api";
+} from "./requests";
 import type { Slot, State } from "./state";
 
 /** One thing to fetch of a run, or of `FOLDER`. It is fetched again when that has grown. */

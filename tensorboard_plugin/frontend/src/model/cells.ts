@@ -105,8 +105,11 @@ function contentsOf(cells: Cells, layer: number): "values" | "broken" | "nothing
   return broken ? "broken" : "nothing";
 }
 
-/** For each column of pixels the first and last cell that it touches; -1 for none. */
-export function columns(cells: Cells, axisEnd: number, width: number): [number, number][] {
+/** The first and the last cell that a column of pixels touches; -1 for none. */
+export type Span = [first: number, last: number];
+
+/** One for each column of pixels. */
+export function columns(cells: Cells, axisEnd: number, width: number): Span[] {
   const { steps, end } = cells;
   const last = steps.length - 1;
   let first = 0;
@@ -128,14 +131,14 @@ export function columns(cells: Cells, axisEnd: number, width: number): [number, 
 export function rowPixels(
   cells: Cells,
   layer: number,
-  spans: [number, number][],
+  spans: Span[],
   scale: ColourScale,
 ): Float32Array {
   const shown = new Float32Array(spans.length);
   for (let p = 0; p < shown.length; p++) {
     const [first, last] = spans[p]!;
     const again = p > 0 && first === spans[p - 1]![0] && last === spans[p - 1]![1];
-    shown[p] = again ? shown[p - 1]! : mostTelling(cells, layer, first, last, scale);
+    shown[p] = again ? shown[p - 1]! : mostTelling(cells, layer, spans[p]!, scale);
   }
   return shown;
 }
@@ -144,7 +147,7 @@ export function rowPixels(
 export function linePixels(
   cells: Cells,
   layers: readonly number[],
-  spans: [number, number][],
+  spans: Span[],
   scale: ColourScale,
 ): Float32Array {
   const [first, ...others] = layers.map((layer) => rowPixels(cells, layer, spans, scale));
@@ -162,13 +165,7 @@ function isMoreTelling(colour: number, than: number, scale: ColourScale): boolea
 }
 
 /** Plain loops: a deep model over many steps has a million cells. */
-function mostTelling(
-  cells: Cells,
-  layer: number,
-  first: number,
-  last: number,
-  scale: ColourScale,
-): number {
+function mostTelling(cells: Cells, layer: number, [first, last]: Span, scale: ColourScale): number {
   let [low, high] = [NaN, NaN];
   for (let c = first; c >= 0 && c <= last; c++) {
     if (cells.broken(c, layer)) return BROKEN;
@@ -178,22 +175,16 @@ function mostTelling(
     if (!(value <= high)) high = value;
   }
   if (Number.isNaN(low)) return BLANK;
-  if (!scale.rises) return furthest(cells, layer, first, last, scale);
+  if (!scale.rises) return furthest(cells, layer, [first, last], scale);
   // Only the smallest and the largest can be furthest; which of two equally far ones comes first?
   const [from, to] = [colourOf(low, scale), colourOf(high, scale)];
   const apart = distance(to, scale) - distance(from, scale);
-  if (apart === 0 && from !== to) return furthest(cells, layer, first, last, scale);
+  if (apart === 0 && from !== to) return furthest(cells, layer, [first, last], scale);
   return apart > 0 ? to : from;
 }
 
 /** The colour of the first of the cells that are furthest from neutral. */
-function furthest(
-  cells: Cells,
-  layer: number,
-  first: number,
-  last: number,
-  scale: ColourScale,
-): number {
+function furthest(cells: Cells, layer: number, [first, last]: Span, scale: ColourScale): number {
   let shown = BLANK;
   for (let c = first; c <= last; c++) {
     const value = cells.value(c, layer);

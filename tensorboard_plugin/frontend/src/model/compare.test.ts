@@ -309,14 +309,14 @@ test("a factor is marked as a quotient, everything else as a difference", () => 
 
 test("a schedule is told by the rates that were recorded", () => {
   const steps = [0, 10, 20, 30, 40, 50];
-  expect(scheduleWords(steps, [0.1, 0.1, null, 30, 30, 30])).toBe("0.1, from step 30: 30");
+  expect(scheduleWords(steps, [0.1, 0.1, null, 30, 30, 30])).toBe("0.1, by step 30: 30");
   expect(scheduleWords(steps, [0.1, 0.1])).toBe("0.1");
   expect(scheduleWords(steps, [0.5, 0.4, 0.3, 0.2, 0.1, 0.01])).toBe("0.5 to 0.01");
   expect(scheduleWords(steps, [0, 0.4, 0.3, 0.2, 0.1, 0.01])).toBe("0 to 0.01, at most 0.4");
   expect(scheduleWords(steps, [null])).toBe("");
   const setting = { group: "training", name: "learning_rate", run: "CosineDecay", baseline: 0.1, only: null, same: false };
   const run = { steps, series: { learning_rate: [0.5, 0.5, 0.25] } } as unknown as Run;
-  expect(settingValue(setting, "run", run)).toBe("CosineDecay: 0.5, from step 20: 0.25");
+  expect(settingValue(setting, "run", run)).toBe("CosineDecay: 0.5, by step 20: 0.25");
   expect(settingValue(setting, "run", { ...run, series: {} })).toBe("CosineDecay");
   expect(settingValue(setting, "baseline", run)).toBe("0.1");
 });

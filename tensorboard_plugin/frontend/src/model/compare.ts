@@ -267,7 +267,7 @@ export function settingValue(setting: Setting, side: "run" | "baseline", recorde
 /** More different rates than this are a curve. */
 const MOST_RATES = 4;
 
-/** "0.1, from step 210: 30", or of a curve "0.1 to 0.001, at most 0.5"; empty without a rate. */
+/** "0.1, by step 210: 30", or of a curve "0.1 to 0.001, at most 0.5"; empty without a rate. */
 export function scheduleWords(steps: readonly number[], rates: readonly (number | null)[]): string {
   const pieces: { step: number; rate: number }[] = [];
   rates.forEach((rate, i) => {
@@ -276,7 +276,7 @@ export function scheduleWords(steps: readonly number[], rates: readonly (number 
   const [first, ...others] = pieces;
   if (!first) return "";
   if (pieces.length <= MOST_RATES) {
-    const later = others.map(({ step, rate }) => `, from step ${formatCount(step)}: ${formatSetting(rate)}`);
+    const later = others.map(({ step, rate }) => `, by step ${formatCount(step)}: ${formatSetting(rate)}`);
     return `${formatSetting(first.rate)}${later.join("")}`;
   }
   const [last, most] = [pieces.at(-1)!.rate, Math.max(...pieces.map(({ rate }) => rate))];

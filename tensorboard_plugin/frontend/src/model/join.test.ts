@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import contract from "../../../../tests/data/contract.json";
-import { readRun, type Recorded, type Run } from "../api";
+import type { Recorded, Run } from "../api";
+import { readRun } from "../readers";
 import { joinMeasurements, joinRuns } from "./join";
 
 /** One layer; the value is ten times the step, the time a thousand later. */

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import contract from "../../../../tests/data/contract.json";
-import { type JudgedRun, readRules, type RuleCell, type Severity } from "../api";
+import type { JudgedRun, RuleCell, Severity } from "../api";
+import { readRules } from "../readers";
 import {
   blocksOf,
   cellOf,

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import contract from "../../../../tests/data/contract.json";
-import { type Cams, type Measurements, readRun, type Run } from "../api";
+import type { Cams, Measurements, Run } from "../api";
+import { readRun } from "../readers";
 import { buildPlot } from "./plot";
 import { camTable, curveTable, heatTable } from "./tables";
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import contract from "../../../../tests/data/contract.json";
-import { type Finding, type Judged, readJudged, type Rule, type Severity } from "../api";
+import type { Finding, Judged, Rule, Severity } from "../api";
+import { readJudged } from "../readers";
 import {
   changes,
   common,

@@ -1,6 +1,6 @@
 /** The bar on top: what this page is, and how fresh. */
 
-import { serverNow } from "../api";
+import { serverNow } from "../requests";
 import { pulse } from "../model/runs";
 import type { State, Store } from "../state";
 import { h, svg } from "./element";

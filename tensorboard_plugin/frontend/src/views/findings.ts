@@ -1,6 +1,7 @@
 /** The table of findings of one run: worst first, each unfolds in place. */
 
-import { type Finding, reportAddress, type Rule, type Run, type Suppressed } from "../api";
+import type { Finding, Rule, Run, Suppressed } from "../api";
+import { reportAddress } from "../requests";
 import { fileName } from "../model/csv";
 import {
   exemptions,

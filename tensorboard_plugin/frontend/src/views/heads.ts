@@ -1,6 +1,7 @@
 /** The head of each run's column, which stays on top while the page scrolls. */
 
-import { type RunSummary, serverNow } from "../api";
+import type { RunSummary } from "../api";
+import { serverNow } from "../requests";
 import { runColour } from "../host";
 import { KEYS, life, longAge } from "../model/runs";
 import type { State } from "../state";

@@ -1,6 +1,7 @@
 /** The rail of runs: worst first, filtered, at most four of them ticked. */
 
-import { type RunSummary, serverNow } from "../api";
+import type { RunSummary } from "../api";
+import { serverNow } from "../requests";
 import { runColour } from "../host";
 import {
   filterRuns,

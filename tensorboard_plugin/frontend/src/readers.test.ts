@@ -2,7 +2,6 @@
 import { afterEach, expect, test, vi } from "vitest";
 import contract from "../../../tests/data/contract.json";
 import {
-  fetchMetric,
   readCamIndex,
   readComparison,
   readHistograms,
@@ -11,11 +10,12 @@ import {
   readRules,
   readRun,
   readRuns,
-} from "./api";
+} from "./readers";
 import { readImages, readLayer, readMaps, readMeasurements } from "./model/binary";
 import { problems } from "./model/findings";
 import { defaultMetric } from "./model/metrics";
 import { defaultShown, worstFirst } from "./model/runs";
+import { fetchMetric } from "./requests";
 
 const runAnswer = contract["api/run"].answer;
 const runsAnswer = contract["api/runs"].answer;
