@@ -1,10 +1,12 @@
 """Measures what looking into a network costs: tfdiag and its peers against bare training.
 
-Each contender trains each workload in alternation with a bare run, each run in a fresh process on
-one core; `measurement.py` says what is measured there, and why so. The row "bare again" says what
-the machine itself spreads. From the repository's root:
+In each round a workload is trained bare and by each contender, each run in a fresh process on one
+core, every other round in the opposite order; `measurement.py` says what is measured there, and why
+so. The row "bare again" says what the machine itself spreads. What disturbs a run only adds to its
+time, so the least of all rounds against the least of the bare ones says most. From the repository's
+root:
 
-    python -m benchmarks.overhead --workload cnn --pairs 11
+    python -m benchmarks.overhead --workload cnn --rounds 11
 
 All workloads take hours; each `--workload` and `--contender` can be run alone.
 """
@@ -26,7 +28,7 @@ from benchmarks.workloads import EPOCHS, WORKLOADS, Workload
 #: Seconds after which a run is given up.
 PATIENCE_SECONDS = 1200
 
-#: A bare run and the contender's run beside it.
+#: A bare run and the contender's run of the same round.
 Pair = tuple[Measurement, Measurement]
 
 
@@ -59,14 +61,27 @@ def run(workload: Workload, contender: Contender, steps: int) -> Measurement:
     return Measurement(**found)
 
 
-def compare(workload: Workload, contender: Contender, steps: int, pair: int) -> Pair:
-    """Runs bare and contender, in an order that alternates with the number of the pair."""
-    order = (BARE, contender) if pair % 2 == 0 else (contender, BARE)
-    first, second = (run(workload, who, steps) for who in order)
-    found = (first, second) if pair % 2 == 0 else (second, first)
-    bare, other = (measurement.run_seconds for measurement in found)
-    print(f"{workload.name} {pair} {contender.name}: {other / bare:.3f}", file=sys.stderr)
-    return found
+def round_of(
+    workload: Workload, contenders: list[Contender], steps: int, number: int, failed: dict[str, str]
+) -> dict[str, Pair]:
+    """Runs bare and each contender once; what does not run is added to `failed`, and left out."""
+    order = [None, *(one for one in contenders if one.name not in failed)]
+    took: dict[str | None, Measurement] = {}
+    for contender in order if number % 2 == 0 else reversed(order):
+        name = contender.name if contender else None
+        try:
+            took[name] = run(workload, contender or BARE, steps)
+        except DoesNotRunError as error:
+            if contender is None:
+                raise
+            failed[contender.name] = str(error)
+            print(f"{workload.name} {name}: {error}", file=sys.stderr)
+    bare = took.pop(None)
+    pairs = {str(name): (bare, other) for name, other in took.items()}
+    for name, (_, other) in pairs.items():
+        ratio = other.run_seconds / bare.run_seconds
+        print(f"{workload.name} {number} {name}: {ratio:.3f}", file=sys.stderr)
+    return pairs
 
 
 def table(
@@ -85,18 +100,20 @@ def table(
         lines = [
             f"**{workload.name}**: {workload.about}, {_parameters(bare[0].parameters)} parameters; "
             f"bare {step:.3g} ms CPU per step and {peak:.0f} MiB; "
-            f"{EPOCHS} epochs of {steps // EPOCHS} steps, {most} pairs",
+            f"{EPOCHS} epochs of {steps // EPOCHS} steps, {most} rounds",
             "",
         ]
     lines += [
         "| contender | CPU time of the run against bare, median (min to max) "
-        "| of the later epochs | paid once, CPU s | extra peak memory, MiB "
+        "| least against least | of the later epochs | paid once, CPU s | extra peak memory, MiB "
         "| written per 1000 steps, MB |",
-        "|---|---|---|---|---|---|",
+        "|---|---|---|---|---|---|---|",
     ]
     for contender in CONTENDERS:
         if contender.name in failed:
-            lines.append(f"| {contender.title} | does not run: {failed[contender.name]} | | | | |")
+            lines.append(
+                f"| {contender.title} | does not run: {failed[contender.name]} | | | | | |"
+            )
         elif found.get(contender.name):
             lines.append(f"| {contender.title} | {_row(found[contender.name], steps)} |")
     return "\n".join(lines)
@@ -105,9 +122,14 @@ def table(
 def _row(pairs: list[Pair], steps: int) -> str:
     once = statistics.median(other.once_seconds - bare.once_seconds for bare, other in pairs)
     memory = statistics.median(other.peak_bytes - bare.peak_bytes for bare, other in pairs)
+
+    def least(of: int) -> float:
+        return min(pair[of].run_seconds for pair in pairs)
+
     written = statistics.median(other.written_bytes for _, other in pairs) / steps * 1000
     cells = (
         _spread([other.run_seconds / bare.run_seconds for bare, other in pairs]),
+        f"{least(1) / least(0):.3f}",
         _spread([other.epoch_seconds / bare.epoch_seconds for bare, other in pairs]),
         f"{once:+.2f}",
         f"{memory / 2**20:+.0f}",
@@ -124,21 +146,15 @@ def _parameters(count: int) -> str:
     return f"{count / 1e6:.1f}M" if count >= 1e6 else f"{count / 1e3:.0f}k"
 
 
-def benchmark(workload: Workload, contenders: list[Contender], pairs: int, steps: int) -> str:
+def benchmark(workload: Workload, contenders: list[Contender], rounds: int, steps: int) -> str:
     """Returns the table of one workload."""
     found: dict[str, list[Pair]] = {contender.name: [] for contender in contenders}
     failed: dict[str, str] = {}
     run(workload, BARE, EPOCHS * 2)  # brings what is on the disk into memory
     try:
-        for pair in range(pairs):
-            for contender in contenders:
-                if contender.name in failed:
-                    continue
-                try:
-                    found[contender.name].append(compare(workload, contender, steps, pair))
-                except DoesNotRunError as error:
-                    failed[contender.name] = str(error)
-                    print(f"{workload.name} {contender.name}: {error}", file=sys.stderr)
+        for number in range(rounds):
+            for name, pair in round_of(workload, contenders, steps, number, failed).items():
+                found[name].append(pair)
     except KeyboardInterrupt:
         print("Interrupted: the table has what is there.", file=sys.stderr)
     return table(workload, steps, found, failed)
@@ -149,7 +165,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--pairs", type=int, help="runs of each (default: as the workload says)")
+    parser.add_argument("--rounds", type=int, help="runs of each (default: as the workload says)")
     parser.add_argument(
         "--steps", type=int, help="training steps of a run (default: as the workload says)"
     )
@@ -173,9 +189,9 @@ def main() -> None:
     contenders = [c for c in CONTENDERS if c.name in (options.contender or [c.name])]
     for workload in WORKLOADS:
         if workload.name in (options.workload or [workload.name]):
-            pairs = options.pairs or workload.pairs
+            rounds = options.rounds or workload.rounds
             steps = options.steps or workload.steps
-            print(benchmark(workload, contenders, pairs, steps), end="\n\n", flush=True)
+            print(benchmark(workload, contenders, rounds, steps), end="\n\n", flush=True)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ class Workload:
         batch: samples per training step.
         steps: training steps of a run, unless the command line says another number; fewer where
             a step is expensive.
-        pairs: how often a run is compared with a bare one, unless the command line says so.
+        rounds: how often each contender runs beside a bare run, unless the command line says so.
         layer: name of the layer for Grad-CAM; None if there is no convolution.
     """
 
@@ -36,7 +36,7 @@ class Workload:
     inputs: Callable[[Any], Any]
     batch: int
     steps: int
-    pairs: int
+    rounds: int
     layer: str | None = None
 
     def data(self) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
