@@ -2,14 +2,7 @@
 
 import keras
 import numpy as np
-import pytest
 from keras import layers
-
-#: For tests in which the last execution of an epoch makes fewer steps than the others.
-needs_shorter_execution = pytest.mark.skipif(
-    tuple(map(int, keras.__version__.split(".")[:2])) < (3, 7),
-    reason="Keras before 3.7 ends training there: its input ran out of data",
-)
 
 
 def images(samples=48, seed=0):

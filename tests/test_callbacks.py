@@ -415,7 +415,6 @@ def test_accumulated_gradients_have_no_update_ratio(tmp_path):
     assert "accumulated over 4 steps" in trace.not_measured["update_ratio"]
 
 
-@keras_models.needs_shorter_execution
 def test_steps_per_execution_are_counted_by_the_optimizer(tmp_path):
     model = keras_models.compiled(steps_per_execution=4)  # 10 steps make 4 + 4 + 2
     fit(model, [monitor(tmp_path, every=1)])

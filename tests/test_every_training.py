@@ -26,7 +26,6 @@ keras = pytest.importorskip("keras")
 tf = pytest.importorskip("tensorflow")
 
 import tfdiag  # noqa: E402
-from tests.keras_models import needs_shorter_execution  # noqa: E402
 from tfdiag.storage.reader import open_recording  # noqa: E402
 
 RATE = 0.25
@@ -616,15 +615,7 @@ def trained(tmp_path_factory):
 
 
 def each_way(names=tuple(WAYS)):
-    cases = [
-        pytest.param(
-            name,
-            marks=[needs_shorter_execution] if name.endswith("steps per execution") else [],
-            id=name,
-        )
-        for name in names
-    ]
-    return pytest.mark.parametrize("name", cases)
+    return pytest.mark.parametrize("name", names)
 
 
 # What must hold of the record.

@@ -90,13 +90,6 @@ def test_a_sample_is_enlarged_in_place_and_esc_closes_it(tab, address):
     assert "p.tfdiag.step=60" in tab.page.url  # Esc has closed the sample and nothing else
 
 
-def without_images(tab):
-    """Lets the server say that there are no maps, and nothing else."""
-    said = [trouble for trouble in tab.troubles if "api/cams" in trouble]
-    assert said, "the maps were asked for"
-    tab.troubles[:] = [t for t in tab.troubles if t not in said and "a status of 404" not in t]
-
-
 def test_runs_without_images_have_classes_and_values(tab, tmp_path):
     record(tmp_path / "table", predictions="classes")
     record(tmp_path / "values", predictions="values")
@@ -116,7 +109,7 @@ def test_runs_without_images_have_classes_and_values(tab, tmp_path):
         expect(summary).to_contain_text("0.33 mean size of 20 errors at step 3")
         expect(rows(tab).first).to_contain_text("error +0.33")
         expect(summary.get_by_role("img", name=re.compile("Predicted over true"))).to_be_visible()
-    without_images(tab)
+    tab.without_images()
 
 
 def test_a_run_without_predictions_says_why(tab, tmp_path):
@@ -127,4 +120,4 @@ def test_a_run_without_predictions_says_why(tab, tmp_path):
         expect(summary).to_contain_text("No predictions: the model has 2 outputs.")
         expect(rows(tab)).to_have_count(0)
     tab.troubles[:] = [t for t in tab.troubles if "api/predictions" not in t]
-    without_images(tab)
+    tab.without_images()
