@@ -37,6 +37,16 @@ def test_verdicts(name):
     assert (judged.try_first is not None) == bool(check(run).findings)
 
 
+def test_something_to_watch_does_not_make_up_for_too_little():
+    run = traces.trace(traces.architecture(optimizer="Adam"), records=2)
+    run = traces.with_series(run, learning_rate=3.0)
+    found = check(run)
+    assert found.findings and {one.severity for one in found.findings} == {"watch"}
+    judged = report.verdict(found)
+    assert (judged.severity, judged.title) == ("not-evaluated", "Too early to tell")
+    assert "To watch: " in judged.summary and judged.try_first
+
+
 def test_a_healthy_summary_states_measured_facts():
     assert "The probe loss fell from 2.3 to 0.14." in report.verdict(check(traces.trace())).summary
 

@@ -46,6 +46,15 @@ def test_the_end_of_a_fit_of_one_epoch_is_recorded_but_no_news():
         assert [one.rule for one in news if one.rule == "stopped-early"] == told
 
 
+def test_in_a_loop_of_fits_of_one_epoch_each_end_is_no_news():
+    run = ended(EVEN, epochs=3)
+    again = np.where(np.isfinite(run.series["epoch"]), 0.0, np.nan).astype(np.float32)
+    run = replace(run, series={**run.series, "epoch": again})
+    report, news, _ = Judge(Config(), {}, {}).judge(run, finished=True)
+    assert "stopped-early" in {finding.rule for finding in report.findings}
+    assert "stopped-early" not in {finding.rule for finding in news}
+
+
 def test_few_looks_are_enough():
     few = np.where(np.isin(N, (0, 15, 30)), EVEN, np.nan)
     run = ended(EVEN)

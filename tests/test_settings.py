@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import numpy as np
+
 from tests import traces
 from tfdiag.architecture import counterparts
 from tfdiag.settings import compared, settings
@@ -48,6 +50,13 @@ def test_what_a_training_was_set_to():
     assert found["training", "loss"] == ("sparse_categorical_crossentropy", "mse", None)
     assert found["training", "clip"] == (None, None, "baseline")
     assert found["data", "probe samples"] == (9, 256, None)
+
+
+def test_the_size_of_a_batch_is_that_of_the_whole_ones():
+    """The last batch of an epoch has what is left."""
+    sizes = np.where(np.arange(31) % 10 == 9, 29, 64)
+    found = different(facts(traces.with_series(traces.trace(), batch_size=sizes)), facts())
+    assert found["training", "batch_size"] == (64, 32, None)
 
 
 def test_layers_added_removed_and_changed():

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from tfdiag.config import Config, merge
-from tfdiag.report import announcements
+from tfdiag.report import announcements, closing, verdict
 from tfdiag.rules import Report, resolve_thresholds
 from tfdiag.rules.length import may_go_on
+from tfdiag.rules.outcome import NOT_EVALUATED
 from tfdiag.trace import SEVERITIES, Finding, Trace
 
 
@@ -43,19 +44,28 @@ class Judge:
             trace: what was measured so far.
             finished: whether training has ended. What is only to be watched waits until then:
                 most of it goes away. That a `fit` of one epoch ended early is no news: in a loop
-                of them the next one follows.
+                of them the next one follows. That nothing is wrong is told then too, once.
         """
         report = self._config.check(trace, thresholds=self.thresholds)
         told = [f for f in report.findings if finished or f.severity != "watch"]
         told = [f for f in told if not may_go_on(f, trace)]
         news = [f for f in told if self._is_news(f)]
-        return report, news, announcements(news, report)
+        texts = announcements(news, report)
+        if finished:
+            texts += self._closing(report)
+        return report, news, texts
+
+    def _closing(self, report: Report) -> list[str]:
+        judged = verdict(report)
+        nothing = judged.severity == NOT_EVALUATED or not report.findings
+        return [closing(report)] if nothing and self._is_new("", judged.title) else []
 
     def _is_news(self, finding: Finding) -> bool:
         """Returns True at the first time, and when it has become worse since."""
-        place = finding.rule, finding.layer
-        severity = SEVERITIES.index(finding.severity)
-        if self._said.get(place, -1) >= severity:
+        return self._is_new(finding.rule, finding.layer, SEVERITIES.index(finding.severity))
+
+    def _is_new(self, what: str, where: str | None, severity: int = 0) -> bool:
+        if self._said.get((what, where), -1) >= severity:
             return False
-        self._said[place] = severity
+        self._said[what, where] = severity
         return True

@@ -10,7 +10,7 @@ from typing import Any
 from tfdiag.report import diagnoses
 from tfdiag.report.runs import Run
 from tfdiag.report.signs import SIGNS
-from tfdiag.report.terminal import announcements, text
+from tfdiag.report.terminal import announcements, closing, text
 from tfdiag.report.titles import title
 from tfdiag.report.verdicts import TryFirst, Verdict, applies, headline, verdict, verdict_of
 from tfdiag.rules import ALL_RULES, Report, Rule, resolve_thresholds
@@ -25,6 +25,7 @@ __all__ = [
     "Verdict",
     "announcements",
     "as_json",
+    "closing",
     "counts",
     "headline",
     "limits",

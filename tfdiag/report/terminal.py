@@ -9,7 +9,7 @@ from tfdiag.report.diagnoses import ARROW
 from tfdiag.report.runs import Group, Page, Run, briefly, groups
 from tfdiag.report.signs import SIGNS
 from tfdiag.report.titles import named
-from tfdiag.report.verdicts import applies
+from tfdiag.report.verdicts import Verdict, applies, verdict
 from tfdiag.rules import ALL_RULES, Report, Rule
 from tfdiag.rules.causes import sources
 from tfdiag.rules.wording import count, number
@@ -33,10 +33,7 @@ def text(
         lines.append(f"  Chain: {ARROW.join(page.chain)}")
     if page.diagnosis:
         lines.append(f"  How sure: {page.diagnosis.sureness}; {page.diagnosis.reason}")
-    if judged.try_first:
-        lines.append(f"  Try first: {judged.try_first.text}")
-        if judged.try_first.code:
-            lines += [f"    {line}" for line in judged.try_first.code.split("\n")]
+    lines += _try_first(judged)
     sections = list(page.sections)
     for title, found in sections:
         if len(sections) > 1:
@@ -45,6 +42,20 @@ def text(
             lines += _group(group)
     lines += _silent(page)
     return "\n".join(lines + _compared(page.comparison))
+
+
+def closing(report: Report, rules: Iterable[Rule] = ALL_RULES) -> str:
+    """Returns what is printed at the end of a training in which nothing was found."""
+    judged = verdict(report, rules)
+    said = [f"tfdiag: {judged.title}, step {report.step}", f"  {judged.summary}"]
+    return "\n".join(said + _try_first(judged))
+
+
+def _try_first(judged: Verdict) -> list[str]:
+    if judged.try_first is None:
+        return []
+    code = judged.try_first.code.split("\n") if judged.try_first.code else []
+    return [f"  Try first: {judged.try_first.text}", *(f"    {line}" for line in code)]
 
 
 def _group(group: Group) -> list[str]:

@@ -18,6 +18,8 @@ from tfdiag.trace import Finding
 
 #: Characters of a headline; the tab and TensorBoard's run list have no room for more.
 _HEADLINE = 28
+#: Samples and looks at the probe set with which nearly all rules can be evaluated.
+_SAMPLES, _LOOKS = 50, 10
 #: Rules that a summary names of those that were not evaluated.
 _NAMED = 7
 
@@ -97,14 +99,17 @@ def _without_trouble(report: Report, catalogue: Mapping[str, Rule]) -> Verdict:
     waiting = [outcome for outcome in silent if applies(outcome, report)]
     first = report.findings[0] if report.findings else None
     watched = [f"To watch: {', '.join(_grouped(report.findings, catalogue))}."] if first else []
+    to_watch = _watch(first, report, catalogue) if first else None
     if len(waiting) > len(judged):  # what is only watched does not make up for it
         why = f"{title(waiting[0].rule, catalogue)}: {waiting[0].reason}"
-        said = [f"{count(len(waiting), 'rule')} could not be evaluated yet. {why}.", *watched]
+        is_over = report.facts.get("ended") == "yes"
+        yet = "" if is_over else " yet"
+        said = [f"{count(len(waiting), 'rule')} could not be evaluated{yet}. {why}.", *watched]
         return Verdict(
             "not-evaluated",
-            "Too early to tell",
+            "Recorded too rarely to tell" if is_over else "Too early to tell",
             " ".join(said),
-            _watch(first, report, catalogue) if first else None,
+            _more_often(report) if is_over else to_watch,
         )
     unheard = [o for o in report.outcomes if o.outcome == NOT_EVALUATED and applies(o, report)]
     headed = "Healthy"
@@ -125,7 +130,19 @@ def _without_trouble(report: Report, catalogue: Mapping[str, Rule]) -> Verdict:
         "ok",
         headed,
         " ".join(filter(None, sentences)),
-        _watch(first, report, catalogue) if first else None,
+        to_watch,
+    )
+
+
+def _more_often(report: Report) -> TryFirst:
+    """Returns how to record enough of a training that was over before much of it was."""
+    every, probe_every = (max(1, report.step // times) for times in (_SAMPLES, _LOOKS))
+    records = report.facts.get("records")
+    few = f"{records:.0f}" if isinstance(records, float) and math.isfinite(records) else "few"
+    return TryFirst(
+        f"Record more often: {few} of {count(report.step, 'step')} were recorded. By default the "
+        "monitor takes 2 % of the time, which is little in a short training.",
+        f"HealthMonitor(log_dir, probe=probe, every={every}, probe_every={probe_every})",
     )
 
 

@@ -29,6 +29,21 @@ def late(values: np.ndarray) -> float:
     return float(values[-max(3, len(values) // 4) :].mean())
 
 
+def fit_epochs(trace: Trace) -> int:
+    """Returns how many epochs the `fit` that ended one last has had: each counts anew, from 0.
+
+    A `fit` of one epoch is often one of many, in a loop of the user's own.
+    """
+    numbers = finite(trace, "epoch")
+    return int(numbers[-1]) + 1 if len(numbers) else 0
+
+
+def came_to_its_end(trace: Trace) -> bool:
+    """Returns whether all planned steps were made; False where none are planned."""
+    planned = trace.planned_steps
+    return bool(planned and len(trace.steps) and trace.steps[-1] >= planned)
+
+
 def epoch_ends(trace: Trace) -> np.ndarray:
     """Returns the rows at which an epoch ended.
 

@@ -49,7 +49,8 @@ class Diagnosis:
         cause: a finding of the report, or a clue.
         text: a clause that names it; None if it has none of its own.
         chain: from the cause to the last consequence; the cause alone if it led to nothing.
-        explained: the report's findings that the cause accounts for, itself among them.
+        explained: the report's findings that the cause accounts for, itself among them; also those
+            that are only watched.
         others: those that do harm and that it does not account for.
         sureness: one of `SURENESS`.
         reason: why that word: a clause.
@@ -91,28 +92,31 @@ def diagnose(report: Report) -> Diagnosis | None:
 
     cause = _origin(max(candidates, key=rank), candidates, stories, graph)
     story = {id(finding) for finding in stories[id(cause)]}
-    explained = tuple(finding for finding in report.findings if id(finding) in story)
+    does_harm = tuple(finding for finding in report.findings if id(finding) in story)
     others = tuple(finding for finding in troubles if id(finding) not in story)
+    watched = {
+        id(f) for f in _story(cause, report.findings, report, graph) if f.severity == "watch"
+    }
     return Diagnosis(
         cause,
         told[1] if told and cause is told[0] else None,
-        _chain(cause, explained, report, graph),
-        explained,
+        _chain(cause, does_harm, report, graph),
+        tuple(finding for finding in report.findings if id(finding) in story | watched),
         others,
-        *_sureness(cause, explained, others, report),
+        *_sureness(cause, does_harm, others, report),
     )
 
 
-def _story(cause: Finding, troubles: list[Finding], report: Report, graph: Graph) -> list[Finding]:
+def _story(cause: Finding, among: Sequence[Finding], report: Report, graph: Graph) -> list[Finding]:
     """Returns what the cause accounts for: itself, its like in other layers, all that follows."""
-    reached = _alike(cause, troubles, report)
+    reached = _alike(cause, among, report)
     seen = {id(finding) for finding in reached}
     news = reached or [cause]
     while news:
         asked = [one for alike in _by_rule(news).values() for one in _some(alike, graph)]
         news = [
             effect
-            for effect in troubles
+            for effect in among
             if id(effect) not in seen and any(graph.joins(one, effect) for one in asked)
         ]
         seen |= {id(finding) for finding in news}

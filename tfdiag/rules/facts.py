@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tfdiag.rules.curves import finite
+from tfdiag.rules.curves import came_to_its_end, finite
 from tfdiag.rules.roles import input_layers
 from tfdiag.trace import Trace
 
@@ -24,8 +24,9 @@ def facts(trace: Trace) -> dict[str, Any]:
         "learning_rate" and "learning_rate_lowest" (the highest and the lowest, or nan: they
         differ if something moves it), "optimizer" (name of its class, or None), "probe_gap"
         (steps from one look at the probe set to the next, or nan), "nonfinite_at_start" ("yes"
-        if an output is NaN or Inf before any training, or None) and "input_layers" (names of the
-        first layer with weights and of its activation, one a line).
+        if an output is NaN or Inf before any training, or None), "ended" ("yes" if all planned
+        steps were made, or None) and "input_layers" (names of the first layer with weights and of
+        its activation, one a line).
     """
     name = next((name for name in LOSSES if len(finite(trace, name))), None)
     values = finite(trace, name) if name else np.array([])
@@ -44,5 +45,6 @@ def facts(trace: Trace) -> dict[str, Any]:
         "optimizer": trace.architecture.optimizer,
         "probe_gap": float(np.median(np.diff(looks))) if len(looks) > 1 else float("nan"),
         "nonfinite_at_start": "yes" if (bad[: len(early)][early] > 0).any() else None,
+        "ended": "yes" if came_to_its_end(trace) else None,
         "input_layers": "\n".join(input_layers(trace.architecture)),
     }

@@ -9,7 +9,7 @@ import numpy as np
 
 from tfdiag.rules.accuracy import accuracy, standard_error
 from tfdiag.rules.constant import constant_loss, is_of_classes
-from tfdiag.rules.curves import finite, late
+from tfdiag.rules.curves import came_to_its_end, finite, fit_epochs, late
 from tfdiag.rules.ending import data_of, ending
 from tfdiag.rules.loss import no_better_than_guess
 from tfdiag.rules.progress import judged_from, progress
@@ -151,9 +151,5 @@ def _training_loss(trace: Trace) -> float:
 
 
 def _is_over(trace: Trace) -> bool:
-    """Returns whether training came to its planned end, after more than one epoch.
-
-    A `fit` of one epoch is often one of many.
-    """
-    epochs = np.isfinite(trace.series.get("epoch", np.zeros(0))).sum()
-    return bool(trace.planned_steps and trace.steps[-1] >= trace.planned_steps and epochs > 1)
+    """Returns whether training came to its planned end, after more than one epoch."""
+    return came_to_its_end(trace) and fit_epochs(trace) > 1

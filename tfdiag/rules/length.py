@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tfdiag.rules.constant import constant_loss, is_regularized
-from tfdiag.rules.curves import finite, measured
+from tfdiag.rules.curves import finite, fit_epochs, measured
 from tfdiag.rules.progress import progress
 from tfdiag.rules.rates import finite_rates
 from tfdiag.rules.rule import CannotJudge, NotApplicable, rule
@@ -94,12 +94,11 @@ def stopped_early(
 
 
 def may_go_on(finding: Finding, trace: Trace) -> bool:
-    """Returns whether a finding is about the end of a `fit` of one epoch, often one of many.
+    """Returns whether a finding is about the end of a `fit` of one epoch.
 
     What is recorded tells it once training is over; before, it is no news.
     """
-    numbers = finite(trace, "epoch")  # each `fit` counts anew, from 0
-    return finding.rule == stopped_early.id and not (len(numbers) and numbers[-1] > 0)
+    return finding.rule == stopped_early.id and fit_epochs(trace) <= 1
 
 
 def _epochs(trace: Trace) -> int:
