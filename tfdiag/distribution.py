@@ -109,7 +109,7 @@ def local_parts(variable: Any) -> list[tf.Variable]:
 
 def number(scalar: Any) -> float:
     """Returns the value of a variable or tensor without axes; a mirrored one is no number."""
-    return float(tf.convert_to_tensor(scalar))
+    return float(backend.read(scalar))
 
 
 def agreed(model: keras.Model, plan: str) -> bool:
