@@ -75,7 +75,7 @@ def _parser(command: str) -> argparse.ArgumentParser:
     _printing(linting)
     linting.set_defaults(run=_lint)
     listing = commands.add_parser("rules", help="list the rules with thresholds and sources")
-    listing.add_argument("--format", choices=("text", "json"), default="text")
+    listing.add_argument("--format", choices=("text", "markdown", "json"), default="text")
     _choosing(listing)
     listing.set_defaults(run=_rules)
     showing = commands.add_parser("demo", help="train three short runs and open TensorBoard")
@@ -252,7 +252,8 @@ def _rules(options: argparse.Namespace) -> None:
     if options.format == "json":
         print(_dumped({"rules": catalogue.as_json(judge.rules, thresholds)}))
     else:
-        print(catalogue.text(judge.rules, thresholds))
+        write = catalogue.markdown if options.format == "markdown" else catalogue.text
+        print(write(judge.rules, thresholds))
 
 
 def _tell(runs: list[Run], options: argparse.Namespace) -> int:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from tfdiag.report.markdown import escaped
 from tfdiag.report.worst import worst
 from tfdiag.rules import Rule
 from tfdiag.rules.thresholds import smallest
@@ -27,6 +29,12 @@ _GROUPS = {
     "generalization": "Loss and metrics",
     "length": "Loss and metrics",
 }
+_INTRODUCTION = (
+    "What `tfdiag rules --format markdown` prints: what each rule finds and why that matters, what "
+    "to do about it, its thresholds and where it comes from. Thresholds are changed by "
+    "`HealthMonitor(..., thresholds={rule: {name: value}})`, in `tfdiag.toml`, by `--set` and in "
+    "the tab."
+)
 #: The group of rules that none of these families has.
 OTHERS = "Others"
 
@@ -124,6 +132,46 @@ def text(rules: Iterable[Rule], thresholds: Mapping[str, Mapping[str, Any]]) -> 
             f"  source: {rule['source']}"
         )
     return "\n\n".join(blocks)
+
+
+def markdown(rules: Iterable[Rule], thresholds: Mapping[str, Mapping[str, Any]]) -> str:
+    """Returns the rules in their groups as a page of Markdown, without a final newline."""
+    rules = tuple(rules)
+    blocks = ["# The rules", _INTRODUCTION]
+    for title in dict.fromkeys(map(group, rules)):
+        blocks.append(f"## {title}")
+        for rule in rules:
+            if group(rule) == title:
+                blocks.append(_described(rule, thresholds[rule.id]))
+    return "\n\n".join(blocks)
+
+
+def _described(rule: Rule, thresholds: Mapping[str, Any]) -> str:
+    found = [f"### {rule.title} (`{rule.id}`)", f"{escaped(rule.finds)} {escaped(rule.why)}"]
+    told = [_threshold(rule, name, thresholds[name]) for name in rule.thresholds]
+    numbers = [f"- {_meaning(one)}" for one in told]
+    return "\n\n".join(
+        [
+            *found,
+            "\n".join(f"- {escaped(advice)}" for advice in rule.advice),
+            *(["Thresholds:", "\n".join(numbers)] if numbers else []),
+            f"Source: {_linked(rule.source)}",
+        ]
+    )
+
+
+def _meaning(threshold: Mapping[str, Any]) -> str:
+    values = {"value": threshold["value"], "default": threshold["default"]}
+    told = [f"`{_number(threshold['name'], values)}`"]
+    told += [escaped(threshold["about"])] if threshold["about"] else []
+    source = f" Source: {_linked(threshold['source'])}." if threshold["source"] else ""
+    return f"{': '.join(told)}.{source}"
+
+
+def _linked(source: str) -> str:
+    """Returns a source as Markdown, with its addresses as links."""
+    parts = re.split(r"(https?://[^\s,;]+)", source)
+    return "".join(f"<{part}>" if i % 2 else escaped(part) for i, part in enumerate(parts))
 
 
 def _number(name: str, values: Mapping[str, Any]) -> str:
