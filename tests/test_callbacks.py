@@ -737,7 +737,7 @@ def test_an_exception_out_of_fit_loses_nothing(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         stopper = keras.callbacks.LambdaCallback(on_train_batch_end=stop)
         fit(keras_models.compiled(), [callback, stopper])
-    callback._recording._writer.close()  # what happens at the end of the process
+    callback._recording._run.close()  # what happens at the end of the process
     recording = open_recording(tmp_path)
     assert recording.trace.steps[-1] >= 6
     assert not recording.finished

@@ -18,22 +18,18 @@ from typing import Any, ClassVar
 
 import keras
 import numpy as np
-import tensorboard
-import tensorflow as tf
 
-import tfdiag
 from tfdiag import actions, distribution
 from tfdiag.cadence import EVERY, FIRST, PROBE_EVERY, Budget, Cadence
 from tfdiag.forward import ProbeSums
 from tfdiag.instruments import Instruments, Measurement
 from tfdiag.judge import Judge
-from tfdiag.metrics import METRIC_NAMES
+from tfdiag.record import RunRecord
 from tfdiag.request import Request, conflict
 from tfdiag.response import Response
 from tfdiag.rules import Report
-from tfdiag.storage import schema
-from tfdiag.storage.writer import RunWriter, is_recorded
-from tfdiag.trace import Trace, TraceRows
+from tfdiag.storage.writer import is_recorded
+from tfdiag.trace import TraceRows
 from tfdiag.trainer import Trainer
 from tfdiag.training_step import StepSums
 
@@ -92,8 +88,8 @@ class Recording:
         self._workers = 1  # processes that train this model
         self._is_silent = False  # another worker records, and this one only samples along
         self._step = 0  # steps made so far
-        self._instruments: Instruments  # from `begin` on, as is the writer
-        self._writer: RunWriter
+        self._instruments: Instruments  # from `begin` on, as is the record
+        self._run: RunRecord
         self._settings: Any = None  # what the instruments were made for
         self._recorded: weakref.ref[keras.Model] | None = None  # whose rows these are
         self._rows = TraceRows()
@@ -216,11 +212,11 @@ class Recording:
         for name, value in logs.items():
             if isinstance(value, int | float | np.number) and not name.startswith(actions.HEALTH):
                 series[name if name.startswith("val_") else f"epoch_{name}"] = float(value)
-        self._write(Measurement(series=series), stats=None)
+        self._run.measured(self._step, Measurement(series=series), self._planned, layers=False)
         if self._report is None or self._affords_judgement():
             self._judge()
         self._plan()
-        self._writer.flush()
+        self._run.flush()
 
     @_never_raises
     def end(self) -> None:
@@ -233,7 +229,7 @@ class Recording:
             self._record(None, self._instruments.look(), {})
         self._judge(finished=True)
         self._rewind(self._response.restore())
-        self._writer.close()
+        self._run.close()
         self._response.close()
 
     def health(self) -> dict[str, float]:
@@ -243,7 +239,7 @@ class Recording:
         """
         if self._driver is not None and self._workers == 1:
             try:
-                return actions.health(self._report, self._trace())
+                return actions.health(self._report, self._run.trace(self._planned))
             except Exception as error:
                 _log.debug("tfdiag adds nothing to the epoch's logs.", exc_info=error)
         return actions.health(None, None)
@@ -282,7 +278,6 @@ class Recording:
             self._said = {}
             self._report = None
             self._step = 0
-        self._metrics = frozenset().union(*(r.metrics for r in requests))
         thresholds = {rule: values for r in requests for rule, values in r.thresholds.items()}
         config = next((r.config for r in requests if r.config.path), requests[0].config)
         self._rules = Judge(config, thresholds, self._said)
@@ -304,8 +299,20 @@ class Recording:
         self._judged = self._step  # step of the last judgement
         self._judgement = 0.0  # seconds that the last judgement took
         self._sampling = self._forced = self._alarmed = self._has_sample = False
-        self._manifest: dict[str, Any] | None = None
-        self._writer = RunWriter(self.log_dir, tf.io.TFRecordWriter)
+        self._run = RunRecord(
+            self.log_dir,
+            self._instruments,
+            self._rows,
+            metrics=frozenset().union(*(r.metrics for r in requests)),
+            histograms=any(r.histograms for r in requests),
+            thresholds=self._rules.thresholds,
+            probe_samples=self._probe.size if self._probe else 0,
+            monitor={
+                "every": self._samples.finest,
+                "probe_every": self._looks.finest,
+                "budget": self._budget.share if self._budget.is_free else None,
+            },
+        )
 
     @_never_raises
     def _record_begin(self, sums: ProbeSums | None) -> None:
@@ -343,7 +350,7 @@ class Recording:
         """Ends what an exception out of an earlier `fit` has left open."""
         if self._driver is not None:
             self._instruments.detach()
-            self._writer.close()
+            self._run.close()
             self._response.close(wait=False)
             self._driver = None
 
@@ -407,68 +414,21 @@ class Recording:
     ) -> None:
         snapshot = self._instruments.snapshot() if sums is not None and picture else None
         found = self._instruments.measure(taken, sums, logs)
-        self._write(found, self._matrix(found.columns))
+        self._run.measured(self._step, found, self._planned)
         if sums is not None:
             self._looked = self._step
-        if snapshot is not None:
-            self._writer.cams(self._step, **snapshot)
-        predictions = self._instruments.predictions(sums) if sums is not None else None
-        if predictions is not None:
-            self._writer.predictions(self._step, **predictions)
-
-    def _write(self, found: Measurement, stats: np.ndarray | None) -> None:
-        now = time.time()
-        histograms = any(request.histograms for request in self._parts.values())
-        self._writer.step(
-            self._step,
-            manifest=self._current_manifest(),
-            stats=self._rows.add(self._step, now, stats, found.series),
-            series=found.series,
-            histograms=found.histograms if histograms else None,
-            scalars=found.aggregates(),
-            wall_time=now,
-        )
-
-    def _matrix(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
-        asked = {name: columns[name] for name in columns if name in self._metrics}
-        layers = len(self._instruments.architecture.layers)
-        unmeasured = np.full(layers, np.nan, np.float32)
-        return np.stack([asked.get(name, unmeasured) for name in METRIC_NAMES])
-
-    def _current_manifest(self) -> dict[str, Any]:
-        not_measured = self._not_measured()
-        if self._manifest is None or self._manifest["not_measured"] != not_measured:
-            self._manifest = schema.manifest(
-                self._instruments.architecture,
-                METRIC_NAMES,
-                thresholds=self._rules.thresholds,
-                versions=_versions(),
-                not_measured=not_measured,
-                probe_samples=self._probe.size if self._probe else 0,
-                planned_steps=self._planned,
-                data=self._instruments.data,
-                monitor={
-                    "every": self._samples.finest,
-                    "probe_every": self._looks.finest,
-                    "budget": self._budget.share if self._budget.is_free else None,
-                },
-            )
-        return self._manifest
-
-    def _not_measured(self) -> dict[str, str]:
-        unasked = (name for name in METRIC_NAMES if name not in self._metrics)
-        reasons = dict.fromkeys(unasked, "no callback of this recording asks for it")
-        return {**reasons, **self._instruments.not_measured}
+            self._run.seen(self._step, snapshot, self._instruments.predictions(sums))
 
     def _judge(self, finished: bool = False) -> None:
         if not len(self._rows):
             return
         started = time.perf_counter()
-        report, news, texts = self._rules.judge(self._trace(), finished=finished)
+        trace = self._run.trace(self._planned)
+        report, news, texts = self._rules.judge(trace, finished=finished)
         self._report, self._judged = report, self._step
-        self._writer.report(self._step, report.to_json(), finished=finished, cost=self._cost())
-        if news:
-            self._writer.flush()
+        self._run.judged(
+            self._step, report, cost=self._cost(), finished=finished, urgent=bool(news)
+        )
         self._say(texts)
         self._judgement = time.perf_counter() - started
         self._response.judged(
@@ -477,16 +437,6 @@ class Recording:
             step=self._step,
             finished=finished,
             allowed=self._budget.for_snapshots(spent=self._spent, elapsed=started - self._started),
-        )
-
-    def _trace(self) -> Trace:
-        return self._rows.trace(
-            METRIC_NAMES,
-            self._instruments.architecture,
-            not_measured=self._not_measured(),
-            probe_samples=self._probe.size if self._probe else 0,
-            planned_steps=self._planned,
-            data=self._instruments.data,
         )
 
     def _cost(self) -> dict[str, float]:
@@ -525,14 +475,7 @@ class Recording:
             error,
             exc_info=error,
         )
-        if hasattr(self, "_writer"):
-            self._writer.close()
+        if hasattr(self, "_run"):
+            self._run.close()
         if hasattr(self, "_response"):
             self._response.close(wait=False)
-
-
-@functools.cache
-def _versions() -> dict[str, str]:
-    """Returns what is installed; the modules know it, while to ask their packages takes 10 ms."""
-    modules = (tfdiag, keras, tf, np, tensorboard)
-    return {module.__name__: module.__version__ for module in modules}
