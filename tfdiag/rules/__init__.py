@@ -154,11 +154,11 @@ def check(
 
 
 def _limits(rules: Iterable[Rule], resolved: thresholds.Thresholds) -> dict[str, float]:
-    """Returns the lines in the charts as facts: "dead-relu warn" is a threshold's value."""
+    """Returns what a reader compares with as facts: "dead-relu warn" is a threshold's value."""
     return {
-        f"{rule.id} {limit.argument}": float(resolved[rule.id][limit.argument])
+        f"{rule.id} {name}": float(resolved[rule.id][name])
         for rule in rules
-        for limit in rule.limits
+        for name in (*(limit.argument for limit in rule.limits), *rule.keeps)
     }
 
 

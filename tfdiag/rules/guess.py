@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -41,7 +42,7 @@ def _is_guess(trace: Trace, largest: float) -> bool:
     verdict="No better than a constant",
     cases=(
         Case(
-            lambda finding, facts: finding.value < (1 - _margin()) * finding.limit,
+            lambda finding, facts: finding.value < (1 - _margin(facts)) * finding.limit,
             "Labels hardly explained",
             (
                 "Look at some samples with their labels, those of the highest loss first: labels "
@@ -54,6 +55,7 @@ def _is_guess(trace: Trace, largest: float) -> bool:
     ),
     shares=("margin", "little", "even", "same", "learned", "spent"),
     below=("margin", "little", "even", "learned"),
+    keeps=("margin",),
 )
 def no_better_than_constant(
     trace: Trace,
@@ -140,8 +142,10 @@ def no_better_than_constant(
     )
 
 
-def _margin() -> float:
-    return float(no_better_than_constant.thresholds["margin"])
+def _margin(facts: Mapping[str, Any]) -> float:
+    """Returns the user's margin; the default of a report that does not have it."""
+    kept = facts.get("no-better-than-constant margin")
+    return kept if isinstance(kept, float) else no_better_than_constant.thresholds["margin"]
 
 
 def _training_loss(trace: Trace) -> float:
