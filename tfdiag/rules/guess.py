@@ -10,7 +10,7 @@ import numpy as np
 
 from tfdiag.rules.accuracy import accuracy, standard_error
 from tfdiag.rules.constant import constant_loss, is_of_classes
-from tfdiag.rules.curves import came_to_its_end, finite, fit_epochs, late
+from tfdiag.rules.curves import finite, is_over, late
 from tfdiag.rules.ending import data_of, ending
 from tfdiag.rules.loss import no_better_than_guess
 from tfdiag.rules.progress import judged_from, progress
@@ -121,14 +121,15 @@ def no_better_than_constant(
         return
     if _training_loss(trace) < learned * constant:
         raise NotApplicable("the training data is learned: held-out-fails compares the rest")
-    if loss.state == "improving" and not _is_over(trace):
+    if loss.state == "improving" and not is_over(trace):
         raise CannotJudge("a constant is as good as yet, but the loss still falls")
     wait = judged_from(trace, spent=spent, longest=longest)
     if trace.steps[-1] < wait:
         raise CannotJudge(f"a constant is as good as yet; judged from step {math.ceil(wait)} on")
     now, limit = apart(float(losses[rows[-1]]), constant)
     best = "median" if ending(trace).loss == "mean_absolute_error" else "mean"
-    what = "how frequent each class is" if of_classes else f"the targets' {best}"
+    kind = "class" if of_classes else "label" if labels.kind == "multi-hot" else None
+    what = f"how frequent each {kind} is" if kind else f"the targets' {best}"
     gained = max(1 - float(losses[rows[-1]]) / constant, 0.0)
     only = "" if beaten else f", only {share(gained)} more (limit {share(little)})"
     yield Finding(
@@ -152,8 +153,3 @@ def _training_loss(trace: Trace) -> float:
     """Returns the training loss of late; inf if it was not measured."""
     losses = finite(trace, "loss")
     return late(losses) if len(losses) else math.inf
-
-
-def _is_over(trace: Trace) -> bool:
-    """Returns whether training came to its planned end, after more than one epoch."""
-    return came_to_its_end(trace) and fit_epochs(trace) > 1
