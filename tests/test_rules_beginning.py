@@ -136,6 +136,16 @@ def test_unscaled_inputs_that_are_learned_from_slowly_are_warned_of():
         planned_steps=600,
     )
     assert [one.severity for one in outcome(slow, input_range).findings] == ["warn"]
+    centred = replace(slow, data=traces.data(traces.inputs(maximum=255.0, std=60.0)))
+    assert [one.severity for one in outcome(centred, input_range).findings] == ["watch"]
+    for change in ({"activation": "tanh"}, {"role": "recurrent"}):  # it saturates
+        first, *others = slow.architecture.layers
+        model = replace(slow.architecture, layers=(replace(first, **change), *others))
+        run = replace(centred, architecture=model)
+        assert [one.severity for one in outcome(run, input_range).findings] == ["warn"]
+        learns = traces.trace(model)
+        well = replace(learns, data=centred.data, planned_steps=600)
+        assert [one.severity for one in outcome(well, input_range).findings] == ["watch"]
     early = replace(slow, planned_steps=10_000)
     assert [one.severity for one in outcome(early, input_range).findings] == ["watch"]
     layers = slow.architecture.layers

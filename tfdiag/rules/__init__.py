@@ -52,7 +52,7 @@ from tfdiag.rules.static import (
     nothing_trainable,
 )
 from tfdiag.rules.updates import learning_rate_range, unchanged_weights, update_ratio
-from tfdiag.rules.weights import weight_explosion
+from tfdiag.rules.weights import dead_weights, weight_explosion
 from tfdiag.trace import Trace
 
 __all__ = [
@@ -99,6 +99,7 @@ ALL_RULES: tuple[Rule, ...] = (
     update_ratio,
     unchanged_weights,
     weight_explosion,
+    dead_weights,
     activation_scale,
     dead_relu,
     saturated_activation,
