@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests import test_rules_static as static
 from tests import traces
 from tfdiag.rules import check
 from tfdiag.rules.diagnosis import diagnose
@@ -60,6 +61,18 @@ def test_weights_that_shrink_away_are_told_once():
     assert "1 more layer" in finding.message
     told = check(shrunk(traces.changed(traces.stuck(), "output_std", 1e-9, since=320)))
     assert diagnose(told).cause.rule == "dead-weights"
+
+
+def test_a_penalty_that_falls_hides_no_weights_that_shrink_away():
+    answers = traces.labels("real", shape=(1,), std=1.0)
+    head = static.ending(None, "mean_squared_error", width=1, y=answers)
+    options = {**head.architecture.loss_options, "regularized": True}
+    model = replace(head.architecture, loss="mse", loss_options=options)
+    for end, outcome in ((1.1, "found"), (0.5, "healthy")):
+        curve = end + 100 * np.exp(-np.arange(31) / 3)
+        run = traces.with_series(traces.trace(model), loss=curve, probe_loss=curve)
+        run = replace(run, data=head.data, planned_steps=600)
+        assert away(shrunk(run, layers=("dense",))).outcome == outcome
 
 
 @pytest.mark.parametrize(

@@ -131,13 +131,13 @@ def initial_weights(
     large = np.flatnonzero((weights > times * usual) & ~(ratio > moved))
     start = weights / np.maximum(ratio, 1)
     tiny = [
-        i
+        int(i)
         for i in np.flatnonzero((start > 0) & (start < small * usual))
         if hidden_kernel(layers[i]) is None and cuts(trace.architecture, layers[i].name)
     ]
     poor = loss.poor or errs_surely(trace)
     if len(large):
-        yield _unusual(trace, large, weights, usual, times, "warn" if poor else "watch")
+        yield _unusual(trace, large.tolist(), weights, usual, times, "warn" if poor else "watch")
     if tiny:
         slow = loss.poor or is_slow(trace)
         yield _unusual(trace, tiny, start, usual, small, "warn" if slow else "watch")
@@ -145,14 +145,14 @@ def initial_weights(
 
 def _unusual(
     trace: Trace,
-    found: Sequence[int] | np.ndarray,
+    found: Sequence[int],
     weights: np.ndarray,
     usual: np.ndarray,
     times: float,
     severity: str,
 ) -> Finding:
     """Returns one finding for all layers whose weights begin with another size, at the first."""
-    i = int(found[0])
+    i = found[0]
     name, value, limit = trace.layers[i], float(weights[i]), float(times * usual[i])
     more = f", as in {count(len(found) - 1, 'more layer')}" if len(found) > 1 else ""
     return Finding(

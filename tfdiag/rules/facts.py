@@ -23,11 +23,11 @@ def facts(trace: Trace) -> dict[str, Any]:
         A dictionary with "layers" and "records" (their numbers), "loss" (name of the series
         that the next two are of, or None), "loss_first" and "loss_last" (finite, or nan),
         "learning_rate" and "learning_rate_lowest" (the highest and the lowest, or nan: they
-        differ if something moves it), "optimizer" (its class, or None; that inside of another one), "probe_gap"
-        (steps from one look at the probe set to the next, or nan), "nonfinite_at_start" ("yes"
-        if an output is NaN or Inf before any training, or None), "ended" ("yes" if all planned
-        steps were made, or None) and "input_layers" (names of the first layer with weights and of
-        its activation, one a line).
+        differ if something moves it), "optimizer" (name of its class, or None; see `optimizer_of`),
+        "probe_gap" (steps from one look at the probe set to the next, or nan),
+        "nonfinite_at_start" ("yes" if an output is NaN or Inf before any training, or None),
+        "ended" ("yes" if all planned steps were made, or None) and "input_layers" (names of the
+        first layer with weights and of its activation, one a line).
     """
     name = next((name for name in LOSSES if len(finite(trace, name))), None)
     values = finite(trace, name) if name else np.array([])

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from typing import Literal
+from typing import NamedTuple
 
 import numpy as np
 
 from tfdiag.rules.accuracy import accuracy, accuracy_name, standard_error
 from tfdiag.rules.constant import constant_loss, frequent
 from tfdiag.rules.curves import epoch_ends, is_over, per_epoch
-from tfdiag.rules.ending import data_of
+from tfdiag.rules.ending import data_of, ending
 from tfdiag.rules.rule import CannotJudge, NotApplicable, rule
 from tfdiag.rules.wording import count, number, share
 from tfdiag.trace import Finding, Trace
@@ -157,9 +158,10 @@ def held_out_fails(
 ) -> Iterator[Finding]:
     """Finds a model that has learned its training data and fails on held-out data.
 
-    A classifier that answers held-out samples far less often right than those in training, once
-    that gets no better, or the training is over. Most such models are sure of few of their errors,
-    so that their loss is below that of a constant and need not rise.
+    A classifier that answers held-out samples far less often right than those in training, or a
+    regression that explains far less of their variance, once that gets no better, or the training
+    is over. Most such models are sure of few of their errors, so that their loss is below that of
+    a constant and need not rise.
 
     And any model that a constant beats on held-out data.
 
@@ -173,8 +175,9 @@ def held_out_fails(
     Args:
         learned: times the constant's loss that the training loss is below. Source: heuristic.
         apart: accuracy in training minus that on held-out data, as in overfitting.
-        gap: the same, but a warning by itself. Source: heuristic; AUTOTRAINER has 0.1 and
-            NeuroScope 0.2, which useful models of hard data exceed.
+        gap: the same, but a warning by itself; of a regression, in shares of what a constant leaves
+            to explain. Source: heuristic; AUTOTRAINER has 0.1 and NeuroScope 0.2, which useful
+            models of hard data exceed.
         settle: steps after which the averages of BatchNormalization are to be trusted: 0.99, the
             usual momentum, leaves 1 % of the start by then. Before, held-out data fails often;
             but what fails when training is over is of no use.
@@ -185,7 +188,8 @@ def held_out_fails(
         CannotJudge: if too little is known, or a normalization has not settled.
     """
     _, held, train, steps = _curves(trace, epochs)
-    unlike = _gap(trace, gap, epochs)
+    shares = _right(trace, epochs) or _explained(trace, epochs)
+    unlike = _unlike(trace, shares, gap, epochs) if shares else None
     if unlike:
         _await_averages(trace, settle)
         yield unlike
@@ -193,7 +197,7 @@ def held_out_fails(
     try:
         constant = constant_loss(trace)
     except CannotJudge:
-        if unlike is None:
+        if shares is None:
             raise
         return
     probe = trace.series["probe_loss"]
@@ -215,14 +219,30 @@ def held_out_fails(
     )
 
 
-def _gap(trace: Trace, gap: float, epochs: int) -> Finding | None | Literal[False]:
-    """Returns the finding of far fewer right answers on held-out data than in training.
+class _Shares(NamedTuple):
+    """What a model gets right, epoch by epoch: of held-out data, and in training.
 
-    By more than `gap` in each of the last epochs, beyond twice the standard error, while it gets no
-    better. The validation set is larger than the probe set, so it comes first.
+    Attributes:
+        name: of the held-out series.
+        held: 1 is all of it, 0 is what a constant answer gets, or nothing.
+        train: see `held`.
+        steps: at which the epochs ended.
+        chance: by which the last of `held` may be off, as twice its standard error.
+        words: what they are shares of, with {train} and {held} in their places.
+    """
 
-    Returns:
-        False if there is no such gap, None if no accuracy is measured on both for long enough.
+    name: str
+    held: np.ndarray
+    train: np.ndarray
+    steps: np.ndarray
+    chance: float
+    words: str
+
+
+def _right(trace: Trace, epochs: int) -> _Shares | None:
+    """Returns accuracies; None if none is measured on both for long enough.
+
+    The validation set is larger than the probe set, so it comes first.
     """
     prefix = "val_" if accuracy_name(trace, "val_") else "probe_"
     name = accuracy_name(trace, prefix) or ""
@@ -234,20 +254,49 @@ def _gap(trace: Trace, gap: float, epochs: int) -> Finding | None | Literal[Fals
     if len(held) < epochs:
         return None
     chance = 2 * standard_error(float(held[-1]), trace.probe_samples)
-    rests = len(held) > epochs and held[-1] <= held[-1 - epochs] + chance
-    far = (train - held)[-epochs:] > gap + chance
+    words = "{train} of the answers in training are right, {held} of those on held-out data"
+    return _Shares(name, held, train, trace.steps[ends[known]], chance, words)
+
+
+def _explained(trace: Trace, epochs: int) -> _Shares | None:
+    """Returns what a regression gains over a constant answer; None if that is not known.
+
+    A squared error of n samples is known to about a share sqrt(2 / n) of itself.
+    """
+    try:
+        kind, constant = ending(trace).loss, constant_loss(trace)
+    except CannotJudge:
+        return None
+    if kind not in ("mean_squared_error", "mean_absolute_error"):
+        return None
+    name, held, train, steps = _curves(trace, epochs)
+    left = held / constant
+    chance = 2 * float(left[-1]) * math.sqrt(2 / max(trace.probe_samples, 1))
+    words = "Of a constant answer's loss, {train} are gained in training, {held} on held-out data"
+    return _Shares(name, 1 - left, 1 - train / constant, steps, chance, words)
+
+
+def _unlike(trace: Trace, shares: _Shares, gap: float, epochs: int) -> Finding | None:
+    """Returns the finding of far smaller shares on held-out data than in training; None without.
+
+    By more than `gap` and what is chance in each of the last epochs, while those on held-out data
+    rise no more, or the training is over.
+    """
+    held, train = shares.held, shares.train
+    rests = len(held) > epochs and held[-1] <= held[-1 - epochs] + shares.chance
+    far = (train - held)[-epochs:] > gap + shares.chance
     if not far.all() or not (rests or is_over(trace)):
-        return False
+        return None
+    ours, theirs = share(float(train[-1])), share(max(float(held[-1]), 0.0))
     return Finding(
         severity="warn",
-        step=int(trace.steps[ends[known]][-epochs]),
-        message=f"{share(train[-1])} of the answers in training are right, {share(held[-1])} of "
-        f"those on held-out data ({name}); they are more than {share(gap)} apart for "
-        f"{count(epochs, 'epoch')} at least.",
-        evidence=f"{share(held[-1])} right, training {share(train[-1])}",
+        step=int(shares.steps[-epochs]),
+        message=f"{shares.words.format(train=ours, held=theirs)} ({shares.name}); they are more "
+        f"than {share(gap)} apart for {count(epochs, 'epoch')} at least.",
+        evidence=f"{theirs} on held-out data, training {ours}",
         value=float(train[-1] - held[-1]),
         limit=gap,
-        metric=name,
+        metric=shares.name,
     )
 
 

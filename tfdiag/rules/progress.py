@@ -337,14 +337,19 @@ def _answers_as_guess(
     return told and accuracy(trace) <= top + deviations * standard_error(top, trace.probe_samples)
 
 
-def knows_nothing(trace: Trace, *, near: float = 0.05) -> bool:
+def knows_nothing(trace: Trace, *, near: float = 0.05, penalty: bool = False) -> bool:
     """Returns True if the last look at the probe set found a loss no lower than a guess's, about.
 
     False too if that is not known.
+
+    Args:
+        penalty: as in `is_comparable`; with it, the answers may be better than the loss.
     """
     guess = guessing(trace.architecture) or known_constant(trace)
     probe = finite(trace, "probe_loss")
-    return bool(guess and len(probe) and probe[-1] >= (1 - near) * guess and is_comparable(trace))
+    if not guess or not len(probe) or not is_comparable(trace, penalty=penalty):
+        return False
+    return bool(probe[-1] >= (1 - near) * guess)
 
 
 def _level(trace: Trace, name: str, records: int) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 
 from tfdiag.architecture import Architecture
 from tfdiag.rules.patience import CLEAR, first_measured, last_measured, streak_start
-from tfdiag.rules.progress import progress
+from tfdiag.rules.progress import judged_from, knows_nothing, progress
 from tfdiag.rules.rates import tenth
 from tfdiag.rules.roles import no_kernel
 from tfdiag.rules.rule import rule
@@ -103,10 +103,11 @@ def dead_weights(
 ) -> Iterator[Finding]:
     """Finds layers whose weights have shrunk to a small part of those of the first record.
 
-    Only where the loss suffers: a penalty that removes what is of no use does its work. Steps that
-    follow the data make weights grow, so it is a regularizer or weight decay that has the upper
-    hand. A kernel that only a normalization reads is left out: its scale cancels out. One
-    finding, with the first layer from the input side.
+    Only where the loss suffers: a penalty that removes what is of no use does its work. As a
+    penalty that falls hides what the answers are worth, also where the sum of both is no better
+    than a guess when `judged_from` has come. Steps that follow the data make weights grow, so it is
+    a regularizer or weight decay that has the upper hand. A kernel that only a normalization reads
+    is left out: its scale cancels out. One finding, with the first layer from the input side.
 
     Args:
         left: RMS of the weights over that of their first record. Source: heuristic; torchmortem
@@ -115,7 +116,8 @@ def dead_weights(
         warm_up: optimizer steps before the first record that counts towards `patience`.
     """
     rms, loss = trace.columns["weight_rms"], progress(trace)
-    if not loss.poor:
+    late = trace.steps[-1] >= judged_from(trace)
+    if not loss.poor and not (late and knows_nothing(trace, penalty=True)):
         return
     first, last = first_measured(rms), last_measured(rms)
     limits = np.where(_normalized(trace.architecture), -np.inf, left * first)
