@@ -36,7 +36,7 @@ def constant_loss(trace: Trace) -> float:
 
     Of a classifier it says how frequent each class is: the entropy. Of a regression it is the mean
     or, for an absolute error, the median: variance or mean distance. Of several labels at once
-    only a bound is known: no constant has more, and just that if all are equally frequent.
+    only a bound is known: the best constant has no more, and just that if all are equally frequent.
 
     Raises:
         NotApplicable: if the loss is another one, or measured otherwise: summed, weighted, of
