@@ -14,6 +14,8 @@ from tfdiag.errors import TfdiagError
 from tfdiag.rules import ALL_RULES, check
 
 ROOT = Path(__file__).parent.parent
+#: What is printed of a rule that asks for more records than there are.
+FEW = "○ not evaluated, too few records after step 10: 30 of 99: dead-relu\n"
 
 
 @pytest.fixture(autouse=True)
@@ -69,7 +71,7 @@ def test_thresholds_come_from_the_recording(recordings, capsys):
         {"dead-relu": {"patience": 99, "of-tomorrow": 1}, "rule-of-tomorrow": {"x": "y"}},
     )
     cli.main(["check", "logs"])
-    assert "dead-relu not evaluated: too few records" in capsys.readouterr().out
+    assert FEW in capsys.readouterr().out
 
 
 def test_damaged_thresholds_are_one_line(recordings, capsys):
@@ -204,7 +206,7 @@ def test_only_chosen_rules(recordings, capsys):
 def test_thresholds_to_try(recordings, capsys, nowhere):
     recordings["bad"] = (traces.dying(40), {"dead-relu": {"patience": 99}})
     cli.main(["check", "logs"])
-    assert "dead-relu not evaluated" in capsys.readouterr().out
+    assert FEW in capsys.readouterr().out
     (nowhere / "tfdiag.toml").write_text("[thresholds]\ndead-relu.patience = 98")
     cli.main(["check", "logs"])  # the file beats the recording
     assert "30 of 98" in capsys.readouterr().out

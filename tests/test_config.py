@@ -149,7 +149,7 @@ def test_a_disabled_rule_says_so_and_is_no_gap(folder):
     write(folder / "tfdiag.toml", "disable = ['dead-relu']")
     judged = config.load().check(traces.changed(traces.trace(), "dead_fraction", 0.97))
     assert report.verdict(judged).title == "Healthy"
-    assert "– dead-relu does not apply: disabled in the configuration" in report.text(judged)
+    assert "– exempt, disabled in the configuration: dead-relu" in report.text(judged)
     assert [o.rule for o in judged.outcomes] == [rule.id for rule in ALL_RULES]
     applied = config.load().apply(check(traces.dying(40)))
     assert "dead-relu" not in {finding.rule for finding in applied.findings}

@@ -79,6 +79,18 @@ def test_what_is_only_watched_is_no_cause():
         assert Graph(judged(cause, effect)).joins(cause, effect) is expected
 
 
+def test_what_is_only_watched_belongs_to_its_cause_and_changes_nothing_else():
+    cause = found("dead-relu", 20, layer="dense_1")
+    loss = found("loss-not-decreasing", 40, metric="loss")
+    starved = found("vanishing-gradient", 40, "watch", layer="dense")
+    apart = found("too-good-validation", 40, "watch")
+    alone, told = diagnose(judged(cause, loss)), diagnose(judged(cause, loss, starved, apart))
+    assert set(told.explained) == {cause, loss, starved}
+    assert alone.explained == (cause, loss)
+    for name in ("cause", "text", "chain", "others", "sureness", "reason"):
+        assert getattr(told, name) == getattr(alone, name)
+
+
 def test_the_cause_accounts_for_the_worst():
     stuck = found("loss-not-decreasing", 0, metric="loss")
     slow = found("update-ratio", 20, layer="dense", value=1e-9, limit=1e-6, metric="update_ratio")

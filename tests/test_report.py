@@ -97,7 +97,15 @@ def test_the_verdict_counts_as_the_tally_does(run):
     assert told["verdict"]["title"] == f"Healthy, {gaps} not evaluated"
     assert told["counts"]["not_evaluated"] == gaps > 0
     assert told["counts"]["not_applicable"] == len(silent) - gaps > 0
-    assert report.text(check(run)).count(" not evaluated: ") == gaps
+    named = [line for line in report.text(check(run)).split("\n") if "○ not evaluated, " in line]
+    assert sum(line.count(", ") for line in named) == gaps
+
+
+def test_rules_that_are_silent_for_one_reason_are_one_line():
+    text = report.text(check(traces.trace(records=5)))
+    few = "too few records after step 200: 0 of 3"
+    assert f"  ○ not evaluated, {few}: prediction-collapse, no-better-than-guess\n" in text
+    assert "  – exempt, no tanh or sigmoid: saturated-activation\n" in text
 
 
 def test_a_rule_applies_to_layers_that_are_never_finite():

@@ -42,6 +42,38 @@ def test_large_weights_of_a_model_that_learns_are_watched():
     assert [one.severity for one in outcome(begun(run=traces.stuck())).findings] == ["warn"]
 
 
+SLOW = traces.with_series(
+    traces.trace(), loss=np.linspace(2.3, 1.6, 31), probe_loss=np.linspace(2.3, 1.6, 31)
+)
+
+
+def test_tiny_weights_are_a_warning_if_the_loss_falls_late():
+    for run, severity in ((SLOW, "warn"), (traces.trace(), "watch"), (traces.stuck(), "warn")):
+        tiny = begun(1e-6, ("dense", "dense_1"), replace(run, planned_steps=600))
+        (finding,) = outcome(tiny).findings
+        assert (finding.layer, finding.severity, finding.step) == ("dense", severity, 0)
+        assert "1 more layer" in finding.message and finding.evidence == "1e-6 < 1.8e-4"
+        told = initial_weights.case(finding, {})
+        assert told.verdict == "{layer} starts too small" and "'he_normal'" in told.advice[0]
+
+
+def test_the_first_step_tells_how_small_weights_were_before_it():
+    run = traces.changed(begun(0.01, run=SLOW), "update_ratio", 5e3, ("dense_1",))
+    (finding,) = outcome(run).findings
+    assert finding.value == pytest.approx(2e-6)
+    assert outcome(begun(0.01, run=SLOW)).outcome == "healthy"
+
+
+def test_weights_that_may_be_tiny():
+    branch = traces.trace()
+    layers = list(branch.architecture.layers)
+    layers[2] = replace(layers[2], inputs=("dense",))  # dense_1 is beside the way
+    beside = replace(branch, architecture=replace(branch.architecture, layers=tuple(layers)))
+    zeros = traces.changed(begun(1e-6), "update_ratio", np.inf, ("dense_1",))
+    for run in (begun(1e-6, ("output",)), begun(1e-6, run=beside), zeros):
+        assert outcome(run).outcome == "healthy"
+
+
 @pytest.mark.parametrize(
     "run",
     [
@@ -104,6 +136,16 @@ def test_unscaled_inputs_that_are_learned_from_slowly_are_warned_of():
         planned_steps=600,
     )
     assert [one.severity for one in outcome(slow, input_range).findings] == ["warn"]
+    centred = replace(slow, data=traces.data(traces.inputs(maximum=255.0, std=60.0)))
+    assert [one.severity for one in outcome(centred, input_range).findings] == ["watch"]
+    for change in ({"activation": "tanh"}, {"role": "recurrent"}):  # it saturates
+        first, *others = slow.architecture.layers
+        model = replace(slow.architecture, layers=(replace(first, **change), *others))
+        run = replace(centred, architecture=model)
+        assert [one.severity for one in outcome(run, input_range).findings] == ["warn"]
+        learns = traces.trace(model)
+        well = replace(learns, data=centred.data, planned_steps=600)
+        assert [one.severity for one in outcome(well, input_range).findings] == ["watch"]
     early = replace(slow, planned_steps=10_000)
     assert [one.severity for one in outcome(early, input_range).findings] == ["watch"]
     layers = slow.architecture.layers

@@ -9,7 +9,9 @@ from tfdiag.rules import check
 from tfdiag.rules.accuracy import accuracy, accuracy_name
 from tfdiag.rules.beginning import errs_surely
 from tfdiag.rules.constant import constant_loss, is_comparable, known_constant
-from tfdiag.rules.loss import loss_not_decreasing
+from tfdiag.rules.generalization import held_out_fails
+from tfdiag.rules.guess import no_better_than_constant
+from tfdiag.rules.loss import initial_loss, loss_not_decreasing, no_better_than_guess
 from tfdiag.rules.progress import knows_nothing, progress
 from tfdiag.rules.rule import NotApplicable
 
@@ -103,6 +105,108 @@ def test_regularization_only_adds_to_a_constants_loss():
     assert constant_loss(plain()) == known_constant(run)
     assert known_constant(plain(weighted=True)) is None
     assert known_constant(replace(run, data=None, probe_samples=0)) is None
+
+
+DECAYS = 2.305 + 1200 * np.exp(-np.arange(31) / 2)
+
+
+def decaying(accuracy, loss=DECAYS, planned=600, **changes):
+    """Returns a run of ten classes whose regularized loss falls with the weights."""
+    run = replace(plain(regularized=True, **changes), planned_steps=planned)
+    return traces.with_series(run, loss=loss, probe_loss=loss, probe_accuracy=accuracy)
+
+
+def test_weights_that_decay_are_no_learning():
+    assert progress(decaying(0.1)).state == "lost"
+    assert progress(decaying(np.linspace(0.1, 0.13, 31))).state == "lost"  # by luck
+    (start,) = told(decaying(0.1), initial_loss).findings
+    assert start.severity == "watch"  # it is high by the penalty
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        decaying(0.3),
+        decaying(0.1, planned=10**5),  # it may still begin to
+        decaying(0.1, DECAYS - 0.4),  # too low for a guess
+        decaying(np.nan),
+        replace(decaying(0.1), probe_samples=50),
+        decaying(0.1, reduction="sum"),
+    ],
+)
+def test_a_regularized_loss_that_falls_is_believed(run):
+    assert progress(run).state in ("improving", "learned")
+
+
+@pytest.mark.parametrize(("spread", "lost"), [(0.01, True), (1.0, False)])
+def test_outputs_that_hardly_vary_explain_nothing_whatever_the_penalty_is(spread, lost):
+    answers = traces.labels("real", shape=(1,), std=2.0)
+    start = static.ending(None, "mean_squared_error", width=1, y=answers)
+    options = {**start.architecture.loss_options, "regularized": True}
+    model = replace(start.architecture, loss="mse", loss_options=options)
+    run = replace(traces.trace(model), data=start.data, planned_steps=600)
+    run = traces.changed(run, "output_std", spread, ("output",))
+    run = traces.with_series(run, loss=DECAYS + 2, probe_loss=DECAYS + 2)
+    assert (progress(run).state in ("lost", "stuck")) is lost
+
+
+def several(loss, train=None, std=0.3, **series):
+    """Returns a run of nine labels at once, each of which a tenth of the samples have."""
+    answers = traces.labels("multi-hot", shape=(9,), maximum=1.0, std=std)
+    start = static.ending("sigmoid", "binary_crossentropy", width=9, y=answers)
+    model = replace(start.architecture, loss="binary_crossentropy")
+    run = replace(traces.trace(model), data=start.data, planned_steps=600)
+    losses = {"loss": loss if train is None else train, "probe_loss": loss}
+    return traces.with_series(run, **losses, **series)
+
+
+RATE = -(0.9 * np.log(0.9) + 0.1 * np.log(0.1))
+
+
+def told(run, rule):
+    (one,) = check(run, [rule]).outcomes
+    return one
+
+
+def test_several_labels_at_once_have_a_constant():
+    assert constant_loss(several(0.3)) == pytest.approx(RATE)
+    assert constant_loss(several(0.3, std=0.5)) == pytest.approx(np.log(2))
+    (finding,) = told(several(RATE), no_better_than_constant).findings
+    assert "how frequent each label is" in finding.message
+    assert told(several(0.9 * RATE), no_better_than_constant).outcome == "healthy"
+    assert "samples differ" in told(several(RATE, std=0.1), no_better_than_constant).reason
+    soft = traces.labels("soft", shape=(9,), maximum=1.0, std=0.3)
+    run = replace(several(RATE), data=replace(several(RATE).data, labels=(soft,)))
+    assert told(run, no_better_than_constant).outcome == "not-evaluated"
+
+
+def test_several_labels_at_once_fail_on_held_out_data():
+    for right, outcome in ((0.9, "found"), (0.97, "healthy")):  # always none: 90 %
+        held, train = np.full(6, 2 * RATE), np.full(6, 0.1)
+        run = several(2 * RATE, 0.1, probe_binary_accuracy=right)
+        assert told(traces.with_epochs(run, held, train), held_out_fails).outcome == outcome
+
+
+def pixels(loss, shape=(16, 16), accuracy=0.7, **changes):
+    """Returns a run that tells the class of each pixel, 70 % of which are background."""
+    answers = traces.labels(shape=shape, largest=0.7, smallest=0.1, shares=(0.7, 0.2, 0.1))
+    start = static.ending("softmax", width=3, y=answers)
+    options = {**start.architecture.loss_options, **changes}
+    run = replace(traces.trace(), architecture=replace(start.architecture, loss_options=options))
+    run = replace(run, data=start.data, planned_steps=600)
+    return traces.with_series(run, loss=loss, probe_loss=loss, probe_accuracy=accuracy)
+
+
+def test_pixels_have_a_constant():
+    entropy = 0.7 * np.log(1 / 0.7) + 0.2 * np.log(5) + 0.1 * np.log(10)
+    assert constant_loss(pixels(0.8)) == constant_loss(pixels(0.8, (16, 16, 1)))
+    assert constant_loss(pixels(0.8)) == pytest.approx(entropy)
+    assert told(pixels(entropy), no_better_than_guess).outcome == "found"
+    assert told(pixels(0.5, accuracy=0.9), no_better_than_guess).outcome == "healthy"
+    for other in (pixels(entropy, (16,)), pixels(entropy, ignore_class=0)):  # may be masked
+        assert told(other, no_better_than_guess).outcome == "not-evaluated"
+        with pytest.raises(NotApplicable):
+            constant_loss(other)
 
 
 def test_the_right_one_among_five_is_no_accuracy():

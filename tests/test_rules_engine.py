@@ -231,6 +231,8 @@ def test_a_wrong_declaration_is_refused():
         made(lambda trace, patience=3: [])
     with pytest.raises(TypeError, match="share"):
         made(lambda trace, *, norm=100.0: [], shares=("norm",))
+    with pytest.raises(TypeError, match="`margin`"):
+        made(lambda trace, *, norm=100.0: [], keeps=("margin",))
 
 
 def test_norms_may_be_large():

@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests import test_rules_static as static
 from tests import traces
 from tfdiag.architecture import Layer
 from tfdiag.rules import check
@@ -110,6 +111,92 @@ def test_held_out_data_is_judged_when_normalizations_have_settled():
     assert "settle" in outcome(early, held_out_fails).reason
     own = replace(run, architecture=replace(run.architecture, loss_options={}))
     assert outcome(own, held_out_fails).outcome == "not-evaluated"
+
+
+def answers(held, train=1.0, planned=0, model=None, **series):
+    """Returns a run of 20 epochs with these shares of right answers in validation and training."""
+    run = replace(fails(2.0 + 0 * E, model=model, **series), planned_steps=planned)
+    right = {"val_accuracy": held, "epoch_accuracy": train}
+    return traces.with_epochs(run, 2.0 + 0 * E, FALLING, **right)
+
+
+FAR = np.r_[np.linspace(0.1, 0.5, 10), np.full(10, 0.5)]
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        answers(FAR),
+        answers(np.linspace(0.1, 0.6, 20), planned=400),  # no better will come
+        answers(FAR, model=replace(NORMALIZED, loss_options={"kind": "poly_loss"})),
+        answers(FAR, probe_accuracy=0.9),  # the validation set is the larger one
+        replace(answers(FAR, planned=100, model=NORMALIZED), steps=fails(E).steps // 4),
+    ],
+)
+def test_far_fewer_right_answers_on_held_out_data_are_found(run):
+    (finding,) = outcome(run, held_out_fails).findings
+    assert (finding.severity, finding.metric) == ("warn", "val_accuracy")
+    assert "of the answers in training are right" in finding.message
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        answers(np.full(20, 0.75)),  # useful, of hard data
+        answers(np.linspace(0.1, 0.6, 20), planned=10**4),  # it gets better
+        answers(FAR, train=0.6),
+        answers(np.r_[np.full(18, 0.9), 0.5, 0.5]),  # for two epochs
+        replace(answers(np.full(20, 0.62)), probe_samples=100),  # it may be luck
+        answers(np.full(20, np.nan)),
+    ],
+)
+def test_accuracies_that_are_nearer_are_well(run):
+    assert outcome(run, held_out_fails).outcome == "healthy"
+
+
+def explains(held, train=0.9, planned=0, kind="mean_squared_error", samples=256):
+    """Returns a run of 20 epochs of a regression that explains these shares of the variance."""
+    answers = traces.labels("real", shape=(1,), std=2.0, deviation=4.0)
+    head = static.ending(None, kind, width=1, y=answers)
+    run = replace(traces.trace(head.architecture), data=head.data, probe_samples=samples)
+    held, train = (4 * (1 - np.broadcast_to(part, 20)) for part in (held, train))
+    run = traces.with_series(run, probe_loss=held[-1])
+    return traces.with_epochs(replace(run, planned_steps=planned), held, train)
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        explains(FAR),
+        explains(FAR, kind="mean_absolute_error"),
+        explains(np.linspace(-0.5, 0.4, 20), planned=400),
+    ],
+)
+def test_a_regression_that_explains_far_less_of_held_out_data_is_found(run):
+    (finding,) = outcome(run, held_out_fails).findings
+    assert (finding.severity, finding.metric) == ("warn", "val_loss")
+    assert "are gained in training" in finding.message and finding.limit == 0.3
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        explains(0.7),
+        explains(0.2, train=0.5),  # noisy targets
+        explains(FAR, samples=30),
+        explains(np.linspace(-0.5, 0.4, 20), planned=10**4),
+        explains(FAR, kind="huber"),
+    ],
+)
+def test_a_regression_that_explains_about_as_much_is_well(run):
+    assert not outcome(run, held_out_fails).findings
+
+
+def test_accuracies_are_judged_when_normalizations_have_settled():
+    run = answers(FAR, planned=10**4, model=NORMALIZED)
+    assert outcome(run, held_out_fails).outcome == "found"
+    early = replace(run, steps=run.steps // 4)
+    assert "settle" in outcome(early, held_out_fails).reason
 
 
 def test_the_probe_set_serves_without_validation():

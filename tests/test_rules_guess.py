@@ -5,7 +5,7 @@ import pytest
 
 from tests import test_rules_static as static
 from tests import traces
-from tfdiag.rules import check
+from tfdiag.rules import Report, check
 from tfdiag.rules.guess import no_better_than_constant
 from tfdiag.rules.loss import initial_loss
 from tfdiag.rules.progress import progress
@@ -148,6 +148,15 @@ def test_what_is_a_constant_but_for_rounding_is_no_matter_of_labels(run):
     (finding,) = outcome(run).findings
     assert finding.value < finding.limit
     assert no_better_than_constant.case(finding, {}).verdict == "No better than a constant"
+
+
+def test_the_users_margin_tells_a_constant_from_labels_that_are_wrong():
+    run = of_classes(2.2)
+    for margin, words in ((0.02, "Labels hardly explained"), (0.05, "No better than a constant")):
+        judged = check(run, thresholds={"no-better-than-constant": {"margin": margin}})
+        (finding,) = (f for f in judged.findings if f.rule == "no-better-than-constant")
+        for facts in (judged.facts, Report.from_json(judged.to_json()).facts):
+            assert no_better_than_constant.case(finding, facts).verdict == words
 
 
 RAREST = traces.labels(largest=0.7, smallest=0.01, shares=(0.7, *(0.3 / 9,) * 9))

@@ -86,6 +86,14 @@ def test_coming_down_to_a_constant_is_no_learning():
     assert outcome(replace(ended(curve), data=traces.data(answers=answers))).outcome == "found"
 
 
+def test_an_end_before_even_a_constant_is_reached_is_found():
+    """With few looks, of which no rule can tell that the loss is a constant's."""
+    falls, rests = np.linspace(40, 2.6, 31), 2.4 + 37 * np.exp(-N / 3)
+    for curve, told in ((falls, ["warn"]), (rests, [])):
+        few = np.where(np.isin(N, (0, 10, 20, 25, 30)), curve, np.nan)
+        assert [one.severity for one in outcome(ended(few, epochs=1)).findings] == told
+
+
 def test_a_fit_that_follows_another_is_only_watched():
     run = ended(EVEN)
     again = np.where(np.isfinite(run.series["epoch"]), 0.0, np.nan).astype(np.float32)

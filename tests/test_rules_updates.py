@@ -74,6 +74,17 @@ def test_an_unusual_rate_is_watched_until_the_loss_suffers(rate, optimizer, limi
     assert (finding.severity, finding.limit) == ("watch", limit)
 
 
+def test_the_optimizer_inside_of_a_loss_scale_is_judged():
+    run = rated(traces.stuck(), 0.1, "LossScaleOptimizer")
+    assert "LossScaleOptimizer" in outcome(run, learning_rate_range).reason
+    model = replace(run.architecture, settings={"inner_optimizer": "Adam"})
+    judged = check(replace(run, architecture=model), [learning_rate_range])
+    assert "usual for Adam" in judged.findings[0].message
+    assert judged.facts["optimizer"] == "Adam"
+    plain = replace(run, architecture=replace(model, settings={"inner_optimizer": "SGD"}))
+    assert outcome(plain, learning_rate_range).outcome == "healthy"
+
+
 def test_a_rate_that_rose_is_the_business_of_what_raised_it():
     rates = np.where(np.arange(31) < 10, 1e-3, 0.1)
     (finding,) = outcome(rated(traces.not_finite(), rates), learning_rate_range).findings

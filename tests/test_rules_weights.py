@@ -3,9 +3,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests import test_rules_static as static
 from tests import traces
 from tfdiag.rules import check
-from tfdiag.rules.weights import weight_explosion
+from tfdiag.rules.diagnosis import diagnose
+from tfdiag.rules.weights import dead_weights, weight_explosion
 
 
 def outcome(run):
@@ -14,6 +16,13 @@ def outcome(run):
 
 def grown(run, size=5.0, since=300, layers=("dense_1",)):
     return traces.changed(run, "weight_rms", size, layers, since)
+
+
+def before_normalization(run):
+    """Returns `run` with a normalization behind dense_1."""
+    layers = list(run.architecture.layers)
+    layers[2] = replace(layers[2], role="normalization")
+    return replace(run, architecture=replace(run.architecture, layers=tuple(layers)))
 
 
 def test_weights_that_grow_are_named():
@@ -38,6 +47,48 @@ def test_other_weights_are_well(run):
     assert outcome(run).outcome == "healthy"
 
 
+def shrunk(run, size=1e-3, since=300, layers=("dense", "dense_1")):
+    return traces.changed(run, "weight_rms", size, layers, since)
+
+
+def away(run):
+    return check(run, [dead_weights]).outcomes[0]
+
+
+def test_weights_that_shrink_away_are_told_once():
+    (finding,) = away(shrunk(traces.stuck())).findings
+    assert (finding.layer, finding.step, finding.severity) == ("dense", 300, "warn")
+    assert "1 more layer" in finding.message
+    told = check(shrunk(traces.changed(traces.stuck(), "output_std", 1e-9, since=320)))
+    assert diagnose(told).cause.rule == "dead-weights"
+
+
+def test_a_penalty_that_falls_hides_no_weights_that_shrink_away():
+    answers = traces.labels("real", shape=(1,), std=1.0)
+    head = static.ending(None, "mean_squared_error", width=1, y=answers)
+    options = {**head.architecture.loss_options, "regularized": True}
+    model = replace(head.architecture, loss="mse", loss_options=options)
+    for end, outcome in ((1.1, "found"), (0.5, "healthy")):
+        curve = end + 100 * np.exp(-np.arange(31) / 3)
+        run = traces.with_series(traces.trace(model), loss=curve, probe_loss=curve)
+        run = replace(run, data=head.data, planned_steps=600)
+        assert away(shrunk(run, layers=("dense",))).outcome == outcome
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        shrunk(traces.trace()),  # pruned, or by a penalty, and it learns
+        shrunk(traces.stuck(), since=540),  # four records
+        shrunk(traces.stuck(), 0.03),
+        shrunk(traces.stuck(), since=0),  # small from the start
+        before_normalization(shrunk(traces.stuck(), layers=("dense_1",))),
+    ],
+)
+def test_weights_that_shrink_less_or_without_harm_are_well(run):
+    assert away(run).outcome == "healthy"
+
+
 def test_growth_near_the_limit_does_not_come_and_go():
     run = grown(traces.changed(traces.stuck(), "weight_rms", 1.0, ("dense_1",)), 11.0)
     assert outcome(grown(run, 9.0, since=580)).outcome == "found"
@@ -45,11 +96,7 @@ def test_growth_near_the_limit_does_not_come_and_go():
 
 
 def test_a_kernel_before_a_normalization_may_grow():
-    run = grown(traces.stuck())
-    layers = list(run.architecture.layers)
-    layers[2] = replace(layers[2], role="normalization")
-    model = replace(run.architecture, layers=tuple(layers))
-    assert outcome(replace(run, architecture=model)).outcome == "healthy"
+    assert outcome(before_normalization(grown(traces.stuck()))).outcome == "healthy"
 
 
 def test_too_little_data_and_nan():

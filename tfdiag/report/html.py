@@ -114,8 +114,8 @@ def _apart(page: Page) -> Iterator[str]:
                 for one in page.report.suppressed
             ],
         )
-    for title, silent in page.silent:
-        yield _quiet(title, [f"{outcome.rule}: {outcome.reason}" for outcome in silent])
+    for word, silent in page.silent:
+        yield _quiet(word.capitalize(), [f"{reason}: {rules}" for reason, rules in silent])
     told = page.comparison
     if told is None:
         return

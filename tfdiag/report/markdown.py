@@ -76,9 +76,9 @@ def _apart(page: Page) -> list[str]:
             for one in page.report.suppressed
         ]
         blocks += ["### Suppressed", "\n".join(lines)]
-    for title, silent in page.silent:
-        lines = [f"- {escaped(o.rule)}: {escaped(o.reason or '')}" for o in silent]
-        blocks += [f"### {title}", "\n".join(lines)]
+    for word, silent in page.silent:
+        lines = [f"- {escaped(reason)}: {escaped(rules)}" for reason, rules in silent]
+        blocks += [f"### {word.capitalize()}", "\n".join(lines)]
     if page.comparison:
         told = page.comparison
         blocks.append(f"### Compared with {escaped(told.name)}")

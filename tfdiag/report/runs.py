@@ -10,10 +10,10 @@ from tfdiag.report.baseline import Comparison
 from tfdiag.report.diagnoses import chain
 from tfdiag.report.titles import named
 from tfdiag.report.verdicts import Verdict, applies, verdict_of
-from tfdiag.rules import ALL_RULES, Outcome, Report, Rule
+from tfdiag.rules import ALL_RULES, Report, Rule
 from tfdiag.rules.causes import sources
 from tfdiag.rules.diagnosis import Diagnosis, diagnose
-from tfdiag.rules.outcome import NOT_EVALUATED
+from tfdiag.rules.outcome import EXEMPT, NOT_EVALUATED
 from tfdiag.rules.wording import count
 from tfdiag.trace import Finding
 
@@ -89,13 +89,20 @@ class Page:
             yield ("Not explained by this" if below else "Found"), beside
 
     @property
-    def silent(self) -> Iterator[tuple[str, list[Outcome]]]:
-        """The rules that could not be evaluated, and those that do not concern this run."""
+    def silent(self) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+        """What became of the rules without a verdict: each reason, with the rules' ids.
+
+        First those that could not be evaluated, then those that do not concern this run.
+        """
         silent = [one for one in self.report.outcomes if one.outcome == NOT_EVALUATED]
-        for title, concerned in (("Not evaluated", True), ("Does not apply", False)):
-            found = [one for one in silent if applies(one, self.report) == concerned]
-            if found:
-                yield title, found
+        for word, concerned in (("not evaluated", True), ("exempt", False)):
+            rules: dict[str, list[str]] = {}
+            for outcome in silent:
+                if applies(outcome, self.report) == concerned:
+                    reason = (outcome.reason or "no reason given").removeprefix(EXEMPT)
+                    rules.setdefault(reason, []).append(outcome.rule)
+            if rules:
+                yield word, [(reason, ", ".join(ids)) for reason, ids in rules.items()]
 
 
 def groups(report: Report, wanted: Iterable[Finding]) -> Iterator[Group]:

@@ -9,7 +9,7 @@ from tfdiag.report.diagnoses import ARROW
 from tfdiag.report.runs import Group, Page, Run, briefly, groups
 from tfdiag.report.signs import SIGNS
 from tfdiag.report.titles import named
-from tfdiag.report.verdicts import Verdict, applies, verdict
+from tfdiag.report.verdicts import Verdict, verdict
 from tfdiag.rules import ALL_RULES, Report, Rule
 from tfdiag.rules.causes import sources
 from tfdiag.rules.wording import count, number
@@ -70,15 +70,15 @@ def _group(group: Group) -> list[str]:
 
 
 def _silent(page: Page) -> list[str]:
-    """Returns what was suppressed, what could not be evaluated, and what does not apply."""
+    """Returns what was suppressed, what could not be evaluated, and what is exempt."""
     lines = [
         f"  {SIGNS['suppressed']} suppressed: {named(one.finding)} ({one.finding.evidence}): "
         f"{one.reason}"
         for one in page.report.suppressed
     ]
-    for title, silent in page.silent:
-        sign = SIGNS["not-evaluated" if applies(silent[0], page.report) else "suppressed"]
-        lines += [f"  {sign} {one.rule} {title.lower()}: {one.reason}" for one in silent]
+    for word, silent in page.silent:
+        sign = SIGNS["not-evaluated" if word == "not evaluated" else "suppressed"]
+        lines += [f"  {sign} {word}, {reason}: {rules}" for reason, rules in silent]
     return ["", *lines] if lines else []
 
 

@@ -52,7 +52,7 @@ from tfdiag.rules.static import (
     nothing_trainable,
 )
 from tfdiag.rules.updates import learning_rate_range, unchanged_weights, update_ratio
-from tfdiag.rules.weights import weight_explosion
+from tfdiag.rules.weights import dead_weights, weight_explosion
 from tfdiag.trace import Trace
 
 __all__ = [
@@ -99,6 +99,7 @@ ALL_RULES: tuple[Rule, ...] = (
     update_ratio,
     unchanged_weights,
     weight_explosion,
+    dead_weights,
     activation_scale,
     dead_relu,
     saturated_activation,
@@ -154,11 +155,11 @@ def check(
 
 
 def _limits(rules: Iterable[Rule], resolved: thresholds.Thresholds) -> dict[str, float]:
-    """Returns the lines in the charts as facts: "dead-relu warn" is a threshold's value."""
+    """Returns what a reader compares with as facts: "dead-relu warn" is a threshold's value."""
     return {
-        f"{rule.id} {limit.argument}": float(resolved[rule.id][limit.argument])
+        f"{rule.id} {name}": float(resolved[rule.id][name])
         for rule in rules
-        for limit in rule.limits
+        for name in (*(limit.argument for limit in rule.limits), *rule.keeps)
     }
 
 

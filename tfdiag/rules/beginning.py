@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -12,9 +12,9 @@ from tfdiag.rules.constant import guessing, is_comparable
 from tfdiag.rules.curves import finite
 from tfdiag.rules.ending import KERNELS, options_of
 from tfdiag.rules.patience import first_measured
-from tfdiag.rules.progress import progress
-from tfdiag.rules.roles import no_kernel
-from tfdiag.rules.rule import CannotJudge, rule
+from tfdiag.rules.progress import is_slow, progress
+from tfdiag.rules.roles import cuts, hidden_kernel, no_kernel
+from tfdiag.rules.rule import CannotJudge, Case, rule
 from tfdiag.rules.wording import count, number
 from tfdiag.trace import Finding, Trace
 
@@ -64,35 +64,58 @@ def _impurity(trace: Trace, output: int) -> float:
 
 @rule(
     id="initial-weights",
-    title="Large initial weights",
+    title="Size of initial weights",
     needs=("weight_rms",),
     uses=(*FIRST_ANSWERS, "update_ratio"),
     advice=(
         "Initialise {layer} with kernel_initializer='he_normal' (ReLU) or 'glorot_uniform'.",
         "Give a RandomNormal a stddev near 1 / sqrt(number of inputs), not a fixed one.",
     ),
-    why="Each such layer multiplies its inputs, so that outputs and gradients are huge and steps "
-    "too small for the weights.",
+    why="Each such layer multiplies its inputs: outputs and gradients are huge and steps too small "
+    "for the weights, or nothing gets through until the weights have grown.",
     source="He et al. (2015), https://arxiv.org/abs/1502.01852; NeuroScope, deviation over that "
-    "of He; the limit is a heuristic",
+    "of He; the limits are heuristics",
     verdict="{layer} starts too large",
+    cases=(
+        Case(
+            lambda finding, facts: finding.value < finding.limit,
+            "{layer} starts too small",
+            (
+                "Initialise {layer} with kernel_initializer='he_normal' (ReLU) or "
+                "'glorot_uniform'.",
+                "Give a RandomNormal a stddev near 1 / sqrt(number of inputs), not a fixed one.",
+            ),
+            'kernel_initializer="he_normal"',
+        ),
+    ),
     code='kernel_initializer="he_normal"',
     exempt=lambda layer: _no_fan(layer) or no_kernel(layer),
     absent="no weights were measured",
-    watch="Let it run; use smaller initial weights if the loss does not fall.",
+    below=("small",),
+    watch="Let it run; use initial weights of the usual size if the loss does not fall.",
 )
-def initial_weights(trace: Trace, *, times: float = 10.0, moved: float = 0.1) -> Iterator[Finding]:
-    """Finds layers that begin with weights far larger than their number of inputs allows.
+def initial_weights(
+    trace: Trace, *, times: float = 10.0, small: float = 1e-3, moved: float = 0.1
+) -> Iterator[Finding]:
+    """Finds layers that begin with weights of another size than their number of inputs asks for.
 
-    Only watched, for a table of vectors that is written as a dense layer begins so, and loaded
+    Only watched, for a table of vectors that is written as a dense layer begins large, and loaded
     weights may be of any size. A warning if the model is sure of wrong answers from the start, or
-    the loss suffers. One finding, with the first layer from the input side. Weights are measured
-    after the first step: where that moved them far, they say nothing of the start.
+    the loss suffers. One finding, with the first layer from the input side.
+
+    Of tiny ones, only hidden layers that all data passes: an output may start near 0, and the end
+    of a residual branch. Zeros are dead-on-arrival's. They harm by a slow start: so it is a warning
+    too if the loss has not come down to half when `judged_from` has come.
+
+    Weights are measured after the first step, whose update ratio tells how small they were before
+    it. It is not finite if they were zeros.
 
     Args:
+        times: the deviation of He's rule, sqrt(2 / inputs), above which they are large. Source:
+            heuristic; TheDeepChecker tests for any difference.
+        small: the same, below which they are tiny. Source: heuristic, no source; the 0.02 that is
+            usual in transformers is more than a third of He's for 768 inputs.
         moved: update ratio of the first step above which it decided the weights. Source: heuristic.
-        times: the deviation of He's rule, sqrt(2 / inputs). Source: heuristic; TheDeepChecker
-            tests for any difference.
 
     Raises:
         CannotJudge: if the first weights were not measured.
@@ -100,25 +123,47 @@ def initial_weights(trace: Trace, *, times: float = 10.0, moved: float = 0.1) ->
     if trace.steps[0] > 1:
         raise CannotJudge("the untrained model was not measured")
     options_of(trace)
-    layers = trace.architecture.layers
+    layers, loss = trace.architecture.layers, progress(trace)
     weights = first_measured(trace.columns["weight_rms"][trace.steps <= 1])
     steps = trace.columns.get("update_ratio", np.zeros((1, len(layers))))[trace.steps <= 1]
+    ratio = first_measured(steps)
     usual = np.sqrt(2 / np.maximum([_fan_in(layer) for layer in layers], 1))
-    large = np.flatnonzero((weights > times * usual) & ~(first_measured(steps) > moved))
-    if not len(large):
-        return
-    loss, i = progress(trace), int(large[0])
-    found, limit = float(weights[i]), float(times * usual[i])
-    more = f", as in {count(len(large) - 1, 'more layer')}" if len(large) > 1 else ""
-    yield Finding(
-        severity="warn" if loss.poor or errs_surely(trace) else "watch",
+    large = np.flatnonzero((weights > times * usual) & ~(ratio > moved))
+    start = weights / np.maximum(ratio, 1)
+    tiny = [
+        int(i)
+        for i in np.flatnonzero((start > 0) & (start < small * usual))
+        if hidden_kernel(layers[i]) is None and cuts(trace.architecture, layers[i].name)
+    ]
+    poor = loss.poor or errs_surely(trace)
+    if len(large):
+        yield _unusual(trace, large.tolist(), weights, usual, times, "warn" if poor else "watch")
+    if tiny:
+        slow = loss.poor or is_slow(trace)
+        yield _unusual(trace, tiny, start, usual, small, "warn" if slow else "watch")
+
+
+def _unusual(
+    trace: Trace,
+    found: Sequence[int],
+    weights: np.ndarray,
+    usual: np.ndarray,
+    times: float,
+    severity: str,
+) -> Finding:
+    """Returns one finding for all layers whose weights begin with another size, at the first."""
+    i = found[0]
+    name, value, limit = trace.layers[i], float(weights[i]), float(times * usual[i])
+    more = f", as in {count(len(found) - 1, 'more layer')}" if len(found) > 1 else ""
+    return Finding(
+        severity=severity,
         step=0,
-        message=f"The weights of {layers[i].name} have an RMS of {number(found)} at the start; for "
-        f"{_fan_in(layers[i])} inputs {number(float(usual[i]))} is usual (limit {number(times)} "
-        f"times that){more}; {loss.text}.",
-        evidence=f"{number(found)} > {number(limit)}",
-        layer=layers[i].name,
-        value=found,
+        message=f"The weights of {name} have an RMS of {number(value)} at the start; for "
+        f"{_fan_in(trace.architecture.layers[i])} inputs {number(float(usual[i]))} is usual (limit "
+        f"{number(times)} times that){more}; {progress(trace).text}.",
+        evidence=f"{number(value)} {'>' if value > limit else '<'} {number(limit)}",
+        layer=name,
+        value=value,
         limit=limit,
         metric="weight_rms",
     )

@@ -316,6 +316,7 @@ LINKS: tuple[Link, ...] = (
     ),
     Link("update-ratio", f"unchanged-weights {_STUCK}", when=lambda f: f.value < f.limit),
     Link("weight-explosion", f"{_UNITS} {_RESTLESS} {_NAN} {_STUCK}"),
+    Link("dead-weights", f"update-ratio {_UNITS} {_STARVING} {_STUCK}"),
     Link("activation-scale", "saturated-activation dead-relu constant-output", ABOVE),
     Link("activation-scale", _NAN),  # an overflow reaches all weights, by the gradient
     Link("dead-relu", _STARVING, BELOW),

@@ -35,7 +35,8 @@ def constant_loss(trace: Trace) -> float:
     """Returns the loss on the probe set of the constant answer that is best there.
 
     Of a classifier it says how frequent each class is: the entropy. Of a regression it is the mean
-    or, for an absolute error, the median: variance or mean distance.
+    or, for an absolute error, the median: variance or mean distance. Of several labels at once
+    only a bound is known: the best constant has no more, and just that if all are equally frequent.
 
     Raises:
         NotApplicable: if the loss is another one, or measured otherwise: summed, weighted, of
@@ -73,6 +74,11 @@ def _of_labels(trace: Trace) -> float:
             raise CannotJudge(f"fewer than {_OTHERS} samples are not of the most frequent class")
         shares = np.array(labels[0].shares)
         return float(-(shares[shares > 0] * np.log(shares[shares > 0])).sum())
+    if is_of_labels(end, labels[0]):
+        if not labels[0].std ** 2 * data.samples >= _OTHERS:
+            raise CannotJudge(f"fewer than {_OTHERS} samples differ in a label from most")
+        share = frequent(labels[0])
+        return float(-share * math.log(share) - (1 - share) * math.log(1 - share))
     spread = {"mean_squared_error": labels[0].std ** 2, "mean_absolute_error": labels[0].deviation}
     if end.loss not in spread:
         raise NotApplicable("no constant is the best answer to this loss, or it is not known")
@@ -81,9 +87,33 @@ def _of_labels(trace: Trace) -> float:
     return float(spread[end.loss])
 
 
+def is_of_labels(end: Ending, labels: Labels) -> bool:
+    """Returns whether several labels, each 0 or 1, have a probability each that is the loss."""
+    return labels.kind == "multi-hot" and end.loss == "binary_crossentropy"
+
+
+def frequent(labels: Labels) -> float:
+    """Returns the share of right answers of always saying the same, at most; nan if not known.
+
+    Of several labels only the mean of share * (1 - share) is recorded. Entropy and share are
+    concave functions of that, so that their means are no larger than those of equal shares: Jensen.
+
+    >>> frequent(Labels("multi-hot", "int64", (9,), 0.0, 1.0, 0.0, std=0.3)) == 0.9
+    True
+    """
+    if labels.kind == "multi-hot":
+        return (1 + math.sqrt(max(0.0, 1 - 4 * labels.std**2))) / 2
+    return labels.largest
+
+
 def is_of_classes(end: Ending, labels: Labels) -> bool:
-    """Returns whether each sample is of one class, whose probability is the loss."""
-    one = labels.shape in ((), (1,)) or (labels.kind == "one-hot" and len(labels.shape) == 1)
+    """Returns whether each sample, or each pixel of it, is of one class with a probability.
+
+    Not those of a sequence: its masked places count for the labels, but not for the loss.
+    """
+    alone = labels.kind == "one-hot" or labels.shape[-1:] == (1,)
+    places = labels.shape[:-1] if alone else labels.shape
+    one = len(places) != 1 and labels.kind in ("classes", "one-hot")
     binary = end.loss == "binary_crossentropy" and end.width == 1
     categorical = end.loss in CATEGORICAL and "focal" not in end.loss
     return bool(labels.shares) and one and (binary or categorical)
@@ -104,13 +134,16 @@ def is_regularized(trace: Trace) -> bool | None:
     return any((one.options or {}).get("regularized") for one in trace.architecture.layers)
 
 
-def is_comparable(trace: Trace) -> bool:
+def is_comparable(trace: Trace, *, penalty: bool = False) -> bool:
     """Returns whether a loss can be held against that of a guess: one of Keras, and just that.
 
     True too if it was not noted whether it is regularized.
+
+    Args:
+        penalty: True if it does not matter whether there is regularization on top of it.
     """
     own = not (trace.architecture.loss_options or {}).get("kind")
-    otherwise = own or is_regularized(trace) or measured_otherwise(trace)
+    otherwise = own or measured_otherwise(trace) or (is_regularized(trace) and not penalty)
     return not (otherwise or is_of_shares(trace) or is_of_one_value(trace))
 
 
@@ -142,4 +175,6 @@ def measured_otherwise(trace: Trace) -> str | None:
         return "it is summed"
     if options.get("label_smoothing"):
         return "its labels are smoothed"
+    if options.get("ignore_class") is not None:
+        return "it ignores a class"
     return "it is weighted" if options.get("weighted") else None

@@ -44,6 +44,11 @@ def came_to_its_end(trace: Trace) -> bool:
     return bool(planned and len(trace.steps) and trace.steps[-1] >= planned)
 
 
+def is_over(trace: Trace) -> bool:
+    """Returns whether training came to its planned end, after more than one epoch."""
+    return came_to_its_end(trace) and fit_epochs(trace) > 1
+
+
 def epoch_ends(trace: Trace) -> np.ndarray:
     """Returns the rows at which an epoch ended.
 

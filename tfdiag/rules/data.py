@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from tfdiag.architecture import SATURATING
 from tfdiag.data import Data, Labels
 from tfdiag.rules.beginning import FIRST_ANSWERS, errs_surely
 from tfdiag.rules.ending import (
@@ -126,9 +127,10 @@ def input_range(trace: Trace, *, largest: float = 50.0) -> Iterator[Finding]:
     """Finds inputs far from 0 that no layer scales. A warning only if the loss suffers.
 
     That is, if it does not fall, if it has not come down to half when `judged_from` has come, as
-    it does for inputs that are not centred either, or if the model is sure of wrong answers from
-    the start. Slowness counts for nothing where the first layer is frozen: its inputs are as they
-    were when it was trained.
+    it does for inputs that are not centred either and where the first layer is recurrent or ends in
+    a tanh or sigmoid, whose flat ends large sums reach; or if the model is sure of wrong answers
+    from the start. Slowness counts for nothing where the first layer is frozen: its inputs are as
+    they were when it was trained.
 
     Values beyond 1, or beyond 10, are no sign of trouble: standardised data has them. Whole
     numbers that an Embedding looks up, and inputs whose first layers scale them, are left out.
@@ -140,11 +142,13 @@ def input_range(trace: Trace, *, largest: float = 50.0) -> Iterator[Finding]:
     if _is_prepared(trace):
         return
     loss = progress(trace)
-    slow = is_slow(trace) and _first_is_trained(trace)
+    first = next((layer for layer in trace.architecture.layers if layer.parameters), None)
+    slow = is_slow(trace) and first is not None and first.trainable
+    flat = first is not None and (first.role == "recurrent" or first.activation in SATURATING)
     for one in data.inputs:
         magnitude = max(abs(one.minimum), abs(one.maximum))
         if magnitude > largest:
-            suffers = (slow and abs(one.mean) > one.std) or errs_surely(trace)
+            suffers = (slow and (flat or abs(one.mean) > one.std)) or errs_surely(trace)
             yield Finding(
                 severity="warn" if suffers else gate("watch", loss),
                 step=int(trace.steps[0]),
@@ -154,12 +158,6 @@ def input_range(trace: Trace, *, largest: float = 50.0) -> Iterator[Finding]:
                 value=magnitude,
                 limit=largest,
             )
-
-
-def _first_is_trained(trace: Trace) -> bool:
-    """Returns whether the first layer with weights is trained."""
-    layers = trace.architecture.layers
-    return next((layer.trainable for layer in layers if layer.parameters), False)
 
 
 def _is_prepared(trace: Trace) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tfdiag.metrics import METRICS
-from tfdiag.rules.outcome import FOUND, HEALTHY, NEVER_FINITE, NOT_EVALUATED, Outcome
+from tfdiag.rules.outcome import EXEMPT, FOUND, HEALTHY, NEVER_FINITE, NOT_EVALUATED, Outcome
 from tfdiag.rules.progress import share, warmed_up
 from tfdiag.rules.rule import CannotJudge, Need, NotApplicable, Rule
 from tfdiag.trace import Finding, Trace
@@ -112,7 +112,7 @@ def _why_not(
     if _columns(rule, trace) and len(exempt) == len(trace.layers):
         if NEVER_FINITE not in exempt.values():
             common = Counter(exempt.values()).most_common(1)
-            return f"every layer is exempt: {common[0][0]}" if common else "the model has no layers"
+            return f"{EXEMPT}{common[0][0]}" if common else "the model has no layers"
     for need in rule.needs:
         reasons = [_missing(name, trace) for name in _names(need)]
         if None not in reasons:

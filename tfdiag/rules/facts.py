@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tfdiag.rules.curves import came_to_its_end, finite
+from tfdiag.rules.rates import optimizer_of
 from tfdiag.rules.roles import input_layers
 from tfdiag.trace import Trace
 
@@ -22,11 +23,11 @@ def facts(trace: Trace) -> dict[str, Any]:
         A dictionary with "layers" and "records" (their numbers), "loss" (name of the series
         that the next two are of, or None), "loss_first" and "loss_last" (finite, or nan),
         "learning_rate" and "learning_rate_lowest" (the highest and the lowest, or nan: they
-        differ if something moves it), "optimizer" (name of its class, or None), "probe_gap"
-        (steps from one look at the probe set to the next, or nan), "nonfinite_at_start" ("yes"
-        if an output is NaN or Inf before any training, or None), "ended" ("yes" if all planned
-        steps were made, or None) and "input_layers" (names of the first layer with weights and of
-        its activation, one a line).
+        differ if something moves it), "optimizer" (name of its class, or None; see `optimizer_of`),
+        "probe_gap" (steps from one look at the probe set to the next, or nan),
+        "nonfinite_at_start" ("yes" if an output is NaN or Inf before any training, or None),
+        "ended" ("yes" if all planned steps were made, or None) and "input_layers" (names of the
+        first layer with weights and of its activation, one a line).
     """
     name = next((name for name in LOSSES if len(finite(trace, name))), None)
     values = finite(trace, name) if name else np.array([])
@@ -42,7 +43,7 @@ def facts(trace: Trace) -> dict[str, Any]:
         "loss_last": float(values[-1]) if len(values) else float("nan"),
         "learning_rate": float(rates.max()) if len(rates) else float("nan"),
         "learning_rate_lowest": float(rates.min()) if len(rates) else float("nan"),
-        "optimizer": trace.architecture.optimizer,
+        "optimizer": optimizer_of(trace.architecture),
         "probe_gap": float(np.median(np.diff(looks))) if len(looks) > 1 else float("nan"),
         "nonfinite_at_start": "yes" if (bad[: len(early)][early] > 0).any() else None,
         "ended": "yes" if came_to_its_end(trace) else None,

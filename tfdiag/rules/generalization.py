@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
 from tfdiag.rules.accuracy import accuracy, accuracy_name, standard_error
-from tfdiag.rules.constant import constant_loss
-from tfdiag.rules.curves import epoch_ends, per_epoch
-from tfdiag.rules.ending import data_of
+from tfdiag.rules.constant import constant_loss, frequent
+from tfdiag.rules.curves import epoch_ends, is_over, per_epoch
+from tfdiag.rules.ending import data_of, ending
 from tfdiag.rules.rule import CannotJudge, NotApplicable, rule
 from tfdiag.rules.wording import count, number, share
 from tfdiag.trace import Finding, Trace
@@ -133,19 +135,35 @@ def _accuracy_gap(trace: Trace, prefix: str) -> float:
         "Prepare both sets in the same way: scaling, order of channels, numbering of classes.",
         "Use more data, or augment what there is.",
         "Add Dropout or weight decay, or make the model smaller.",
+        "If it has BatchNormalization and few steps, lower its momentum to 0.9: in use it needs "
+        "averages that have settled.",
     ),
     why="What the model has learned does not hold for the data that you will use it on.",
     source="The entropy of the classes and the variance of the targets, as the loss of the best "
-    "constant; the limits are heuristics",
+    "constant; AUTOTRAINER, https://doi.org/10.1109/ICSE43902.2021.00043, and NeuroScope for a gap "
+    "between accuracies; the limits are heuristics",
     verdict="Fails on held-out data",
     code="np.unique(y_train, return_counts=True)",
-    shares=("learned", "apart"),
+    shares=("learned", "apart", "gap"),
     below=("learned",),
 )
 def held_out_fails(
-    trace: Trace, *, learned: float = 0.5, apart: float = 0.2, settle: int = 500, epochs: int = 3
+    trace: Trace,
+    *,
+    learned: float = 0.5,
+    apart: float = 0.2,
+    gap: float = 0.3,
+    settle: int = 500,
+    epochs: int = 3,
 ) -> Iterator[Finding]:
-    """Finds a model that has learned its training data and that a constant beats on held-out data.
+    """Finds a model that has learned its training data and fails on held-out data.
+
+    A classifier that answers held-out samples far less often right than those in training, or a
+    regression that explains far less of their variance, once that gets no better, or the training
+    is over. Most such models are sure of few of their errors, so that their loss is below that of
+    a constant and need not rise.
+
+    And any model that a constant beats on held-out data.
 
     The constant says how frequent each class is, or the targets' mean, on the probe set, which
     must be above it; the loss in validation, where there is one, for epochs. Overfitting may do so,
@@ -157,8 +175,12 @@ def held_out_fails(
     Args:
         learned: times the constant's loss that the training loss is below. Source: heuristic.
         apart: accuracy in training minus that on held-out data, as in overfitting.
+        gap: the same, but a warning by itself; of a regression, in shares of what a constant leaves
+            to explain. Source: heuristic; AUTOTRAINER has 0.1 and NeuroScope 0.2, which useful
+            models of hard data exceed.
         settle: steps after which the averages of BatchNormalization are to be trusted: 0.99, the
-            usual momentum, leaves 1 % of the start by then. Before, held-out data fails often.
+            usual momentum, leaves 1 % of the start by then. Before, held-out data fails often;
+            but what fails when training is over is of no use.
         epochs: in a row, up to the last one. Source: heuristic.
 
     Raises:
@@ -166,16 +188,24 @@ def held_out_fails(
         CannotJudge: if too little is known, or a normalization has not settled.
     """
     _, held, train, steps = _curves(trace, epochs)
-    constant = constant_loss(trace)
+    shares = _right(trace, epochs) or _explained(trace, epochs)
+    unlike = _unlike(trace, shares, gap, epochs) if shares else None
+    if unlike:
+        _await_averages(trace, settle)
+        yield unlike
+        return
+    try:
+        constant = constant_loss(trace)
+    except CannotJudge:
+        if shares is None:
+            raise
+        return
     probe = trace.series["probe_loss"]
     now = float(probe[np.isfinite(probe)][-1])
     fails = min(held[-epochs:].min(), now) >= constant
     if not fails or not train[-epochs:].max() < learned * constant or _answers(trace, apart):
         return
-    if trace.steps[-1] < settle and any(
-        layer.type == "BatchNormalization" for layer in trace.architecture.layers
-    ):
-        raise CannotJudge(f"the averages of BatchNormalization settle until step {settle}")
+    _await_averages(trace, settle)
     yield Finding(
         severity="warn",
         step=int(steps[-epochs]),
@@ -187,6 +217,94 @@ def held_out_fails(
         limit=constant,
         metric="probe_loss",
     )
+
+
+class _Shares(NamedTuple):
+    """What a model gets right, epoch by epoch: of held-out data, and in training.
+
+    Attributes:
+        name: of the held-out series.
+        held: 1 is all of it, 0 is what a constant answer gets, or nothing.
+        train: see `held`.
+        steps: at which the epochs ended.
+        chance: by which the last of `held` may be off, as twice its standard error.
+        words: what they are shares of, with {train} and {held} in their places.
+    """
+
+    name: str
+    held: np.ndarray
+    train: np.ndarray
+    steps: np.ndarray
+    chance: float
+    words: str
+
+
+def _right(trace: Trace, epochs: int) -> _Shares | None:
+    """Returns accuracies; None if none is measured on both for long enough.
+
+    The validation set is larger than the probe set, so it comes first.
+    """
+    prefix = "val_" if accuracy_name(trace, "val_") else "probe_"
+    name = accuracy_name(trace, prefix) or ""
+    ends = epoch_ends(trace)
+    pair = (per_epoch(trace, one, ends) for one in (name, f"epoch_{name.removeprefix(prefix)}"))
+    both = np.stack(list(pair))
+    known = np.isfinite(both).all(axis=0)
+    held, train = both[:, known]
+    if len(held) < epochs:
+        return None
+    chance = 2 * standard_error(float(held[-1]), trace.probe_samples)
+    words = "{train} of the answers in training are right, {held} of those on held-out data"
+    return _Shares(name, held, train, trace.steps[ends[known]], chance, words)
+
+
+def _explained(trace: Trace, epochs: int) -> _Shares | None:
+    """Returns what a regression gains over a constant answer; None if that is not known.
+
+    A squared error of n samples is known to about a share sqrt(2 / n) of itself.
+    """
+    try:
+        kind, constant = ending(trace).loss, constant_loss(trace)
+    except CannotJudge:
+        return None
+    if kind not in ("mean_squared_error", "mean_absolute_error"):
+        return None
+    name, held, train, steps = _curves(trace, epochs)
+    left = held / constant
+    chance = 2 * float(left[-1]) * math.sqrt(2 / max(trace.probe_samples, 1))
+    words = "Of a constant answer's loss, {train} are gained in training, {held} on held-out data"
+    return _Shares(name, 1 - left, 1 - train / constant, steps, chance, words)
+
+
+def _unlike(trace: Trace, shares: _Shares, gap: float, epochs: int) -> Finding | None:
+    """Returns the finding of far smaller shares on held-out data than in training; None without.
+
+    By more than `gap` and what is chance in each of the last epochs, while those on held-out data
+    rise no more, or the training is over.
+    """
+    held, train = shares.held, shares.train
+    rests = len(held) > epochs and held[-1] <= held[-1 - epochs] + shares.chance
+    far = (train - held)[-epochs:] > gap + shares.chance
+    if not far.all() or not (rests or is_over(trace)):
+        return None
+    ours, theirs = share(float(train[-1])), share(max(float(held[-1]), 0.0))
+    return Finding(
+        severity="warn",
+        step=int(shares.steps[-epochs]),
+        message=f"{shares.words.format(train=ours, held=theirs)} ({shares.name}); they are more "
+        f"than {share(gap)} apart for {count(epochs, 'epoch')} at least.",
+        evidence=f"{theirs} on held-out data, training {ours}",
+        value=float(train[-1] - held[-1]),
+        limit=gap,
+        metric=shares.name,
+    )
+
+
+def _await_averages(trace: Trace, settle: int) -> None:
+    """Raises `CannotJudge` while the averages of a BatchNormalization may still settle."""
+    types = {layer.type for layer in trace.architecture.layers}
+    if trace.steps[-1] < settle and "BatchNormalization" in types and not is_over(trace):
+        raise CannotJudge(f"the averages of BatchNormalization settle until step {settle}")
 
 
 @rule(
@@ -296,7 +414,7 @@ def _answers(trace: Trace, apart: float) -> bool:
 
     And not far worse than the training data: then the loss is that of few sure errors.
     """
-    largest = data_of(trace).labels[0].largest
+    largest = frequent(data_of(trace).labels[0])
     chance = 3 * standard_error(largest, trace.probe_samples)
     return accuracy(trace) > largest + chance and _accuracy_gap(trace, "probe_") <= apart
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
 from tfdiag.rules.accuracy import accuracy, standard_error
 from tfdiag.rules.constant import constant_loss, is_of_classes
-from tfdiag.rules.curves import came_to_its_end, finite, fit_epochs, late
+from tfdiag.rules.curves import finite, is_over, late
 from tfdiag.rules.ending import data_of, ending
 from tfdiag.rules.loss import no_better_than_guess
 from tfdiag.rules.progress import judged_from, progress
@@ -41,7 +42,7 @@ def _is_guess(trace: Trace, largest: float) -> bool:
     verdict="No better than a constant",
     cases=(
         Case(
-            lambda finding, facts: finding.value < (1 - _margin()) * finding.limit,
+            lambda finding, facts: finding.value < (1 - _margin(facts)) * finding.limit,
             "Labels hardly explained",
             (
                 "Look at some samples with their labels, those of the highest loss first: labels "
@@ -54,6 +55,7 @@ def _is_guess(trace: Trace, largest: float) -> bool:
     ),
     shares=("margin", "little", "even", "same", "learned", "spent"),
     below=("margin", "little", "even", "learned"),
+    keeps=("margin",),
 )
 def no_better_than_constant(
     trace: Trace,
@@ -119,14 +121,15 @@ def no_better_than_constant(
         return
     if _training_loss(trace) < learned * constant:
         raise NotApplicable("the training data is learned: held-out-fails compares the rest")
-    if loss.state == "improving" and not _is_over(trace):
+    if loss.state == "improving" and not is_over(trace):
         raise CannotJudge("a constant is as good as yet, but the loss still falls")
     wait = judged_from(trace, spent=spent, longest=longest)
     if trace.steps[-1] < wait:
         raise CannotJudge(f"a constant is as good as yet; judged from step {math.ceil(wait)} on")
     now, limit = apart(float(losses[rows[-1]]), constant)
     best = "median" if ending(trace).loss == "mean_absolute_error" else "mean"
-    what = "how frequent each class is" if of_classes else f"the targets' {best}"
+    kind = "class" if of_classes else "label" if labels.kind == "multi-hot" else None
+    what = f"how frequent each {kind} is" if kind else f"the targets' {best}"
     gained = max(1 - float(losses[rows[-1]]) / constant, 0.0)
     only = "" if beaten else f", only {share(gained)} more (limit {share(little)})"
     yield Finding(
@@ -140,16 +143,13 @@ def no_better_than_constant(
     )
 
 
-def _margin() -> float:
-    return float(no_better_than_constant.thresholds["margin"])
+def _margin(facts: Mapping[str, Any]) -> float:
+    """Returns the user's margin; the default of a report that does not have it."""
+    kept = facts.get("no-better-than-constant margin")
+    return kept if isinstance(kept, float) else no_better_than_constant.thresholds["margin"]
 
 
 def _training_loss(trace: Trace) -> float:
     """Returns the training loss of late; inf if it was not measured."""
     losses = finite(trace, "loss")
     return late(losses) if len(losses) else math.inf
-
-
-def _is_over(trace: Trace) -> bool:
-    """Returns whether training came to its planned end, after more than one epoch."""
-    return came_to_its_end(trace) and fit_epochs(trace) > 1

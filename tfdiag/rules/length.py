@@ -43,7 +43,8 @@ def stopped_early(
 
     Both that on the probe set and that in training. At an even pace a fifth of the fall would be
     in the last fifth; half of that counts. The fall is that from the loss of the best constant,
-    where it is known: coming down to it is no learning yet. Who stops earlier than planned, or
+    where it is known: coming down to it is no learning yet. But of a loss that ends above that, the
+    whole fall counts: it did not even come so far. Who stops earlier than planned, or
     lets the learning rate decay, chose the end; long trainings, of which each step gains a little,
     have most of their fall in their beginning. Only watched after `few` epochs, for many a useful
     model would still gain a little then, and once a `fit` has followed another, since one more may
@@ -120,13 +121,14 @@ def _is_whole(trace: Trace) -> bool:
 def _late(trace: Trace, name: str, constant: float, fell: float) -> float:
     """Returns the share of a loss's fall that is in the last fifth of the training.
 
-    0 if it did not fall by the share `fell` below its start and the constant.
+    0 if it did not fall by the share `fell` below its start and the constant, or its start alone
+    if it ends above the constant.
     """
     steps, values = measured(trace, name)
     whole = np.linspace(steps[0], steps[-1], 101)
     curve = np.interp(whole, steps, values)
     size = round(100 * _END)
     last, before = curve[-size:].mean(), curve[-2 * size : -size].mean()
-    start = min(float(values[0]), constant)
+    start = min(float(values[0]), constant) if values[-1] < constant else float(values[0])
     fall = start - last
     return float(before - last) / fall if fall > fell * start > 0 else 0.0

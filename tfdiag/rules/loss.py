@@ -11,7 +11,7 @@ import numpy as np
 from tfdiag.data import Labels
 from tfdiag.rules.accuracy import accuracy_name, answers_nan, standard_error
 from tfdiag.rules.beginning import FIRST_ANSWERS, errs_surely
-from tfdiag.rules.constant import guessing, is_of_classes
+from tfdiag.rules.constant import guessing, is_comparable, is_of_classes
 from tfdiag.rules.curves import measured
 from tfdiag.rules.ending import data_of, ending
 from tfdiag.rules.progress import judged_from, progress
@@ -297,7 +297,7 @@ def initial_loss(trace: Trace, *, times: float = 2.0) -> Iterator[Finding]:
     if first <= times * guess or (loss.state in ("improving", "learned") and not errs):
         return
     yield Finding(
-        severity="warn" if errs or loss.state == "lost" else "watch",
+        severity="warn" if errs or (loss.state == "lost" and is_comparable(trace)) else "watch",
         step=int(trace.steps[rows[0]]),
         message=f"The loss starts at {number(first)}, a guess would have {number(guess)} (limit "
         f"{number(times * guess)}); {loss.text}.",
@@ -399,8 +399,9 @@ def _guessed_labels(trace: Trace, largest: float, samples: int) -> Labels:
     """
     data, end = data_of(trace), ending(trace)  # of a model with one output and its labels
     labels = data.labels[0]
-    smoothed = (trace.architecture.loss_options or {}).get("label_smoothing")
-    if smoothed or not is_of_classes(end, labels):
+    options = trace.architecture.loss_options or {}
+    other = options.get("label_smoothing") or options.get("ignore_class") is not None
+    if other or not is_of_classes(end, labels):
         raise NotApplicable("only a classifier with cross-entropy is compared with a guess")
     if not labels.largest <= largest:
         raise CannotJudge(f"{labels.largest:.0%} of the probe set are one class".replace("%", " %"))

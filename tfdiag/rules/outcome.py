@@ -16,6 +16,8 @@ NOT_EVALUATED = "not-evaluated"
 
 #: Why a rule leaves a layer out that it would judge if there were a number.
 NEVER_FINITE = "never finite"
+#: How the reason begins if a rule leaves out every layer.
+EXEMPT = "every layer is exempt: "
 
 
 @dataclass(frozen=True)

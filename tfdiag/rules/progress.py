@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from tfdiag.rules.accuracy import accuracy
+from tfdiag.rules.accuracy import accuracy, standard_error
 from tfdiag.rules.constant import (
     guessing,
     is_comparable,
@@ -269,12 +269,12 @@ def _explained(trace: Trace, level: float) -> float:
 
     The best constant leaves all of it. The residuals of a least-squares fit are orthogonal to
     its outputs, so the variance of the targets is that of the outputs plus the squared error; a
-    share has mean times (1 - mean). Several outputs with different means look as if they
-    explained more, never less.
+    share has mean times (1 - mean). Of an error with regularization on top of it, the targets' own
+    variance is taken: outputs that vary less explain no more. Several outputs with different means
+    look as if they explained more, never less.
 
     Returns:
-        1 where it cannot be told: another loss, several output layers, no probe set, an error with
-        regularization on top of it.
+        1 where it cannot be told: another loss, several output layers, no probe set.
     """
     outputs = [i for i, one in enumerate(trace.architecture.layers) if one.role == "output"]
     if len(outputs) != 1 or not {"output_std", "output_mean"} <= set(trace.columns):
@@ -283,8 +283,10 @@ def _explained(trace: Trace, level: float) -> float:
     spread = last_measured(trace.columns["output_std"][:, outputs])[0] ** 2
     mean = last_measured(trace.columns["output_mean"][:, outputs])[0]
     kind = (trace.architecture.loss or "").lower().replace("_", "")
-    if kind in ("mse", "meansquarederror") and not is_regularized(trace):
-        variance = level + spread
+    if kind in ("mse", "meansquarederror"):
+        labels = trace.data.labels if trace.data else ()
+        own = labels[0].std ** 2 if len(labels) == 1 else math.nan
+        variance = own if is_regularized(trace) else level + spread
     elif kind == "binarycrossentropy" and layer.activation == "sigmoid" and layer.shape == (1,):
         variance = mean * (1 - mean)
     else:
@@ -300,7 +302,7 @@ def _lost(trace: Trace, records: int, warm_up: int, *, near: float = 0.02) -> bo
     is not Keras' own, or measured otherwise, has no such mark. Class weights may lift it, and a
     model that is sure of its errors has a high one: so a model that answers more than half as well
     as can be is not lost. A regularized loss falls with the weights, whatever the answers are: then
-    only one answer for all samples tells.
+    only one answer for all samples tells, or as few right ones as a guess has.
     """
     classes = guessing(trace.architecture)
     guess = classes or known_constant(trace)
@@ -308,9 +310,12 @@ def _lost(trace: Trace, records: int, warm_up: int, *, near: float = 0.02) -> bo
     early = trace.steps[-1] < max(warm_up, wait)
     if early or _rate_moves(trace):
         return False
-    if is_regularized(trace):
-        return _explained(trace, _level(trace, "probe_loss", records)) < _EXPLAINED
-    if guess is None or is_regularized(trace) is None or not is_comparable(trace):
+    penalty = is_regularized(trace)
+    if penalty and _explained(trace, _level(trace, "probe_loss", records)) < _EXPLAINED:
+        return True
+    if guess is None or penalty is None or not is_comparable(trace, penalty=True):
+        return False
+    if penalty and not (classes and _answers_as_guess(trace, guess)):
         return False
     if classes and accuracy(trace) > (1 + _largest(trace, guess)) / 2:
         return False
@@ -319,14 +324,32 @@ def _lost(trace: Trace, records: int, warm_up: int, *, near: float = 0.02) -> bo
     return training >= (1 - near) * guess and not (probe < (1 - near) * guess).any()
 
 
-def knows_nothing(trace: Trace, *, near: float = 0.05) -> bool:
+def _answers_as_guess(
+    trace: Trace, guess: float, *, deviations: float = 3.0, largest: float = 0.8, samples: int = 100
+) -> bool:
+    """Returns True if no more of the probe set is right than if always one class were named.
+
+    Args:
+        deviations: as in no-better-than-guess, like the others.
+    """
+    top = _largest(trace, guess)
+    told = top <= largest and trace.probe_samples >= samples
+    return told and accuracy(trace) <= top + deviations * standard_error(top, trace.probe_samples)
+
+
+def knows_nothing(trace: Trace, *, near: float = 0.05, penalty: bool = False) -> bool:
     """Returns True if the last look at the probe set found a loss no lower than a guess's, about.
 
     False too if that is not known.
+
+    Args:
+        penalty: as in `is_comparable`; with it, the answers may be better than the loss.
     """
     guess = guessing(trace.architecture) or known_constant(trace)
     probe = finite(trace, "probe_loss")
-    return bool(guess and len(probe) and probe[-1] >= (1 - near) * guess and is_comparable(trace))
+    if not guess or not len(probe) or not is_comparable(trace, penalty=penalty):
+        return False
+    return bool(probe[-1] >= (1 - near) * guess)
 
 
 def _level(trace: Trace, name: str, records: int) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tfdiag.architecture import Architecture
 from tfdiag.rules.curves import finite
 from tfdiag.trace import Finding, Trace
 
@@ -15,6 +16,15 @@ from tfdiag.trace import Finding, Trace
 def finite_rates(trace: Trace) -> np.ndarray:
     """Returns `float64[R]`, the learning rates that were recorded; none if that is nothing."""
     return finite(trace, "learning_rate")
+
+
+def optimizer_of(architecture: Architecture) -> str | None:
+    """Returns the class of the optimizer that makes the steps; None if it is not known.
+
+    Mixed precision wraps it in another one, which scales the loss.
+    """
+    inner = architecture.settings.get("inner_optimizer")
+    return inner if isinstance(inner, str) else architecture.optimizer
 
 
 def for_ratio(rate: float, ratio: float) -> float | None:

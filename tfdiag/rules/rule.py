@@ -98,6 +98,8 @@ class Rule:
         reached: thresholds that are trouble once they are reached; the others have to be passed.
         reads: thresholds that are compared with a series or a metric just as it was recorded, and
             its name; those of `limits` say it themselves.
+        keeps: thresholds that its cases compare with: like those of `limits`, they are in
+            `Report.facts` as "dead-relu warn".
         watch: what to do about findings that are only watched. `{layer}` stands for the finding's
             layer, another threshold's name for its value, if that is a line in a chart.
     """
@@ -122,6 +124,7 @@ class Rule:
     below: tuple[str, ...] = ()
     reached: tuple[str, ...] = ()
     reads: Mapping[str, str] = field(default_factory=dict)
+    keeps: tuple[str, ...] = ()
     watch: str = "Let it run; look again if the loss does not fall."
 
     @cached_property
@@ -222,7 +225,7 @@ def rule(id: str, **facts: Any) -> Callable[[Callable[..., Iterable[Finding]]], 
         for name in made.shares:
             if not 0 <= made.thresholds.get(name, -1) <= 1:
                 raise TypeError(f"rule {id!r} has no share `{name}`.")
-        for name in (*made.below, *made.reached, *made.reads):
+        for name in (*made.below, *made.reached, *made.reads, *made.keeps):
             if name not in made.thresholds:
                 raise TypeError(f"rule {id!r} has no threshold `{name}` to compare with.")
         return made

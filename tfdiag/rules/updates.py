@@ -9,7 +9,7 @@ import numpy as np
 
 from tfdiag.rules.patience import last_measured, streak_start
 from tfdiag.rules.progress import knows_nothing, progress
-from tfdiag.rules.rates import finite_rates, for_ratio, moves, setting
+from tfdiag.rules.rates import finite_rates, for_ratio, moves, optimizer_of, setting
 from tfdiag.rules.roles import no_kernel
 from tfdiag.rules.rule import Case, Limit, NotApplicable, rule
 from tfdiag.rules.wording import number
@@ -236,9 +236,10 @@ def learning_rate_range(
     Raises:
         NotApplicable: if no range is known for the optimizer.
     """
-    usual = _USUAL.get(trace.architecture.optimizer or "")
+    optimizer = optimizer_of(trace.architecture)
+    usual = _USUAL.get(optimizer or "")
     if usual is None:
-        raise NotApplicable(f"no usual range is known for {trace.architecture.optimizer}")
+        raise NotApplicable(f"no usual range is known for {optimizer}")
     rates = np.asarray(trace.series["learning_rate"], dtype=np.float64)
     row, high = int(np.nanargmax(rates)), scale * usual
     rate, over = float(rates[row]), bool(np.nanmax(rates) > high)
@@ -252,7 +253,7 @@ def learning_rate_range(
         severity="warn" if suffers else "watch",
         step=int(trace.steps[row]),
         message=f"The learning rate is {number(rate)} at most; usual for "
-        f"{trace.architecture.optimizer} is between {number(low)} and {number(high)}; {loss.text}.",
+        f"{optimizer} is between {number(low)} and {number(high)}; {loss.text}.",
         evidence=f"{number(rate)} {sign} {number(limit)}",
         value=rate,
         limit=limit,

@@ -8,11 +8,11 @@ import numpy as np
 
 from tfdiag.architecture import Architecture
 from tfdiag.rules.patience import CLEAR, first_measured, last_measured, streak_start
-from tfdiag.rules.progress import progress
+from tfdiag.rules.progress import judged_from, knows_nothing, progress
 from tfdiag.rules.rates import tenth
 from tfdiag.rules.roles import no_kernel
 from tfdiag.rules.rule import rule
-from tfdiag.rules.wording import number
+from tfdiag.rules.wording import count, number
 from tfdiag.trace import Finding, Trace
 
 
@@ -71,6 +71,70 @@ def weight_explosion(
             f"{number(first[i])} at first, above {number(limits[i])} since step {step}; "
             f"{loss.text}.",
             evidence=f"{number(last[i])} > {number(limits[i])}",
+            layer=trace.layers[i],
+            value=float(last[i]),
+            limit=float(limits[i]),
+            metric="weight_rms",
+        )
+
+
+@rule(
+    id="dead-weights",
+    title="Weights shrink away",
+    needs=("weight_rms",),
+    advice=(
+        "Lower the penalty of the regularizer, or weight_decay in the optimizer, by a factor of "
+        "ten.",
+        "Leave biases and normalizations out of it.",
+        "If it is weak already, look at data and loss: nothing in them speaks against it.",
+    ),
+    why="What pulls the weights to 0 outweighs all that the data says, so that outputs lose their "
+    "differences.",
+    source="TheDeepChecker, https://doi.org/10.1145/3529318, for weights near 0; a tenth mirrors "
+    "the growth of weight-explosion",
+    verdict="{layer} shrank, step {step}",
+    exempt=no_kernel,
+    absent="no weights were measured",
+    shares=("left",),
+    below=("left",),
+)
+def dead_weights(
+    trace: Trace, *, left: float = 0.1, patience: int = 5, warm_up: int = 10
+) -> Iterator[Finding]:
+    """Finds layers whose weights have shrunk to a small part of those of the first record.
+
+    Only where the loss suffers: a penalty that removes what is of no use does its work. As a
+    penalty that falls hides what the answers are worth, also where the sum of both is no better
+    than a guess when `judged_from` has come. Steps that follow the data make weights grow, so it is
+    a regularizer or weight decay that has the upper hand. A kernel that only a normalization reads
+    is left out: its scale cancels out. One finding, with the first layer from the input side.
+
+    Args:
+        left: RMS of the weights over that of their first record. Source: heuristic; torchmortem
+            has 10 for the reverse.
+        patience: records in a row, up to the last one.
+        warm_up: optimizer steps before the first record that counts towards `patience`.
+    """
+    rms, loss = trace.columns["weight_rms"], progress(trace)
+    late = trace.steps[-1] >= judged_from(trace)
+    if not loss.poor and not (late and knows_nothing(trace, penalty=True)):
+        return
+    first, last = first_measured(rms), last_measured(rms)
+    limits = np.where(_normalized(trace.architecture), -np.inf, left * first)
+    start = streak_start(
+        CLEAR * rms < limits, np.isfinite(rms), patience, trace.steps > warm_up, rms < limits
+    )
+    shrunk = np.flatnonzero(start >= 0)
+    for i in shrunk[:1]:
+        more = f", as in {count(len(shrunk) - 1, 'more layer')}" if len(shrunk) > 1 else ""
+        step = int(trace.steps[start[i]])
+        yield Finding(
+            severity="warn",
+            step=step,
+            message=f"The weight RMS of {trace.layers[i]} is {number(last[i])}, was "
+            f"{number(first[i])} at first, below {number(limits[i])} since step {step}{more}; "
+            f"{loss.text}.",
+            evidence=f"{number(last[i])} < {number(limits[i])}",
             layer=trace.layers[i],
             value=float(last[i]),
             limit=float(limits[i]),
