@@ -214,6 +214,19 @@ def test_the_contract_holds(get, address):
         same_keys(answer.json, contract)
 
 
+@pytest.mark.parametrize("address", [name for name in CONTRACT if "none" in CONTRACT[name]])
+def test_a_run_that_has_none_answers_why(get, address):
+    contract = CONTRACT[address]["none"]
+    answer = get(address, **contract["query"])
+    assert answer.status == 200
+    assert answer.json == contract["answer"]
+
+
+def test_a_run_that_was_not_looked_at_yet_answers_so(get):
+    reason = get("api/predictions", run="live").json["reason"]
+    assert reason == "No predictions: no look at the probe set was recorded yet."
+
+
 @pytest.mark.parametrize("address", [name for name in CONTRACT if "example" in CONTRACT[name]])
 def test_the_contract_holds_to_the_byte(get, address):
     contract = CONTRACT[address]
@@ -617,9 +630,6 @@ def test_hostile_names_are_only_names(get, name):
         (404, "api/run", {"run": "../plain"}, "api/runs"),
         (404, "api/run", {"run": "x" * 5000}, "…"),
         (404, "api/metric", {"run": "other", "metric": "gradient_rms"}, "HealthMonitor"),
-        (404, "api/predictions", {"run": "two ends"}, "No predictions: the model has 2 outputs"),
-        (404, "api/predictions", {"run": "live"}, "No predictions: no look at the probe set"),
-        (404, "api/cams", {"run": "live"}, "No Grad-CAM: no snapshot"),
         (404, "api/cams/maps", {"run": "live"}, "No Grad-CAM: no snapshot"),
         (422, "api/run", {"run": "newer"}, "schema version 3"),
         (422, "api/run", {"run": "damaged"}, "damaged"),

@@ -242,7 +242,6 @@ def test_blocks_of_a_large_model_fold_and_stay_so_in_the_address(tab, tmp_path):
         expect(lines).to_have_count(17)
         block.click()
         expect(tab.frame.get_by_role("button", name="block_7/relu")).to_be_visible()
-    tab.without_images()
 
 
 def test_of_very_many_layers_only_those_near_the_window_are_in_the_page(tab, tmp_path):
@@ -260,4 +259,3 @@ def test_of_very_many_layers_only_those_near_the_window_are_in_the_page(tab, tmp
         expect(last).to_be_visible()
         expect(first).to_have_count(0)
         assert lines.count() < 200
-    tab.without_images()

@@ -74,7 +74,6 @@ def test_what_is_new_is_added_and_nothing_moves(tab, training):
     expect(area).to_be_focused()
     grown = [url for url in asked if "api/metric" in url or "api/run?" in url]
     assert grown and all("since=20" in url for url in grown)
-    tab.without_images()
 
 
 def test_a_run_that_was_made_anew_takes_the_place_of_the_old_one(tab, training, tmp_path):
@@ -86,4 +85,3 @@ def test_a_run_that_was_made_anew_takes_the_place_of_the_old_one(tab, training, 
     again.step(12)
     expect(tab.readout("live")).to_contain_text("step 12", timeout=PATIENCE_MS)
     again.close()
-    tab.without_images()

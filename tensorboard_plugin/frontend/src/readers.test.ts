@@ -67,6 +67,16 @@ test("a binary answer is read as the contract lays it out, and refused one byte 
   }
 });
 
+test("an answer that there is none ends in its reason, as no failure", () => {
+  for (const [address, expected] of addresses) {
+    if (!("none" in expected)) continue;
+    const absent = { message: expected.none.answer.reason, absent: true };
+    expect(() => READERS[address]!(expected.none.answer), address).toThrow(
+      expect.objectContaining(absent),
+    );
+  }
+});
+
 afterEach(() => vi.unstubAllGlobals());
 
 /** A measure of one layer, as the server writes it. */

@@ -40,14 +40,14 @@ async function ask(address: string): Promise<Response> {
   try {
     response = await fetch(address, { signal: AbortSignal.timeout(PATIENCE_MS) });
   } catch {
-    throw new RequestError("TensorBoard does not answer. Is it still running?", 0);
+    throw new RequestError("TensorBoard does not answer. Is it still running?");
   }
   const date = Date.parse(response.headers.get("Date") ?? "");
   if (!Number.isNaN(date)) clockOffset = Math.round((date - Date.now()) / 1000);
   if (response.ok) return response;
   const told = (await response.text()).trim().slice(0, 1000);
   const words = told.replace(/^(Not found|Invalid argument): /, ""); // TensorBoard's, before ours
-  throw new RequestError(words || `TensorBoard answered ${response.status}.`, response.status);
+  throw new RequestError(words || `TensorBoard answered ${response.status}.`, response.status === 404);
 }
 
 const at = (path: string, query: Record<string, string>) =>
