@@ -188,7 +188,7 @@ function thumb(
       onclick: () => store.set({ step, hover: null }),
     },
     draw(snapshot),
-    h("span.thumb-caption", null, formatCount(step), outcome(said)),
+    h("span.thumb-caption", null, formatCount(step), said.wrong && cross()),
   );
 }
 
@@ -204,10 +204,6 @@ function caption({ truth, predicted, wrong }: Guess): Child[] {
 }
 
 const cross = () => h("b.wrong", { title: "wrong" }, "✕");
-
-/** Below a small image, which has no room for classes. */
-const outcome = ({ predicted, wrong }: Guess): Child =>
-  predicted === null ? h("b", null, "NaN") : wrong && cross();
 
 function note(cams: Cams, snapshot: number, sample: number, state: State): Child[] {
   const kind = content(mapOf(cams, snapshot, sample, state.target));
