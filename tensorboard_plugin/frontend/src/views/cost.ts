@@ -7,6 +7,7 @@ import {
   type Cadence,
   cadences,
   type Change,
+  distanceAxis,
   distances,
   duration,
   inSeconds,
@@ -17,7 +18,7 @@ import {
   shared,
   stairs,
 } from "../model/cost";
-import { curveAxis, type CurveAxis } from "../model/curve";
+import type { CurveAxis } from "../model/curve";
 import { formatCount, formatShare, formatTick, plural } from "../model/number";
 import { RUN, slotOf, valueOf } from "../resources";
 import type { State, Store } from "../state";
@@ -49,7 +50,7 @@ function sections(state: State, retry: () => void): HTMLElement[] {
   const runs = state.shown.flatMap((name) => valueOf(state, name, RUN) ?? []);
   const end = shareAxis(runs);
   const lastStep = Math.max(1, ...runs.map((run) => runEnd(run.steps)));
-  const axis = curveAxis(runs.map((run) => distances(run.steps)));
+  const axis = distanceAxis(runs.map((run) => distances(run.steps)));
   const each: Each = (draw) =>
     state.shown.map((name) => {
       const run = valueOf(state, name, RUN);
