@@ -104,7 +104,7 @@ class HealthPlugin(base_plugin.TBPlugin):
             answers.run_summary(run, start, recorded.get(run, {}), reports.get(run))
             for run, start in experiment.runs().items()
         ]
-        return _json({"runs": summaries})
+        return _json({"folder": experiment.folder(), "runs": summaries})
 
     def _run(self, request: Request) -> tuple[str, str]:
         run, experiment = _parameter(request, "run"), self._experiment(request)
@@ -158,7 +158,7 @@ class HealthPlugin(base_plugin.TBPlugin):
             raise errors.NotFoundError(
                 f"The rules have not judged run {_shown(run)} yet. Try again after its first epoch."
             )
-        return answers.markdown(run, stored), _MARKDOWN
+        return answers.markdown(experiment.title(run), stored), _MARKDOWN
 
     def _layer(self, request: Request) -> tuple[bytes, str]:
         run, layer = _parameter(request, "run"), _parameter(request, "layer")

@@ -265,6 +265,19 @@ def test_every_address_has_a_contract():
     assert all(f"`{route}" in table for route in routes)
 
 
+@pytest.mark.parametrize(
+    "location, name",
+    [("/a/b", "b"), ("C:\\a\\b", "b"), ("s3://a/b c/", "b c"), ("b", "b"), (".", None), ("", None)],
+)
+def test_the_log_folder_has_a_name(location, name, monkeypatch):
+    metadata = experiment.provider.ExperimentMetadata(data_location=location)
+    monkeypatch.setattr(Provider, "experiment_metadata", lambda *_, **__: metadata)
+    found = experiment.Experiment(Provider(0), None, "")
+    assert found.folder() == name
+    assert found.title(".") == (name or "(log folder)")
+    assert found.title("a") == "a"
+
+
 def test_runs_have_their_verdicts(get):
     runs = {run["run"]: run for run in get("api/runs").json["runs"]}
     plain = runs["plain"]
@@ -708,6 +721,9 @@ class Provider:
         self.names = [f"run{i}" for i in range(runs)]
         self.reads: list[Any] = []
 
+    def experiment_metadata(self, context, *, experiment_id):
+        return experiment.provider.ExperimentMetadata(data_location="/home/me/logs/")
+
     def list_runs(self, context, *, experiment_id):
         return [experiment.provider.Run(name, name, START) for name in self.names]
 
@@ -734,4 +750,5 @@ def test_what_speaks_of_all_runs_reads_one_report_of_each_and_nothing_else(path)
     environ = {"REQUEST_METHOD": "GET", "wsgi.url_scheme": "http", "HTTP_HOST": "x"}
     body = b"".join(application(environ, lambda status, headers: None))
     assert len(json.loads(body)["runs"]) == 200
+    assert json.loads(body).get("folder") == ("logs" if path == "/api/runs" else None)
     assert provider.reads == [("tfdiag_events", frozenset([schema.REPORT]), 1)]

@@ -270,3 +270,16 @@ def test_of_very_many_layers_only_those_near_the_window_are_in_the_page(tab, tmp
         expect(last).to_be_visible()
         expect(first).to_have_count(0)
         assert lines.count() < 200
+
+
+def test_a_run_in_the_log_folder_itself_is_called_as_the_folder(tab, tmp_path):
+    record(tmp_path / "digits")
+    with tensorboard(tmp_path / "digits", runs=1) as address:
+        tab.open(address)
+        expect(tab.verdict("digits")).to_be_visible()
+        expect(tab.frame.get_by_role("checkbox", name="Show digits,")).to_be_checked()
+        tab.settle()
+        expect(tab.heat_map("digits")).to_be_visible()
+        report = tab.card("digits").get_by_role("link", name="Report as Markdown")
+        expect(report).to_have_attribute("href", re.compile(r"run=\.&"))  # its name all the same
+        expect(report).to_have_attribute("download", "digits.md")

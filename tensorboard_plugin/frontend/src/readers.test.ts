@@ -4,6 +4,7 @@ import contract from "../../../tests/data/contract.json";
 import {
   readCamIndex,
   readComparison,
+  readFolder,
   readHistograms,
   readJudged,
   readPredictions,
@@ -120,6 +121,8 @@ test("the runs are read, with and without a recording", () => {
     "plain",
   ]);
   expect(defaultShown(runs)).toEqual(["healthy", "dying-relu", "exploding"]);
+  expect(readFolder(runsAnswer)).toBe("logs");
+  expect(readFolder({ folder: null })).toBeNull();
 });
 
 test("a run is read", () => {

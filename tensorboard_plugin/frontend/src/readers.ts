@@ -52,6 +52,13 @@ function expectSome(answer: unknown): void {
     throw new RequestError(String(answer.reason), true);
 }
 
+/** The name of the log folder, if the server knows it. */
+export function readFolder(answer: unknown): string | null {
+  demand(answer, "folder", "the runs");
+  const { folder } = answer as { folder: unknown };
+  return typeof folder === "string" ? folder : null;
+}
+
 export function readRuns(answer: unknown): RunSummary[] {
   demand(answer, "runs", "the runs");
   const { runs } = answer as { runs: RunSummary[] };

@@ -15,9 +15,11 @@ import {
 } from "./api";
 import { readImages, readLayer, readMaps, readMeasurements } from "./model/binary";
 import { joinMeasurements, joinRuns } from "./model/join";
+import { titleOf } from "./model/runs";
 import {
   readCamIndex,
   readComparison,
+  readFolder,
   readHistograms,
   readJudged,
   readPredictions,
@@ -32,6 +34,12 @@ let clockOffset = 0;
 export function serverNow(): number {
   return Date.now() / 1000 + clockOffset;
 }
+
+/** The name of the log folder: a run in the folder itself has no other one. */
+let folder: string | null = null;
+
+/** What a run is called; its name is for the server, for keys and for the address. */
+export const called = (run: string): string => titleOf(run, folder);
 
 const PATIENCE_MS = 60_000;
 
@@ -54,7 +62,9 @@ const at = (path: string, query: Record<string, string>) =>
   `${path}?${new URLSearchParams(query).toString()}`;
 
 export async function fetchRuns(): Promise<RunSummary[]> {
-  return readRuns(await (await ask("api/runs")).json());
+  const answer: unknown = await (await ask("api/runs")).json();
+  folder = readFolder(answer);
+  return readRuns(answer);
 }
 
 /** @param known what was fetched before: only what is new is asked for. */

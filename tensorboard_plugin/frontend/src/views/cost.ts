@@ -20,6 +20,7 @@ import {
 } from "../model/cost";
 import type { CurveAxis } from "../model/curve";
 import { formatCount, formatShare, formatTick, plural } from "../model/number";
+import { called } from "../requests";
 import { RUN, slotOf, valueOf } from "../resources";
 import type { State, Store } from "../state";
 import { copyButton } from "./copy";
@@ -121,7 +122,7 @@ const section = (title: string, about: readonly (string | null)[], parts: Child[
   );
 
 const cell = (run: string, ...children: Child[]) =>
-  h("div.cost-cell", { role: "group", "aria-label": run }, children);
+  h("div.cost-cell", { role: "group", "aria-label": called(run) }, children);
 
 function time(
   state: State,

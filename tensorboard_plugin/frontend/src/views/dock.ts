@@ -5,6 +5,7 @@ import { stepTicks } from "../model/cells";
 import { findingSteps, isJudged, snapStep, worstSeverity } from "../model/health";
 import { formatCount, plural } from "../model/number";
 import { place, problems, spread, worstProblem } from "../model/findings";
+import { called } from "../requests";
 import { RUN, valueOf } from "../resources";
 import type { Point, State, Store } from "../state";
 import { lossAt, share } from "./curves";
@@ -74,7 +75,7 @@ export function dock(store: Store): Dock {
       const end = steps.at(-1) || 1;
       refill(lanes, open && [
         runs.map((run, column) => [
-          h("div.side.lane-of", null, key(column), h("span.name", null, state.shown[column])),
+          h("div.side.lane-of", null, key(column), h("span.name", null, called(state.shown[column]!))),
           lane(run, column, end, width, store),
         ]),
         laneAxis(end),

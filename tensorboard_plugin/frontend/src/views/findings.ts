@@ -1,7 +1,7 @@
 /** The table of findings of one run: worst first, each unfolds in place. */
 
 import type { Finding, Rule, Run, Suppressed } from "../api";
-import { reportAddress } from "../requests";
+import { called, reportAddress } from "../requests";
 import { fileName } from "../model/csv";
 import {
   exemptions,
@@ -83,7 +83,7 @@ export function findingsTable(
         {
           "data-key": `report ${run.run}`,
           href: reportAddress(run.run),
-          download: `${fileName(run.run)}.md`,
+          download: `${fileName(called(run.run))}.md`,
           "aria-label": "Report as Markdown",
           title: "Save the report of this run as Markdown, for an issue or a colleague",
         },
