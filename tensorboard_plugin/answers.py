@@ -257,6 +257,11 @@ def predictions(found: Predictions) -> dict[str, Any]:
     }
 
 
+def none(reason: str) -> dict[str, Any]:
+    """Returns the answer where a run has none of what was asked for, and nothing is wrong."""
+    return {"reason": reason}
+
+
 def cams(found: Cams) -> dict[str, Any]:
     """Returns the answer of `api/cams`."""
     return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -55,6 +56,16 @@ class Experiment:
         """Returns each run's name and start, in seconds since the Unix epoch, oldest first."""
         runs = self.provider.list_runs(self.context, experiment_id=self.id)
         return {run.run_name: run.start_time for run in runs}
+
+    def folder(self) -> str | None:
+        """Returns the log folder's own name; None where TensorBoard was told none."""
+        metadata = self.provider.experiment_metadata(self.context, experiment_id=self.id)
+        name = re.split(r"[/\\]", metadata.data_location.rstrip("/\\"))[-1]
+        return None if name in ("", ".", "..") else name
+
+    def title(self, run: str) -> str:
+        """Returns what people call a run; the one in the log folder itself is "." by name."""
+        return (self.folder() or "(log folder)") if run == "." else run
 
     def listed(self, run: str | None = None) -> dict[str, dict[str, Listed]]:
         """Returns each recorded run's tags; reads no record.

@@ -104,7 +104,7 @@ class HealthPlugin(base_plugin.TBPlugin):
             answers.run_summary(run, start, recorded.get(run, {}), reports.get(run))
             for run, start in experiment.runs().items()
         ]
-        return _json({"runs": summaries})
+        return _json({"folder": experiment.folder(), "runs": summaries})
 
     def _run(self, request: Request) -> tuple[str, str]:
         run, experiment = _parameter(request, "run"), self._experiment(request)
@@ -158,7 +158,7 @@ class HealthPlugin(base_plugin.TBPlugin):
             raise errors.NotFoundError(
                 f"The rules have not judged run {_shown(run)} yet. Try again after its first epoch."
             )
-        return answers.markdown(run, stored), _MARKDOWN
+        return answers.markdown(experiment.title(run), stored), _MARKDOWN
 
     def _layer(self, request: Request) -> tuple[bytes, str]:
         run, layer = _parameter(request, "run"), _parameter(request, "layer")
@@ -184,26 +184,31 @@ class HealthPlugin(base_plugin.TBPlugin):
         trace = self._recording(experiment, run).trace
         found = decode_predictions(experiment.predictions(run), trace)
         if found is None:
-            raise errors.NotFoundError(f"No predictions: {_why_none(trace)}.")
+            return _json(answers.none(f"No predictions: {_why_none(trace)}."))
         return _json(answers.predictions(found))
 
     def _cams(self, request: Request) -> tuple[str, str]:
-        return _json(answers.cams(self._snapshots(request)))
+        found = self._snapshots(request)
+        return _json(answers.none(found) if isinstance(found, str) else answers.cams(found))
 
     def _cam_maps(self, request: Request) -> tuple[bytes, str]:
-        return answers.cam_maps(self._snapshots(request)), _BINARY
+        return answers.cam_maps(self._taken(request)), _BINARY
 
     def _cam_images(self, request: Request) -> tuple[bytes, str]:
-        return answers.cam_images(self._snapshots(request)), _BINARY
+        return answers.cam_images(self._taken(request)), _BINARY
 
-    def _snapshots(self, request: Request) -> Cams:
+    def _taken(self, request: Request) -> Cams:
+        found = self._snapshots(request)
+        if isinstance(found, str):
+            raise errors.NotFoundError(found)
+        return found
+
+    def _snapshots(self, request: Request) -> Cams | str:
+        """Returns the Grad-CAM snapshots of a run, or why it has none."""
         run, experiment = _parameter(request, "run"), self._experiment(request)
         trace = self._recording(experiment, run).trace
-        found = decode_cams(experiment.snapshots(run), trace)
-        if found is None:
-            reason = trace.not_measured.get("gradcam", "no snapshot was recorded yet")
-            raise errors.NotFoundError(f"No Grad-CAM: {reason}.")
-        return found
+        reason = trace.not_measured.get("gradcam", "no snapshot was recorded yet")
+        return decode_cams(experiment.snapshots(run), trace) or f"No Grad-CAM: {reason}."
 
     def _experiment(self, request: Request) -> Experiment:
         return Experiment.of(self._provider, request.environ)

@@ -36,7 +36,7 @@ def test_a_run_never_parts_from_itself():
     assert set(found) == COMPARED
     assert {one.outcome for one in found.values()} == {"together", "not-comparable"}
     assert found["gradient_rms"].step == run.steps[-1]
-    assert found["saturated_fraction"].reason == "there is no step at which both have it"
+    assert found["saturated_fraction"].reason == "no layer with tanh or sigmoid"
 
 
 @pytest.mark.parametrize("seed", range(1, 11))
@@ -107,6 +107,57 @@ def test_nan_parts_at_once():
     assert told(lost, lost)["gradient_rms"].outcome == "together"  # both are lost: no difference
 
 
+def test_a_streak_that_nan_cuts_short_begins_where_the_values_part():
+    loss = np.full(31, 1.0)
+    run = loss.copy()
+    run[10:13], run[13:] = 8, np.inf
+    good = traces.with_series(traces.trace(), loss=loss)
+    found = told(traces.with_series(traces.trace(), loss=run), good)["loss"]
+    assert (found.outcome, found.step, found.run) == ("parted", 200, 8)
+    run[14:] = 1  # one record of it alone is no streak
+    found = told(traces.with_series(traces.trace(), loss=run), good)["loss"]
+    assert (found.outcome, found.step) == ("parted", 260)
+
+
+def first_apart(run, baseline):
+    """Returns the row at which two losses part; slowly, and row by row."""
+    kept = [i for i in range(len(run)) if np.isfinite([run[i], baseline[i]]).any()]
+    lost = {i for i in kept if not np.isfinite([run[i], baseline[i]]).all()}
+    whole = [i for i in kept if i not in lost]
+    scatter = dict(zip(whole, comparison.noise(np.log2(baseline[whole])), strict=True))
+
+    def is_beyond(i, side, times):
+        if i in lost:
+            return True
+        limit = max(np.log2(1.5), times * scatter[i])
+        return side * (np.log2(run[i]) - np.log2(baseline[i])) > limit
+
+    for at, i in enumerate(kept):
+        for times, patience in RULES:
+            rows = kept[at : at + patience]
+            for side in (1, -1):
+                if len(rows) == patience and all(is_beyond(k, side, times) for k in rows):
+                    return i
+        if i in lost:
+            return i
+    return None
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_runs_part_where_a_slow_search_finds_it(seed):
+    noise = np.random.default_rng(seed)
+    losses = np.exp2(noise.normal(0, 0.3, (2, 31))).astype(np.float32)
+    begin = noise.integers(2, 28)
+    losses[0, begin:] *= noise.choice([1, 2, 4, 16])
+    for loss in losses:
+        for row in noise.integers(5, 31, noise.integers(0, 3)):
+            loss[row : row + noise.integers(1, 6)] = np.inf
+    found = told(*(traces.with_series(traces.trace(), loss=loss) for loss in losses))["loss"]
+    expected = first_apart(*losses.astype(np.float64))
+    assert found.step == (30 * traces.EVERY if expected is None else expected * traces.EVERY)
+    assert found.outcome == ("together" if expected is None else "parted")
+
+
 def test_a_gradient_that_is_exactly_zero_parts():
     cut = traces.cut_off(traces.trace(), since=100)
     found = told(cut, traces.trace())["gradient_rms"]
@@ -151,6 +202,12 @@ def test_why_a_measure_cannot_be_compared():
     assert (
         told(traces.trace(), run)["dead_fraction"].reason == "the baseline has none: no probe set"
     )
+    both = told(run, run)
+    assert both["dead_fraction"].reason == "no probe set"
+    curved = replace(traces.architecture().layers[0], activation="tanh")
+    flat = traces.trace(replace(traces.architecture(), layers=(curved,)))
+    reason = told(flat, traces.trace())["saturated_fraction"].reason
+    assert reason == "the baseline has none: no layer with tanh or sigmoid"
     assert told(run, other)["weight_rms"].reason == "the models have no layer in common"
     assert told(run, other)["loss"].outcome == "together"
 

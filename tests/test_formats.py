@@ -165,6 +165,15 @@ def test_sarif_of_findings_and_of_none():
     assert len(bad["tool"]["driver"]["rules"]) == len(ALL_RULES)
 
 
+@pytest.mark.parametrize(
+    "logdir, title", [("/tmp/digits", "digits"), ("digits/", "digits"), ("/", "(log folder)")]
+)
+def test_a_run_in_the_log_folder_itself_is_called_as_the_folder(logdir, title):
+    report = check(traces.trace())
+    assert markdown([Run(logdir, ".", report)]).splitlines()[0] == f"## {title}"
+    assert Run(logdir, "a/b", report).title == "a/b"
+
+
 def test_sarif_names_the_folder_of_the_run():
     def uri(logdir, name):
         (one,) = sarif([Run(logdir, name, check(traces.dying()))], "0")["runs"]

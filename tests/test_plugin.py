@@ -214,6 +214,19 @@ def test_the_contract_holds(get, address):
         same_keys(answer.json, contract)
 
 
+@pytest.mark.parametrize("address", [name for name in CONTRACT if "none" in CONTRACT[name]])
+def test_a_run_that_has_none_answers_why(get, address):
+    contract = CONTRACT[address]["none"]
+    answer = get(address, **contract["query"])
+    assert answer.status == 200
+    assert answer.json == contract["answer"]
+
+
+def test_a_run_that_was_not_looked_at_yet_answers_so(get):
+    reason = get("api/predictions", run="live").json["reason"]
+    assert reason == "No predictions: no look at the probe set was recorded yet."
+
+
 @pytest.mark.parametrize("address", [name for name in CONTRACT if "example" in CONTRACT[name]])
 def test_the_contract_holds_to_the_byte(get, address):
     contract = CONTRACT[address]
@@ -250,6 +263,19 @@ def test_every_address_has_a_contract():
     assert routes - {"static/index.js"} == set(CONTRACT)
     table = (ROOT / "docs" / "http.md").read_text().split("## ")[0]
     assert all(f"`{route}" in table for route in routes)
+
+
+@pytest.mark.parametrize(
+    "location, name",
+    [("/a/b", "b"), ("C:\\a\\b", "b"), ("s3://a/b c/", "b c"), ("b", "b"), (".", None), ("", None)],
+)
+def test_the_log_folder_has_a_name(location, name, monkeypatch):
+    metadata = experiment.provider.ExperimentMetadata(data_location=location)
+    monkeypatch.setattr(Provider, "experiment_metadata", lambda *_, **__: metadata)
+    found = experiment.Experiment(Provider(0), None, "")
+    assert found.folder() == name
+    assert found.title(".") == (name or "(log folder)")
+    assert found.title("a") == "a"
 
 
 def test_runs_have_their_verdicts(get):
@@ -617,9 +643,6 @@ def test_hostile_names_are_only_names(get, name):
         (404, "api/run", {"run": "../plain"}, "api/runs"),
         (404, "api/run", {"run": "x" * 5000}, "…"),
         (404, "api/metric", {"run": "other", "metric": "gradient_rms"}, "HealthMonitor"),
-        (404, "api/predictions", {"run": "two ends"}, "No predictions: the model has 2 outputs"),
-        (404, "api/predictions", {"run": "live"}, "No predictions: no look at the probe set"),
-        (404, "api/cams", {"run": "live"}, "No Grad-CAM: no snapshot"),
         (404, "api/cams/maps", {"run": "live"}, "No Grad-CAM: no snapshot"),
         (422, "api/run", {"run": "newer"}, "schema version 3"),
         (422, "api/run", {"run": "damaged"}, "damaged"),
@@ -698,6 +721,9 @@ class Provider:
         self.names = [f"run{i}" for i in range(runs)]
         self.reads: list[Any] = []
 
+    def experiment_metadata(self, context, *, experiment_id):
+        return experiment.provider.ExperimentMetadata(data_location="/home/me/logs/")
+
     def list_runs(self, context, *, experiment_id):
         return [experiment.provider.Run(name, name, START) for name in self.names]
 
@@ -724,4 +750,5 @@ def test_what_speaks_of_all_runs_reads_one_report_of_each_and_nothing_else(path)
     environ = {"REQUEST_METHOD": "GET", "wsgi.url_scheme": "http", "HTTP_HOST": "x"}
     body = b"".join(application(environ, lambda status, headers: None))
     assert len(json.loads(body)["runs"]) == 200
+    assert json.loads(body).get("folder") == ("logs" if path == "/api/runs" else None)
     assert provider.reads == [("tfdiag_events", frozenset([schema.REPORT]), 1)]

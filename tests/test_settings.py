@@ -118,3 +118,12 @@ def test_data_is_compared_as_it_is_told():
     raw = replace(traces.trace(), data=traces.data(traces.inputs(maximum=255.0, shape=(8, 8, 1))))
     assert different(facts(raw), facts(one))["data", "input 0: maximum"] == (255, 8, None)
     assert different(facts(replace(one, data=None)), facts(one))["data", "input 0"][2] == "baseline"
+
+
+def test_labels_that_are_no_classes_have_no_number_of_them():
+    real = replace(traces.trace(), data=traces.data(answers=traces.labels("real")))
+    assert "classes" not in facts(real)["data"]["labels 0"]
+    assert facts()["data"]["labels 0"]["classes"] == 10
+    found = different(facts(real), facts())
+    assert found["data", "labels 0: kind"] == ("real", "classes", None)
+    assert found["data", "labels 0: classes"] == (None, 10, "baseline")

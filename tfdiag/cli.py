@@ -282,7 +282,7 @@ def _write(content: str, output: str | None) -> None:
 def _text(runs: list[Run]) -> str:
     texts = [report.text(run.report, comparison=run.comparison) for run in runs]
     return "\n\n".join(
-        f"{readable(run.name)}\n{text}" for run, text in zip(runs, texts, strict=True)
+        f"{readable(run.title)}\n{text}" for run, text in zip(runs, texts, strict=True)
     )
 
 

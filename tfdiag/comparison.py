@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from tfdiag.architecture import counterparts
+from tfdiag.architecture import DYING, SATURATING, counterparts
 from tfdiag.metrics import METRICS
 from tfdiag.trace import Trace
 
@@ -28,6 +28,12 @@ LEAST_RECORDS = 8
 _WINDOW = 15
 #: Median of |x| for x of a standard normal distribution.
 _MEDIAN = 0.6745
+
+#: Measures that only layers with certain activations have, and how these are called.
+_ONLY_AFTER = {
+    "dead_fraction": (DYING, "ReLU"),
+    "saturated_fraction": (tuple(SATURATING), "tanh or sigmoid"),
+}
 
 #: Series of the whole model that are compared like the measures of layers: name to title.
 _LOSSES = {"loss": "Loss", "probe_loss": "Probe loss"}
@@ -82,7 +88,9 @@ def partings(run: Trace, baseline: Trace) -> list[Parting]:
     0.6745. `LEAST` is there because other random weights shift a quiet curve by more than its
     noise: among 26 pairs of the demo's network that differ in their seed alone, no measure parts.
 
-    A value that is NaN or infinite in one of the runs alone is no noise: they part at once.
+    A value that is NaN or infinite in one of the runs alone is no noise: they part at once, and
+    such a record counts in a streak that leads to it, whatever its side. Records in which both are
+    lost tell nothing and are left out.
 
     Source: von Neumann et al. (1941), "The Mean Square Successive Difference", Annals of
     Mathematical Statistics 12(2), for a measure of noise that a trend does not disturb; Donoho &
@@ -124,13 +132,25 @@ def _measures(run: Trace, baseline: Trace) -> Iterator[Parting]:
 
 
 def _unmeasured(run: Trace, baseline: Trace, name: str) -> str | None:
-    """Returns why one of them has none of a measure; None if both have it."""
-    for who, trace in (("the run", run), ("the baseline", baseline)):
-        if name in trace.not_measured:
-            return f"{who} has none: {trace.not_measured[name]}"
-        if name not in trace.columns:
-            return f"{who} has none: its recording does not have it"
-    return None
+    """Returns why one of them, or both, have none of a measure; None if both have it."""
+    ours, theirs = (_why_none(trace, name) for trace in (run, baseline))
+    if ours and ours == theirs:
+        return ours
+    if ours:
+        return f"the run has none: {ours}"
+    return f"the baseline has none: {theirs}" if theirs else None
+
+
+def _why_none(trace: Trace, name: str) -> str | None:
+    if name in trace.not_measured:
+        return trace.not_measured[name]
+    if name not in trace.columns:
+        return "its recording does not have it"
+    functions, words = _ONLY_AFTER.get(name, ((), ""))
+    if not functions or np.isfinite(trace.columns[name]).any():
+        return None
+    has_one = any(layer.activation in functions for layer in trace.architecture.layers)
+    return None if has_one else f"no layer with {words}"
 
 
 def _first_of(layers: Iterator[Parting]) -> Parting:
@@ -209,20 +229,21 @@ def _compare(told: Parting, run: _Curve, baseline: _Curve) -> Parting:
     if not len(steps):
         return replace(told, reason="there is no step at which both have it")
     ours, theirs = run.at(steps), baseline.at(steps)
-    (lost,) = np.nonzero(ours.broken != theirs.broken)
+    lost = ours.broken != theirs.broken
     whole = ~ours.broken & ~theirs.broken
-    if whole.sum() < LEAST_RECORDS and not len(lost):
+    if whole.sum() < LEAST_RECORDS and not lost.any():
         records = "1 record" if whole.sum() == 1 else f"{whole.sum()} records"
         return replace(
             told,
             reason=f"only {records} in common where both are finite, of {LEAST_RECORDS} needed",
         )
     x, y = (_scaled(curve.values[whole], told.scale) for curve in (ours, theirs))
-    start, limit = _start(_apart(x, y), y, _least(x, y, told.scale))
-    row = len(steps) if start is None else int(np.flatnonzero(whole)[start])
-    row = min([row, *lost[:1]])
-    if row == len(steps):
+    (known,) = np.nonzero(whole | lost)
+    start, limit = _start(_apart(x, y), y, lost[known], _least(x, y, told.scale))
+    parted = [*np.flatnonzero(lost)[:1], *([] if start is None else [known[start]])]
+    if not parted:
         return replace(told, outcome="together", step=int(steps[-1]))
+    row = min(parted)
     a, b = (math.nan if curve.broken[row] else float(curve.values[row]) for curve in (ours, theirs))
     limit = math.nan if math.isnan(a + b) else limit
     return replace(
@@ -276,24 +297,37 @@ def noise(baseline: np.ndarray) -> np.ndarray:
     return medians[np.clip(first, 0, len(medians) - 1)] / _MEDIAN
 
 
-def _start(apart: np.ndarray, baseline: np.ndarray, least: float) -> tuple[int | None, float]:
-    """Returns the first row of a streak that one of `RULES` wants, and the limit exceeded there."""
+def _start(
+    apart: np.ndarray, baseline: np.ndarray, lost: np.ndarray, least: float
+) -> tuple[int | None, float]:
+    """Returns the first row of a streak that one of `RULES` wants, and the limit exceeded there.
+
+    Args:
+        apart: `float64[N]`, one entry per row that is not lost.
+        baseline: `float64[N]`.
+        lost: `bool[R]`, whether only one of both is finite in a row.
+    """
+    everywhere = np.full(len(lost), math.nan)
+    everywhere[~lost] = apart
     shortest = min(patience for _, patience in RULES)
-    if not len(_streaks(apart, least, shortest)):  # most are not: their noise need not be known
+    if not len(_streaks(everywhere, lost, least, shortest)):  # most are not: spare them the noise
         return None, math.nan
-    deviation = noise(baseline)
+    deviation = np.zeros(len(lost))
+    deviation[~lost] = noise(baseline)
     found: list[tuple[int, float]] = []
     for times, patience in RULES:
         limits = np.maximum(least, times * deviation)
-        starts = _streaks(apart, limits, patience)
+        starts = _streaks(everywhere, lost, limits, patience)
         found += [(int(row), float(limits[row])) for row in starts[:1]]
     return min(found, default=(None, math.nan))
 
 
-def _streaks(apart: np.ndarray, limits: np.ndarray | float, patience: int) -> np.ndarray:
+def _streaks(
+    apart: np.ndarray, lost: np.ndarray, limits: np.ndarray | float, patience: int
+) -> np.ndarray:
     """Returns `int[K]`, the rows from which on so many in a row are beyond to the same side."""
     starts = np.zeros(max(0, len(apart) - patience + 1), bool)
     for beyond in (apart > limits, apart < -limits):
-        counts = np.cumsum(np.r_[0, beyond])
+        counts = np.cumsum(np.r_[0, beyond | lost])
         starts |= counts[patience:] - counts[:-patience] == patience
     return np.flatnonzero(starts)

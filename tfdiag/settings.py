@@ -92,11 +92,18 @@ def _data(data: Data | None) -> dict[str, dict[str, Value]]:
     for i, given in enumerate(data.inputs if data else ()):
         found[f"input {i}"] = asdict(given)
     for i, wanted in enumerate(data.labels if data else ()):
-        found[f"labels {i}"] = asdict(wanted)
+        facts = asdict(wanted)
+        found[f"labels {i}"] = facts if wanted.classes else _without_classes(facts)
     return {
         name: {key: _told(value) for key, value in facts.items() if key not in ("name", "shares")}
         for name, facts in found.items()
     }
+
+
+def _without_classes(facts: dict[str, Any]) -> dict[str, Any]:
+    """Returns the facts of labels that are no classes, or of how many it is not known."""
+    of_classes = ("classes", "largest", "smallest")
+    return {name: value for name, value in facts.items() if name not in of_classes}
 
 
 def _told(value: Any) -> Value:

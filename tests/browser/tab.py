@@ -99,13 +99,6 @@ class Tab:
             self.page.wait_for_timeout(100)  # a panel that is just drawn anew has no place
         raise AssertionError(f"{locator} is nowhere on the page")
 
-    def without_images(self) -> None:
-        """Lets the server say that there is no Grad-CAM, and nothing else."""
-        said = [trouble for trouble in self.troubles if "api/cams" in trouble]
-        assert said, "the maps were asked for"
-        others = [trouble for trouble in self.troubles if trouble not in said]
-        self.troubles[:] = [trouble for trouble in others if "a status of 404" not in trouble]
-
     def _picture(self, box: dict[str, float]) -> Image.Image:
         return Image.open(io.BytesIO(self.page.screenshot(clip=box)))
 

@@ -16,6 +16,7 @@ from tfdiag.rules.diagnosis import diagnose
 pytestmark = [pytest.mark.browser, pytest.mark.tensorflow]
 
 RUNS = ("healthy", "dying-relu", "exploding")
+MORE = re.compile("^\\d+ more findings?$")
 HOSTILE = ("<img src=x onerror=alert(1)>", "a&b=c?d#e%2f+\"'", "ünï·コード 🩺")
 
 
@@ -26,7 +27,8 @@ def test_every_run_has_the_verdict_and_the_findings_of_its_rules(tab, each_addre
         expect(tab.verdict(run)).to_contain_text(report.verdict(judged).title)
         rows = tab.findings(run)
         harmful = {f.rule for f in judged.findings if f.severity != "watch"}
-        at_once = harmful & set(heads(judged)[:3])  # the others are behind "more"
+        headline = [finding.rule for finding in judged.findings[:1]]
+        at_once = harmful & set([*headline, *heads(judged)][:3])  # the others are behind "more"
         expect(rows).to_have_count(len(at_once))
         apart = report.counts(judged)["not_applicable"]
         expect(tab.card(run)).to_contain_text(f"{apart} exempt")
@@ -35,9 +37,17 @@ def test_every_run_has_the_verdict_and_the_findings_of_its_rules(tab, each_addre
     expect(tab.findings("dying-relu").first).to_have_accessible_name(re.compile("Critical"))
     exploding = tab.findings("exploding")
     expect(exploding.filter(has_text="Exploding gradient")).to_have_count(1)
-    expect(exploding.filter(has_text="NaN loss")).to_have_count(0)  # it follows from that
-    tab.card("exploding").get_by_role("button", name=re.compile("more")).click()
-    expect(exploding.filter(has_text="NaN loss")).to_have_count(1)
+    expect(exploding.filter(has_text="NaN loss")).to_have_count(1)  # what the headline says
+    expect(exploding.filter(has_text="NaN in a layer")).to_have_count(0)  # it follows from that
+    tab.card("exploding").get_by_role("button", name=MORE).click()
+    expect(exploding.filter(has_text="NaN in a layer")).to_have_count(1)
+    rules = tab.card("exploding").get_by_role("button", name=re.compile("passed"))
+    expect(rules).to_have_attribute("aria-expanded", "false")  # two lists, each with its own fold
+    rules.click()
+    expect(tab.card("exploding").get_by_text("passed")).not_to_have_count(0)
+    tab.card("exploding").get_by_role("button", name="Fewer findings").click()
+    expect(exploding.filter(has_text="NaN in a layer")).to_have_count(0)
+    expect(tab.card("exploding").get_by_role("button", name="Hide rules")).to_be_visible()
 
 
 def test_a_finding_tells_evidence_reason_and_remedy(tab, address, demo):
@@ -86,7 +96,7 @@ def test_settings_unfold_for_all_runs_and_stay_so_in_the_address(tab, address):
 def test_evidence_is_there_in_full(tab, address, width):
     tab.page.set_viewport_size({"width": width, "height": 900})
     tab.open(address)
-    tab.card("dying-relu").get_by_role("button").filter(has_text=" more ").click()
+    tab.card("dying-relu").get_by_role("button", name=MORE).click()
     evidence = tab.card("dying-relu").locator(".finding-row .evidence")
     expect(evidence.nth(1)).to_have_text("0 < 0.001")  # as on the axes, not 1e-03
     for cell in tab.frame.locator(".finding-row .evidence").all():
@@ -110,6 +120,7 @@ def test_the_dock_stays_and_tells_of_every_run_at_the_step(tab, address, demo):
     expect(dock).to_contain_text(f"no finding, {later} later")  # one step for all views
     dock.get_by_role("button", name="Findings by step").click()
     dock.get_by_role("button", name=re.compile("^Step 157: ")).click()
+    expect(dock.get_by_text(re.compile("NaN loss"))).to_be_visible()  # the worst of that step
     expect(dock).to_contain_text("Step 157")
     tab.page.reload()
     expect(dock.get_by_role("button", name=re.compile("^Step 157: "))).to_be_visible()
@@ -242,7 +253,6 @@ def test_blocks_of_a_large_model_fold_and_stay_so_in_the_address(tab, tmp_path):
         expect(lines).to_have_count(17)
         block.click()
         expect(tab.frame.get_by_role("button", name="block_7/relu")).to_be_visible()
-    tab.without_images()
 
 
 def test_of_very_many_layers_only_those_near_the_window_are_in_the_page(tab, tmp_path):
@@ -260,4 +270,16 @@ def test_of_very_many_layers_only_those_near_the_window_are_in_the_page(tab, tmp
         expect(last).to_be_visible()
         expect(first).to_have_count(0)
         assert lines.count() < 200
-    tab.without_images()
+
+
+def test_a_run_in_the_log_folder_itself_is_called_as_the_folder(tab, tmp_path):
+    record(tmp_path / "digits")
+    with tensorboard(tmp_path / "digits", runs=1) as address:
+        tab.open(address)
+        expect(tab.verdict("digits")).to_be_visible()
+        expect(tab.frame.get_by_role("checkbox", name="Show digits,")).to_be_checked()
+        tab.settle()
+        expect(tab.heat_map("digits")).to_be_visible()
+        report = tab.card("digits").get_by_role("link", name="Report as Markdown")
+        expect(report).to_have_attribute("href", re.compile(r"run=\.&"))  # its name all the same
+        expect(report).to_have_attribute("download", "digits.md")

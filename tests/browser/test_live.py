@@ -21,15 +21,16 @@ PATIENCE_MS = 30_000
 class Training:
     """Records a step whenever it is told to."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, layers=LAYERS):
         self._writer = RunWriter(folder, recordings.open_records)
-        self._manifest = recordings.manifest(LAYERS)
+        self._manifest = recordings.manifest(layers)
+        self._shape = (len(METRIC_NAMES), len(layers))
         self.step_number = 0
 
     def step(self, count: int = 1) -> None:
         for _ in range(count):
             self.step_number += 1
-            stats = np.full((len(METRIC_NAMES), len(LAYERS)), 0.5, np.float32)
+            stats = np.full(self._shape, 0.5, np.float32)
             series = {"loss": 1 / self.step_number}
             self._writer.step(self.step_number, manifest=self._manifest, stats=stats, series=series)
         self._writer.flush()
@@ -74,7 +75,6 @@ def test_what_is_new_is_added_and_nothing_moves(tab, training):
     expect(area).to_be_focused()
     grown = [url for url in asked if "api/metric" in url or "api/run?" in url]
     assert grown and all("since=20" in url for url in grown)
-    tab.without_images()
 
 
 def test_a_run_that_was_made_anew_takes_the_place_of_the_old_one(tab, training, tmp_path):
@@ -86,4 +86,22 @@ def test_a_run_that_was_made_anew_takes_the_place_of_the_old_one(tab, training, 
     again.step(12)
     expect(tab.readout("live")).to_contain_text("step 12", timeout=PATIENCE_MS)
     again.close()
-    tab.without_images()
+
+
+def test_a_line_among_very_many_keeps_the_focus(tab, tmp_path):
+    live = Training(tmp_path / "live", tuple(f"layer_{i}" for i in range(260)))
+    live.step(20)
+    with tensorboard(tmp_path, runs=1) as address:
+        tab.open(address)
+        tab.settle()
+        line, last = (
+            tab.frame.get_by_role("button", name=f"layer_{i}", exact=True) for i in (3, 259)
+        )
+        line.focus()
+        live.step(5)
+        expect(tab.readout("live")).to_contain_text("step 25", timeout=PATIENCE_MS)
+        expect(line).to_be_focused()
+        tab.heat_map("live").evaluate("map => map.scrollIntoView({block: 'end'})")
+        expect(last).to_be_visible()
+        expect(line).to_be_focused()
+    live.close()

@@ -109,7 +109,6 @@ def test_runs_without_images_have_classes_and_values(tab, tmp_path):
         expect(summary).to_contain_text("0.33 mean size of 20 errors at step 3")
         expect(rows(tab).first).to_contain_text("error +0.33")
         expect(summary.get_by_role("img", name=re.compile("Predicted over true"))).to_be_visible()
-    tab.without_images()
 
 
 def test_a_run_without_predictions_says_why(tab, tmp_path):
@@ -119,5 +118,3 @@ def test_a_run_without_predictions_says_why(tab, tmp_path):
         summary = tab.frame.get_by_role("region", name="Summary")
         expect(summary).to_contain_text("No predictions: the model has 2 outputs.")
         expect(rows(tab)).to_have_count(0)
-    tab.troubles[:] = [t for t in tab.troubles if "api/predictions" not in t]
-    tab.without_images()

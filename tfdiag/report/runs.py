@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -23,7 +24,7 @@ class Run:
     """A run that was judged.
 
     Attributes:
-        logdir: where it was looked for.
+        logdir: where it was looked for; empty if that is not known.
         name: its folder in there.
         report: what was found.
         comparison: with a good run; None if there is none.
@@ -33,6 +34,13 @@ class Run:
     name: str
     report: Report
     comparison: Comparison | None = None
+
+    @property
+    def title(self) -> str:
+        """What people call it: a run in the log folder itself by that folder's name."""
+        if self.name != "." or not self.logdir:
+            return self.name
+        return os.path.basename(os.path.abspath(self.logdir)) or "(log folder)"
 
 
 @dataclass(frozen=True)
@@ -56,7 +64,7 @@ class Page:
         rules: where texts come from.
 
     Attributes:
-        name: the run's.
+        name: the run's title.
         report: what was found.
         verdict: the headline, and what to try first.
         diagnosis: None if there is no trouble.
@@ -67,7 +75,7 @@ class Page:
     def __init__(self, run: Run, rules: Iterable[Rule] = ALL_RULES):
         rules = tuple(rules)
         self.catalogue = {rule.id: rule for rule in rules}
-        self.name: str = readable.readable(run.name)
+        self.name: str = readable.readable(run.title)
         self.report: Report = readable.report(run.report)
         self.diagnosis: Diagnosis | None = diagnose(self.report)
         self.verdict: Verdict = verdict_of(self.diagnosis, self.report, rules)

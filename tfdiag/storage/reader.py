@@ -50,7 +50,8 @@ def open_recording(path: str | os.PathLike[str]) -> Recording:
 def find_runs(logdir: str | os.PathLike[str]) -> list[tuple[str, str]]:
     """Returns the name and the folder of each recorded run below `logdir`, in order of name.
 
-    A name is that of TensorBoard: the relative path, "." for `logdir` itself.
+    A name is that of TensorBoard: the relative path, "." for `logdir` itself, which people are
+    told by the folder's own name.
 
     Raises:
         TfdiagError: if `logdir` is not a folder.

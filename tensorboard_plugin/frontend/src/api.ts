@@ -308,11 +308,11 @@ export interface Cams extends CamIndex {
   images: Uint8Array;
 }
 
-/** What a request ended in, in words that a user can act on. `status` is 0 without an answer. */
+/** What a request ended in, in words that a user can act on. `absent`: there is no such thing, and nothing is wrong. */
 export class RequestError extends Error {
   constructor(
     message: string,
-    readonly status: number,
+    readonly absent = false,
   ) {
     super(message);
   }

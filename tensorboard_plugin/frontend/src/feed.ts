@@ -110,7 +110,7 @@ export class Feed {
       next.value = await resource.fetch(run, slot.value);
     } catch (error) {
       next.failure = words(error);
-      next.absent = error instanceof RequestError && error.status === 404;
+      next.absent = error instanceof RequestError && error.absent;
       if (!next.absent) next.value = slot.value; // old data is better than none
     }
     this.underWay.delete(key);

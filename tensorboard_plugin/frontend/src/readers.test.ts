@@ -4,6 +4,7 @@ import contract from "../../../tests/data/contract.json";
 import {
   readCamIndex,
   readComparison,
+  readFolder,
   readHistograms,
   readJudged,
   readPredictions,
@@ -67,6 +68,16 @@ test("a binary answer is read as the contract lays it out, and refused one byte 
   }
 });
 
+test("an answer that there is none ends in its reason, as no failure", () => {
+  for (const [address, expected] of addresses) {
+    if (!("none" in expected)) continue;
+    const absent = { message: expected.none.answer.reason, absent: true };
+    expect(() => READERS[address]!(expected.none.answer), address).toThrow(
+      expect.objectContaining(absent),
+    );
+  }
+});
+
 afterEach(() => vi.unstubAllGlobals());
 
 /** A measure of one layer, as the server writes it. */
@@ -110,6 +121,8 @@ test("the runs are read, with and without a recording", () => {
     "plain",
   ]);
   expect(defaultShown(runs)).toEqual(["healthy", "dying-relu", "exploding"]);
+  expect(readFolder(runsAnswer)).toBe("logs");
+  expect(readFolder({ folder: null })).toBeNull();
 });
 
 test("a run is read", () => {

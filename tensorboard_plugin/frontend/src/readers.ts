@@ -43,8 +43,20 @@ function demand(value: unknown, keys: string, what: string): void {
   throw new RequestError(
     `The server's description of ${what} lacks ${missing.join(", ")}: this tab and the plugin ` +
       "are of different versions. Restart TensorBoard, then reload the page.",
-    200,
   );
+}
+
+/** Ends in the reason where a run has none of what was asked for. */
+function expectSome(answer: unknown): void {
+  if (typeof answer === "object" && answer !== null && "reason" in answer)
+    throw new RequestError(String(answer.reason), true);
+}
+
+/** The name of the log folder, if the server knows it. */
+export function readFolder(answer: unknown): string | null {
+  demand(answer, "folder", "the runs");
+  const { folder } = answer as { folder: unknown };
+  return typeof folder === "string" ? folder : null;
 }
 
 export function readRuns(answer: unknown): RunSummary[] {
@@ -109,11 +121,13 @@ export function readComparison(answer: unknown): Comparison {
 }
 
 export function readPredictions(answer: unknown): Predictions {
+  expectSome(answer);
   demand(answer, PREDICTIONS, "the predictions");
   return answer as Predictions;
 }
 
 export function readCamIndex(answer: unknown): CamIndex {
+  expectSome(answer);
   demand(answer, CAMS, "the Grad-CAM maps");
   return answer as CamIndex;
 }

@@ -15,9 +15,11 @@ import {
 } from "./api";
 import { readImages, readLayer, readMaps, readMeasurements } from "./model/binary";
 import { joinMeasurements, joinRuns } from "./model/join";
+import { titleOf } from "./model/runs";
 import {
   readCamIndex,
   readComparison,
+  readFolder,
   readHistograms,
   readJudged,
   readPredictions,
@@ -33,6 +35,12 @@ export function serverNow(): number {
   return Date.now() / 1000 + clockOffset;
 }
 
+/** The name of the log folder: a run in the folder itself has no other one. */
+let folder: string | null = null;
+
+/** What a run is called; its name is for the server, for keys and for the address. */
+export const called = (run: string): string => titleOf(run, folder);
+
 const PATIENCE_MS = 60_000;
 
 async function ask(address: string): Promise<Response> {
@@ -40,21 +48,23 @@ async function ask(address: string): Promise<Response> {
   try {
     response = await fetch(address, { signal: AbortSignal.timeout(PATIENCE_MS) });
   } catch {
-    throw new RequestError("TensorBoard does not answer. Is it still running?", 0);
+    throw new RequestError("TensorBoard does not answer. Is it still running?");
   }
   const date = Date.parse(response.headers.get("Date") ?? "");
   if (!Number.isNaN(date)) clockOffset = Math.round((date - Date.now()) / 1000);
   if (response.ok) return response;
   const told = (await response.text()).trim().slice(0, 1000);
   const words = told.replace(/^(Not found|Invalid argument): /, ""); // TensorBoard's, before ours
-  throw new RequestError(words || `TensorBoard answered ${response.status}.`, response.status);
+  throw new RequestError(words || `TensorBoard answered ${response.status}.`, response.status === 404);
 }
 
 const at = (path: string, query: Record<string, string>) =>
   `${path}?${new URLSearchParams(query).toString()}`;
 
 export async function fetchRuns(): Promise<RunSummary[]> {
-  return readRuns(await (await ask("api/runs")).json());
+  const answer: unknown = await (await ask("api/runs")).json();
+  folder = readFolder(answer);
+  return readRuns(answer);
 }
 
 /** @param known what was fetched before: only what is new is asked for. */

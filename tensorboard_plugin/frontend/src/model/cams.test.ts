@@ -71,10 +71,10 @@ test("the snapshot in effect, and a few of many", () => {
   expect(chooseSnapshots(100, 4)).toEqual([0, 33, 66, 99]);
 });
 
-test("a guess is wrong unless it is the true class; without truth it is neither", () => {
+test("a guess is wrong unless it is the true class; without truth or a class it is neither", () => {
   expect(guessOf(cams, 0, 0)).toEqual({ truth: 7, predicted: 3, confidence: 0.2, wrong: true });
   expect(guessOf(cams, 1, 0).wrong).toBe(false);
-  expect(guessOf(cams, 1, 1)).toMatchObject({ predicted: null, wrong: true });
+  expect(guessOf(cams, 1, 1)).toMatchObject({ predicted: null, wrong: false });
   expect(guessOf({ ...cams, samples: [{ name: "0", true: null }] }, 0, 0).wrong).toBe(false);
 });
 

@@ -51,6 +51,7 @@ export function chooseSnapshots(count: number, most: number): number[] {
 
 export interface Guess {
   truth: number | null;
+  /** Null where it was not finite: that is no class, neither the right nor a wrong one. */
   predicted: number | null;
   confidence: number | null;
   wrong: boolean;
@@ -60,7 +61,7 @@ export function guessOf(cams: CamIndex, snapshot: number, sample: number): Guess
   const truth = cams.samples[sample]?.true ?? null;
   const predicted = cams.predicted[snapshot]?.[sample] ?? null;
   const confidence = cams.confidence[snapshot]?.[sample] ?? null;
-  return { truth, predicted, confidence, wrong: truth !== null && predicted !== truth };
+  return { truth, predicted, confidence, wrong: truth !== null && predicted !== null && predicted !== truth };
 }
 
 /** RGBA bytes of a map: one colour, the stronger the value the more opaque. */

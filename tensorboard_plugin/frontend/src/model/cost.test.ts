@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import {
   budgetOf,
   cadence,
+  distanceAxis,
   distances,
   duration,
   inSeconds,
@@ -114,6 +115,13 @@ test("what all runs share is said once", () => {
 test("what is not known is not made up", () => {
   expect(meaning(run({}, null)).text).toBe("");
   expect(meaning(run({ budget: undefined }, kept)).text).toBe("");
+});
+
+test("no tick stands between two whole numbers of steps", () => {
+  expect(distanceAxis([[1, 5]]).ticks).toEqual([0, 5]);
+  expect(distanceAxis([[1, 8]]).ticks).toEqual([0, 5, 10]);
+  expect(distanceAxis([[1, 200]]).ticks).toEqual([1, 10, 100]);
+  expect(distanceAxis([]).ticks).toEqual([0, 1]);
 });
 
 test("distances between records are a line of stairs", () => {

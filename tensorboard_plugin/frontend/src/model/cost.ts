@@ -1,6 +1,7 @@
 /** What the monitor itself took, and what that means. */
 
 import type { Run } from "../api";
+import { curveAxis, type CurveAxis, type Series } from "./curve";
 import { formatAge, formatMagnitude, formatShare, plural } from "./number";
 import { roundUp } from "./scale";
 
@@ -123,6 +124,12 @@ export function meaning(run: Recorded): Meaning {
   }
   const text = "It stays within its budget, and records as often as it was asked to.";
   return { text, general: "", changes: [] };
+}
+
+/** The axis of distances between records: there is no half a step. */
+export function distanceAxis(all: readonly Series[]): CurveAxis {
+  const axis = curveAxis(all);
+  return { ...axis, ticks: axis.ticks.filter(Number.isInteger) };
 }
 
 /** Above this share of the time, and below this many seconds of training, a word is due. */

@@ -16,6 +16,7 @@ import {
   tally,
   titled,
   worstOf,
+  worstProblem,
 } from "./findings";
 
 const finding = (
@@ -61,11 +62,21 @@ test("what follows from another problem is not told at once, nor is a fourth", (
   const all = problems([found[0]!, after, finding("loss", null, 5), finding("end", null, 9)]);
   expect(heads(all).map(({ rule }) => rule)).toEqual(["dead", "loss", "end"]);
   expect(heads(problems([...all.flatMap((p) => p.findings), finding("late", null, 9)]))).toHaveLength(3);
+  const told = heads(all, "starved").map(({ rule }) => rule);
+  expect(told).toEqual(["dead", "starved", "loss"]); // unless the headline is about it
   const circle = [
     { ...finding("a", null, 1), follows: { rule: "b", layer: null } },
     { ...finding("b", null, 1), follows: { rule: "a", layer: null } },
   ];
   expect(heads(problems(circle))).toHaveLength(2);
+});
+
+test("the worst problem is that of the worst finding, not its milder cause", () => {
+  const lost = { ...finding("nan", null, 9, "critical"), follows: { rule: "dead", layer: "b" } };
+  const here = [lost, finding("dead", "b", 9)];
+  expect(problems(here)[0]!.rule).toBe("dead");
+  expect(worstProblem(here)).toMatchObject({ rule: "nan", severity: "critical" });
+  expect(worstProblem([])).toBeUndefined();
 });
 
 test("only the worst finding of a problem carries its number, where its measure is shown", () => {
@@ -153,13 +164,13 @@ test("the tally names all that is not a finding", () => {
     rule("not-evaluated", { a: "no tanh" }, false),
     rule("found"),
   ];
-  expect(tally(2, rules, 3)).toBe(
-    "2 more · 2 passed · 1 not evaluated · 1 exempt · 3 suppressed",
+  expect(tally(rules, 3)).toBe(
+    "2 passed · 1 not evaluated · 1 exempt · 3 suppressed",
   );
-  expect(tally(0, [...rules, rules[3]!].slice(2), 0)).toBe(
+  expect(tally([...rules, rules[3]!].slice(2), 0)).toBe(
     "0 passed · 1 not evaluated · 2 exempt",
   );
-  expect(tally(0, [rule("healthy")], 0)).toBe("1 passed");
+  expect(tally([rule("healthy")], 0)).toBe("1 passed");
   expect(exemptions(rule("healthy", { a: "no ReLU", b: "output", c: "no ReLU" }))).toEqual([
     { reason: "no ReLU", layers: ["a", "c"] },
     { reason: "output", layers: ["b"] },

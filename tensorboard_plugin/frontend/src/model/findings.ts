@@ -14,6 +14,11 @@ export interface Problem {
   findings: [Finding, ...Finding[]];
 }
 
+/** That of the worst finding, to which the severity belongs; its cause may be a milder one. */
+export function worstProblem(findings: readonly Finding[]): Problem | undefined {
+  return problems(findings).find(({ rule }) => rule === findings[0]?.rule);
+}
+
 /** Puts the findings of one rule together; causes are numbered first, each with what follows. */
 export function problems(findings: readonly Finding[]): Problem[] {
   const byRule = new Map<string, Problem>();
@@ -51,10 +56,17 @@ function causesFirst(found: readonly Problem[]): Problem[] {
 /** Problems that are told at once, at most. */
 const FEW = 3;
 
-/** What is told at once: what follows from no other problem. The rest unfolds. */
-export function heads(found: readonly Problem[]): Problem[] {
+/**
+ * What is told at once: what follows from no other problem, and what the headline of the run is
+ * about, which may be the last consequence. The rest unfolds.
+ *
+ * @param headline the rule of the worst finding.
+ */
+export function heads(found: readonly Problem[], headline?: string): Problem[] {
+  const headed = found.filter(({ rule }) => rule === headline);
   const first = found.filter((problem) => !sourceOf(problem, found));
-  return (first.length ? first : found).slice(0, FEW);
+  const told = [...new Set([...headed, ...(first.length ? first : found)])].slice(0, FEW);
+  return found.filter((problem) => told.includes(problem));
 }
 
 /** "dense", "dense and 8 more" with the worst first, or nothing, for the whole model alone. */
@@ -178,13 +190,12 @@ export function findingsOf(
 /** Whether something is not known for want of a rule that says nothing. */
 export const isGap = ({ outcome, applies }: Rule) => outcome === "not-evaluated" && applies;
 
-/** "2 more · 5 passed · 1 not evaluated · 2 exempt · 1 suppressed" */
-export function tally(hidden: number, rules: readonly Rule[], suppressed: number): string {
+/** "5 passed · 1 not evaluated · 2 exempt · 1 suppressed" */
+export function tally(rules: readonly Rule[], suppressed: number): string {
   const passed = rules.filter((rule) => rule.outcome === "healthy");
   const silent = rules.filter(isGap).length;
   const exempt = rules.filter((rule) => !rule.applies).length;
   return [
-    hidden && `${hidden} more`,
     `${passed.length} passed`,
     silent && `${silent} not evaluated`,
     exempt && `${exempt} exempt`,

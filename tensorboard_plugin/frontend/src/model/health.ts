@@ -37,13 +37,6 @@ export function shownAt(column: PlotColumn, plot: Plot, row: number, step: numbe
   return { kind: "value", position: plot.scale.position(value), words };
 }
 
-/** Whether a layer holds NaN or Inf at a step, be it exempt from the measure or not. */
-export function isLost({ cells, rows }: PlotColumn, row: number, step: number): boolean {
-  if (!cells) return false;
-  const [layer, cell] = [rows[row] ?? -1, step > cells.end ? cells.steps.length - 1 : cellAt(cells, step)];
-  return layer >= 0 && cell >= 0 && cells.broken(cell, layer);
-}
-
 /** What was found in a layer up to a step, the worst first; null for the whole model. */
 export function foundBy(run: Run, layer: string | null, step: number): Finding[] {
   return run.findings.filter((f) => f.layer === layer && f.step <= step);

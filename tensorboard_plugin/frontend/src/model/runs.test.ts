@@ -11,8 +11,7 @@ import {
   pulse,
   shortAge,
   version,
-  worstFirst,
-} from "./runs";
+  worstFirst, titleOf } from "./runs";
 
 function run(name: string, severity: Standing | null, more: Partial<RunSummary> = {}): RunSummary {
   return {
@@ -104,4 +103,10 @@ test("a version changes with each thing that is shown", () => {
   expect(version(before)).toBe(version({ ...before }));
   expect(version(before)).not.toBe(version({ ...before, last_step: 660 }));
   expect(version(before)).not.toBe(version(run("a", "warn")));
+});
+
+test("a run in the log folder itself is called as the folder", () => {
+  expect(titleOf(".", "digits")).toBe("digits");
+  expect(titleOf(".", null)).toBe("(log folder)");
+  expect(titleOf("a/b", "digits")).toBe("a/b");
 });

@@ -17,6 +17,10 @@ function rank(run: RunSummary): number {
   return run.verdict ? RANK.indexOf(run.verdict.severity) : RANK.length;
 }
 
+/** What a run is called where it is read: TensorBoard calls one in the log folder itself ".". */
+export const titleOf = (run: string, folder: string | null): string =>
+  run === "." ? (folder ?? "(log folder)") : run;
+
 export function isShowable(run: RunSummary): boolean {
   return run.recorded || run.error !== null;
 }

@@ -40,6 +40,7 @@ export function gauges(thresholds: readonly Tunable[]): { gauges: Gauge[]; rest:
 /**
  * @param tried what the user changed, by threshold's name.
  * @param found the severity that the rule came to, by run: that of its limits where it is the only one.
+ * @param called what a run is called.
  * @returns null where no shown run has a value.
  */
 export function stripOf(
@@ -47,6 +48,7 @@ export function stripOf(
   tried: Readonly<Record<string, number>>,
   shown: readonly string[],
   found: ReadonlyMap<string, Severity> = new Map(),
+  called: (run: string) => string = String,
 ): Strip | null {
   const [only = null, ...others] = new Set(found.values());
   const rest = others.length > 0 || thresholds.some((one) => one.severity) ? null : only;
@@ -64,7 +66,7 @@ export function stripOf(
         if (!one) return [];
         const which = isTwoSided ? [isUpper(threshold) ? "largest" : "smallest"] : [];
         const where = one.layer === null ? [] : [`in ${one.layer}`];
-        const words = [run, ...which, told(one.value, threshold.most), ...where].join(" ");
+        const words = [called(run), ...which, told(one.value, threshold.most), ...where].join(" ");
         return [{ run: i, value: one.value, words }];
       }),
     )

@@ -188,20 +188,22 @@ function thumb(
       onclick: () => store.set({ step, hover: null }),
     },
     draw(snapshot),
-    h("span.thumb-caption", null, formatCount(step), said.wrong && h("b.wrong", null, "✕")),
+    h("span.thumb-caption", null, formatCount(step), said.wrong && cross()),
   );
 }
 
 const words = ({ truth, predicted, confidence, wrong }: Guess) =>
-  `${truth ?? "?"} → ${predicted ?? "not finite"}${confidence === null ? "" : `, ${formatShare(confidence)}`}${wrong ? ", wrong" : ""}`;
+  `${truth ?? "?"} → ${predicted ?? "NaN"}${confidence === null ? "" : `, ${formatShare(confidence)}`}${wrong ? ", wrong" : ""}`;
 
 function caption({ truth, predicted, wrong }: Guess): Child[] {
   return [
     `${truth ?? "?"} → `,
     h("b", null, predicted === null ? "NaN" : String(predicted)),
-    wrong && h("b.wrong", { title: "wrong" }, "✕"),
+    wrong && cross(),
   ];
 }
+
+const cross = () => h("b.wrong", { title: "wrong" }, "✕");
 
 function note(cams: Cams, snapshot: number, sample: number, state: State): Child[] {
   const kind = content(mapOf(cams, snapshot, sample, state.target));

@@ -7,6 +7,7 @@ import {
   type Cadence,
   cadences,
   type Change,
+  distanceAxis,
   distances,
   duration,
   inSeconds,
@@ -17,8 +18,9 @@ import {
   shared,
   stairs,
 } from "../model/cost";
-import { curveAxis, type CurveAxis } from "../model/curve";
+import type { CurveAxis } from "../model/curve";
 import { formatCount, formatShare, formatTick, plural } from "../model/number";
+import { called } from "../requests";
 import { RUN, slotOf, valueOf } from "../resources";
 import type { State, Store } from "../state";
 import { copyButton } from "./copy";
@@ -49,7 +51,7 @@ function sections(state: State, retry: () => void): HTMLElement[] {
   const runs = state.shown.flatMap((name) => valueOf(state, name, RUN) ?? []);
   const end = shareAxis(runs);
   const lastStep = Math.max(1, ...runs.map((run) => runEnd(run.steps)));
-  const axis = curveAxis(runs.map((run) => distances(run.steps)));
+  const axis = distanceAxis(runs.map((run) => distances(run.steps)));
   const each: Each = (draw) =>
     state.shown.map((name) => {
       const run = valueOf(state, name, RUN);
@@ -120,7 +122,7 @@ const section = (title: string, about: readonly (string | null)[], parts: Child[
   );
 
 const cell = (run: string, ...children: Child[]) =>
-  h("div.cost-cell", { role: "group", "aria-label": run }, children);
+  h("div.cost-cell", { role: "group", "aria-label": called(run) }, children);
 
 function time(
   state: State,

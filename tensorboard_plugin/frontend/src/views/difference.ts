@@ -7,6 +7,7 @@ import { furthestRow } from "../model/health";
 import { formatCount } from "../model/number";
 import { lineAt, type Plot, type PlotColumn } from "../model/plot";
 import type { ColourScale } from "../model/scale";
+import { called } from "../requests";
 import { metricOf, RUN, slotOf } from "../resources";
 import type { Point, State, Store } from "../state";
 import { bothLosses } from "./bothlosses";
@@ -92,7 +93,7 @@ function heatMap(
       role: "img",
       tabindex: 0,
       "data-key": "difference",
-      "aria-label": `${title} of ${pair.run} beside ${pair.baseline}, ${plot.layers.length} layers. Arrow keys move the step, j and k the layer.`,
+      "aria-label": `${title} of ${called(pair.run)} beside ${called(pair.baseline)}, ${plot.layers.length} layers. Arrow keys move the step, j and k the layer.`,
       "aria-describedby": readout.id,
     },
     canvas,

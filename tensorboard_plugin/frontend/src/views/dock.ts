@@ -4,7 +4,8 @@ import type { Finding, Run } from "../api";
 import { stepTicks } from "../model/cells";
 import { findingSteps, isJudged, snapStep, worstSeverity } from "../model/health";
 import { formatCount, plural } from "../model/number";
-import { place, problems, spread } from "../model/findings";
+import { place, problems, spread, worstProblem } from "../model/findings";
+import { called } from "../requests";
 import { RUN, valueOf } from "../resources";
 import type { Point, State, Store } from "../state";
 import { lossAt, share } from "./curves";
@@ -30,7 +31,7 @@ export function dock(store: Store): Dock {
   let readouts: ((at: Point) => void)[] = [];
   const words = h("p.step-now");
   const range = h("input.range", { type: "range", "aria-label": "Step", step: 1, min: 0 });
-  const [fold, told, lanes] = [h("div.side"), h("div.columns"), h("div.full.lanes")];
+  const [fold, told, lanes] = [h("div.side"), h("div.columns"), h("div.columns")];
   const element = h(
     "section.section.dock",
     { "aria-label": "Step" },
@@ -73,7 +74,10 @@ export function dock(store: Store): Dock {
       const width = Math.max(1, range.clientWidth - THUMB);
       const end = steps.at(-1) || 1;
       refill(lanes, open && [
-        runs.map((run, column) => lane(run, column, end, width, store)),
+        runs.map((run, column) => [
+          h("div.side.lane-of", null, key(column), h("span.name", null, called(state.shown[column]!))),
+          lane(run, column, end, width, store),
+        ]),
         laneAxis(end),
       ]);
       point(at);
@@ -136,16 +140,17 @@ const capital = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
 
 /** "Dead ReLU dense +2" */
 function toldOf(findings: readonly Finding[]): Child {
-  const [worst, ...others] = problems(findings);
+  const worst = worstProblem(findings);
+  const others = problems(findings).length - 1;
   return [
     worst && [worst.title, " ", h(worst.findings.length > 1 ? "span" : "code", null, place(worst))],
-    others.length > 0 && h("span.quiet", null, ` +${others.length}`),
+    others > 0 && h("span.quiet", null, ` +${others}`),
   ];
 }
 
 function laneAxis(end: number): HTMLElement {
   return h(
-    "div.lane",
+    "div.full.lane",
     { "aria-hidden": "true" },
     h(
       "div.lane-marks.axis",
@@ -170,9 +175,8 @@ function lane(
     width + MARK,
   );
   return h(
-    "div.lane",
+    "div.full.lane",
     null,
-    key(column),
     h(
       "div.lane-marks",
       null,
@@ -185,7 +189,8 @@ function lane(
       }),
       found.map(({ step, findings }, i) => {
         const severity = worstSeverity(findings)!;
-        const label = `Step ${formatCount(step)}: ${plural(findings.length, "finding")}, worst ${WORDS[severity]}`;
+        const count = plural(problems(findings).length, "finding");
+        const label = `Step ${formatCount(step)}: ${count}, worst ${WORDS[severity]}`;
         return h(
           "button.step-mark",
           {

@@ -1,7 +1,7 @@
 /** The table of findings of one run: worst first, each unfolds in place. */
 
 import type { Finding, Rule, Run, Suppressed } from "../api";
-import { reportAddress } from "../requests";
+import { called, reportAddress } from "../requests";
 import { fileName } from "../model/csv";
 import {
   exemptions,
@@ -17,7 +17,7 @@ import {
   titled,
 } from "../model/findings";
 import { rowNames } from "../model/layers";
-import { formatCount, readableNumbers } from "../model/number";
+import { formatCount, plural, readableNumbers } from "../model/number";
 import { RUN, valueOf } from "../resources";
 import type { State, Store } from "../state";
 import { type Child, h, prose } from "./element";
@@ -26,13 +26,17 @@ import { glyph } from "./glyph";
 const MANY_LAYERS = 3;
 
 const rowName = (run: Run, rule: string) => `${run.run}\n${rule}`;
+const moreName = (run: Run) => `${run.run}\nmore`;
 const restName = (run: Run) => `${run.run}\nrest`;
+
+/** The server has the worst finding first: that of the headline. */
+const toldAtOnce = (run: Run, found: readonly Problem[]) => heads(found, run.findings[0]?.rule);
 
 /** What has to be unfolded so that all of a problem is to be seen. */
 export function unfolding(run: Run, problem: Problem): string[] {
   const own = rowName(run, problem.rule);
-  const atOnce = heads(problems(run.findings)).some(({ rule }) => rule === problem.rule);
-  return atOnce ? [own] : [own, restName(run)];
+  const atOnce = toldAtOnce(run, problems(run.findings)).some(({ rule }) => rule === problem.rule);
+  return atOnce ? [own] : [own, moreName(run)];
 }
 
 /** @param settings stand on one line with the report. */
@@ -43,15 +47,22 @@ export function findingsTable(
   settings: HTMLElement,
 ): HTMLElement {
   const found = problems(run.findings);
-  const rest = restName(run);
-  const all = state.open.has(rest);
-  const shown = all ? found : heads(found);
+  const atOnce = toldAtOnce(run, found);
+  const hidden = found.length - atOnce.length;
+  const [more, rest] = [moreName(run), restName(run)];
+  const [allFindings, allRules] = [state.open.has(more), state.open.has(rest)];
+  const fold = (name: string, open: boolean, words: string) =>
+    h(
+      "button.link",
+      { "data-key": name, "aria-expanded": String(open), onclick: () => store.toggle(name) },
+      words,
+    );
   return h(
-    found.length || all ? "div.findings" : "div.findings.none",
+    found.length || allRules ? "div.findings" : "div.findings.none",
     null,
     found.length > 0 && tableHead(),
-    shown.map((problem) => row(run, problem, found, state, store)),
-    all &&
+    (allFindings ? found : atOnce).map((problem) => row(run, problem, found, state, store)),
+    allRules &&
       h(
         "div.rest",
         null,
@@ -64,17 +75,15 @@ export function findingsTable(
     h(
       "div.under",
       null,
-      h(
-        "button.link",
-        { "data-key": rest, "aria-expanded": String(all), onclick: () => store.toggle(rest) },
-        all ? "Show less" : tally(found.length - shown.length, unsuppressed(run), run.suppressed.length),
-      ),
+      hidden > 0 &&
+        fold(more, allFindings, allFindings ? "Fewer findings" : plural(hidden, "more finding")),
+      fold(rest, allRules, allRules ? "Hide rules" : tally(unsuppressed(run), run.suppressed.length)),
       h(
         "a",
         {
           "data-key": `report ${run.run}`,
           href: reportAddress(run.run),
-          download: `${fileName(run.run)}.md`,
+          download: `${fileName(called(run.run))}.md`,
           "aria-label": "Report as Markdown",
           title: "Save the report of this run as Markdown, for an issue or a colleague",
         },

@@ -6,6 +6,7 @@ import type { Ramp } from "../model/colour";
 import type { Flow } from "../model/flow";
 import { type Graph, LOSS, type Place } from "../model/graph";
 import { layoutOf, type Path, smooth } from "../model/layout";
+import { called } from "../requests";
 import { h, refill, svg } from "./element";
 import { flowWidth } from "./flowlegend";
 import { dressPlace, type Look, placeElements } from "./place";
@@ -106,7 +107,7 @@ export function graphCanvas(
     "div.viewport",
     {
       role: "group",
-      "aria-label": `Layer graph of ${run}, ${layers.length} layers, input first. Arrow keys move the step, j and k the layer, Enter opens it; plus, minus and 0 zoom.`,
+      "aria-label": `Layer graph of ${called(run)}, ${layers.length} layers, input first. Arrow keys move the step, j and k the layer, Enter opens it; plus, minus and 0 zoom.`,
     },
     world,
   );

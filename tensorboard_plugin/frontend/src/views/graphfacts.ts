@@ -5,6 +5,7 @@ import { exemptFrom } from "../model/findings";
 import { foundBy, isJudged } from "../model/health";
 import { formatCount, plural } from "../model/number";
 import { layerAt, type Plot } from "../model/plot";
+import { called } from "../requests";
 import type { Point, Store } from "../state";
 import { type Child, h, prose } from "./element";
 import { glyph } from "./glyph";
@@ -85,7 +86,7 @@ function health(
   const next = Math.min(...later.map(({ step }) => step));
   return h(
     "section.facts-run",
-    { "aria-label": run.run },
+    { "aria-label": called(run.run) },
     h("p.facts-value", null, key(column), ...reading(plot.columns[column]!, plot, at)),
     layer && [
       found.length > 0

@@ -48,7 +48,10 @@ export function gutter(plot: Plot, store: Store): Gutter {
   };
 }
 
-/** Blocks are always there, so that the Tab key finds them; layers only near the window. */
+/**
+ * Blocks are always there, so that the Tab key finds them; layers only near the window, and the one
+ * that has the focus, which would be lost with it.
+ */
 function chunks(
   all: readonly number[],
   { lines, layout: { tops, heights } }: Plot,
@@ -57,7 +60,9 @@ function chunks(
 ): HTMLElement[] {
   const of = new Map<Element, number[]>();
   const fill = (chunk: Element, near: boolean) => {
-    const shown = of.get(chunk)!.filter((i) => near || lines[i]!.kind !== "layer");
+    const focused = document.activeElement?.getAttribute("data-key");
+    const isKept = ({ kind, name }: Line) => kind !== "layer" || layerKey(name) === focused;
+    const shown = of.get(chunk)!.filter((i) => near || isKept(lines[i]!));
     refill(chunk, ...shown.map(draw));
   };
   const watch = new IntersectionObserver(
@@ -84,6 +89,8 @@ function place({ layout }: Plot, line: number, depth = 0): string {
   return `top:calc(${top}px - var(--from, 0px));height:${height}px;line-height:${height}px;--indent:${depth * INDENT}px`;
 }
 
+const layerKey = (name: string) => `layer ${name}`;
+
 function layerLine(plot: Plot, i: number, store: Store): HTMLElement {
   const { name, label, rows, depth } = plot.lines[i]!;
   const [row] = rows as [number];
@@ -94,7 +101,7 @@ function layerLine(plot: Plot, i: number, store: Store): HTMLElement {
     isLow ? "button.layer.low" : "button.layer",
     {
       "data-line": i,
-      "data-key": `layer ${name}`,
+      "data-key": layerKey(name),
       "aria-label": label === name ? null : name,
       tabindex: -1, // j and k walk through them; two hundred tab stops would help nobody
       title: [name, ...about, "Enter opens it"].join("\n"),

@@ -1,7 +1,7 @@
 /** The head of each run's column, which stays on top while the page scrolls. */
 
 import type { RunSummary } from "../api";
-import { serverNow } from "../requests";
+import { called, serverNow } from "../requests";
 import { runColour } from "../host";
 import { KEYS, life, longAge } from "../model/runs";
 import type { State } from "../state";
@@ -27,7 +27,7 @@ export function head(state: State, name: string, column: number): HTMLElement {
     key(column),
     sign && h("span.when-stuck", null, glyph(sign)),
     h("i.swatch", { style: `background:${runColour(state.names, name, state.dark)}` }),
-    h("span.name", { title: name }, name),
+    h("span.name", { title: called(name) }, called(name)),
     h("span.age", { "data-run": name }, run ? age(run) : null),
   );
 }

@@ -5,6 +5,7 @@ import { furthestRow } from "../model/health";
 import { rowAt } from "../model/layers";
 import type { Plot, PlotColumn } from "../model/plot";
 import { heatTable } from "../model/tables";
+import { called } from "../requests";
 import { metricOf, slotOf } from "../resources";
 import type { Point, State, Store } from "../state";
 import { h, refill } from "./element";
@@ -71,7 +72,7 @@ export function heatmap(
       role: "img",
       tabindex: 0,
       "data-key": `heat ${column.name}`,
-      "aria-label": `${plot.metric?.title ?? "Measure"} of ${column.name}, ${plot.layers.length} layers. Arrow keys move the step, j and k the layer.`,
+      "aria-label": `${plot.metric?.title ?? "Measure"} of ${called(column.name)}, ${plot.layers.length} layers. Arrow keys move the step, j and k the layer.`,
       "aria-describedby": readout.id,
     },
     canvas,

@@ -17,6 +17,7 @@ import {
 import { GRADIENT, type LayerSource, missing, seriesOf } from "../model/layercurves";
 import { formatCount, formatShare, formatTick } from "../model/number";
 import { KEYS } from "../model/runs";
+import { called } from "../requests";
 import type { Point, Slot, State } from "../state";
 import { share } from "./curves";
 import { type Child, h, refill, svg } from "./element";
@@ -103,7 +104,7 @@ function timeline(
       role: "img",
       tabindex: 0,
       "data-key": `histograms ${source.name}`,
-      "aria-label": `Gradient histograms of ${source.name}, ${formatCount(steps.length)} steps. Arrow keys move the step.`,
+      "aria-label": `Gradient histograms of ${called(source.name)}, ${formatCount(steps.length)} steps. Arrow keys move the step.`,
     },
     lost(source, end),
     svg(
@@ -320,7 +321,7 @@ function line(source: HistogramSource, i: number, record: number, step: number, 
     null,
     key(i),
     stroke,
-    h("span.name", { title: source.name }, source.name),
+    h("span.name", { title: called(source.name) }, called(source.name)),
     source.slot.value ? told(source, record, step) : h("span.quiet", null, none(source)),
   );
 }

@@ -13,6 +13,7 @@ import { isJudged } from "../model/health";
 import type { LayerSource } from "../model/layercurves";
 import { facts } from "../model/layers";
 import { formatCount, plural } from "../model/number";
+import { called } from "../requests";
 import { layerOf, RUN, slotOf } from "../resources";
 import type { State, Store } from "../state";
 import { type Child, h, prose } from "./element";
@@ -60,7 +61,7 @@ export function layerFindings(
   return sources.map((source) =>
     h(
       "article",
-      { "aria-label": `Findings in ${source.name}` },
+      { "aria-label": `Findings in ${called(source.name)}` },
       failures(source, state, retry),
       content(source, sources, store),
     ),

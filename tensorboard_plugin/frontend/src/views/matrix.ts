@@ -24,6 +24,7 @@ import {
 import { measureOf, titled } from "../model/findings";
 import { formatCount, plural } from "../model/number";
 import { filterRuns } from "../model/runs";
+import { called } from "../requests";
 import { FOLDER, RULE_TABLE, slotOf } from "../resources";
 import type { Slot, State, Store } from "../state";
 import { type Child, h, prose, refill } from "./element";
@@ -338,10 +339,10 @@ function names(drawn: Drawn): HTMLElement {
         scope: "col",
         tabindex: -1,
         "data-key": `run ${column.run.run}`,
-        "aria-label": `${column.run.run}, ${plural(column.found, "rule")} found something`,
+        "aria-label": `${called(column.run.run)}, ${plural(column.found, "rule")} found something`,
       },
       column.key >= 0 && key(column.key),
-      h("span.slant", null, h("span", null, shorten(column.run.run, letters))),
+      h("span.slant", null, h("span", null, shorten(called(column.run.run), letters))),
     ),
   );
   note(drawn, null, cells);
@@ -394,7 +395,7 @@ function line(row: Row, drawn: Drawn): HTMLElement {
         role: "gridcell",
         tabindex: -1,
         "data-key": `cell ${rule.id}\n${run.run}`,
-        "aria-label": `${rule.title}, ${run.run}: ${severity}${titled(wordsOf(cell), rules)}${also}`,
+        "aria-label": `${rule.title}, ${called(run.run)}: ${severity}${titled(wordsOf(cell), rules)}${also}`,
       },
       h(
         `span.cell.cell-${sign}`,

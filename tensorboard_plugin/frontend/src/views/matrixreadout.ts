@@ -4,6 +4,7 @@ import type { JudgedRun, RuleCell, RuleFacts } from "../api";
 import { cellOf, exemptWords, signOf, withRun, wordsOf } from "../model/matrix";
 import { formatCount, formatMagnitude, plural } from "../model/number";
 import { KEYS } from "../model/runs";
+import { called } from "../requests";
 import type { State } from "../state";
 import { h, prose } from "./element";
 import { glyph, WORDS } from "./glyph";
@@ -108,7 +109,7 @@ function ofRun(run: JudgedRun, state: State): HTMLElement[] {
 
 function name(run: JudgedRun, state: State): HTMLElement {
   const position = state.shown.indexOf(run.run);
-  return h("span.name", null, position >= 0 && key(position), " ", run.run);
+  return h("span.name", null, position >= 0 && key(position), " ", called(run.run));
 }
 
 /** What a click does, before it does it: with four runs shown, one has to go. */

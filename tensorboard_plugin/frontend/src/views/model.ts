@@ -5,7 +5,7 @@ import type { Anchor, Camera } from "../model/camera";
 import { RAMPS } from "../model/colour";
 import { FLOW, flowsOf } from "../model/flow";
 import { graphOf, type Place } from "../model/graph";
-import { foundBy, isJudged, isLost, shownAt, worstRow, worstSeverity } from "../model/health";
+import { foundBy, isJudged, shownAt, worstRow, worstSeverity } from "../model/health";
 import { alignLayers } from "../model/layers";
 import { layoutOf } from "../model/layout";
 import { UNFOLDED } from "../model/lines";
@@ -252,10 +252,11 @@ function dressGraph(canvas: Canvas, column: number, { plot, flow, store }: Share
     const member = layerAt(of, row);
     const found = foundBy(run, member?.name ?? "", at.step);
     const chosen = plot.layers.indexOf(at.layer ?? "");
+    const shown = shownAt(of, plot, row, at.step);
     return {
-      shown: shownAt(of, plot, row, at.step),
+      shown,
       severity: worstSeverity(found),
-      follows: found.length === 0 && nan && isLost(of, row, at.step),
+      follows: found.length === 0 && nan && shown.kind === "broken",
       found: [...new Set(found.map(({ title }) => title))].join(", "),
       judged: isJudged(run),
       member,

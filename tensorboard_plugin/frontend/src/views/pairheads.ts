@@ -2,6 +2,7 @@
 
 import { comparable, type Pair } from "../model/compare";
 import { runColour } from "../host";
+import { called } from "../requests";
 import type { State, Store } from "../state";
 import { type Child, h } from "./element";
 import { glyph } from "./glyph";
@@ -58,8 +59,8 @@ function head(
   const run = runs.find((one) => one.run === name);
   const select = h(
     "select",
-    { "data-key": `choose ${title}`, "aria-label": title, title: name },
-    runs.map((one) => h("option", { value: one.run, selected: one.run === name }, one.run)),
+    { "data-key": `choose ${title}`, "aria-label": title, title: called(name) },
+    runs.map((one) => h("option", { value: one.run, selected: one.run === name }, called(one.run))),
   );
   select.addEventListener("change", () => choose(select.value));
   return h(

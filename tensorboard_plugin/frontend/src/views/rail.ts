@@ -1,7 +1,7 @@
 /** The rail of runs: worst first, filtered, at most four of them ticked. */
 
 import type { RunSummary } from "../api";
-import { serverNow } from "../requests";
+import { called, serverNow } from "../requests";
 import { runColour } from "../host";
 import {
   filterRuns,
@@ -128,11 +128,11 @@ function line(
     null,
     h(
       column < 0 ? "label.run" : "label.run.on",
-      { title: [run.run, title, step].filter(Boolean).join("\n") },
+      { title: [called(run.run), title, step].filter(Boolean).join("\n") },
       h("input", {
         type: "checkbox",
         "data-key": `show ${run.run}`,
-        "aria-label": `Show ${run.run}, ${title}`,
+        "aria-label": `Show ${called(run.run)}, ${title}`,
         checked: column >= 0,
         disabled: !able,
         onchange: () => toggle(store, run.run),
@@ -140,7 +140,7 @@ function line(
       h("span.box", { "aria-hidden": "true" }, KEYS[column] ?? ""),
       glyph(sign, 14, title),
       h("i.swatch", { style: `background:${runColour(state.names, run.run, state.dark)}` }),
-      h("span.name", null, run.run),
+      h("span.name", null, called(run.run)),
       h("span.age", { "data-run": run.run }, railAge(run)),
     ),
   );

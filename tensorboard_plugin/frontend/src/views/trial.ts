@@ -2,6 +2,7 @@
 
 import type { Verdict } from "../api";
 import { type Change, changes, summary } from "../model/thresholds";
+import { called } from "../requests";
 import type { State, Store } from "../state";
 import { type Child, h, prose } from "./element";
 import { glyph, WORDS } from "./glyph";
@@ -69,7 +70,7 @@ export function spoken(tried: readonly Tried[]): string {
   return tried
     .flatMap(({ name, before, after }) =>
       before && after
-        ? [`${name}: ${after.verdict.title}, ${summary(changes(before, after))}.`]
+        ? [`${called(name)}: ${after.verdict.title}, ${summary(changes(before, after))}.`]
         : [],
     )
     .join(" ");

@@ -14,6 +14,7 @@ import {
 } from "../model/thresholds";
 import { gauges, stripOf } from "../model/strip";
 import { plural } from "../model/number";
+import { called } from "../requests";
 import type { State, Store } from "../state";
 import { h, prose, refill } from "./element";
 import { glyph, WORDS } from "./glyph";
@@ -150,7 +151,7 @@ function ruleBlock(rule: TunableRule, choose: Choose): Block {
     element,
     update(now, edits, shown) {
       for (const gauge of gauges(now.thresholds).gauges) {
-        const drawn = stripOf(gauge, edits[now.id] ?? {}, shown, now.found);
+        const drawn = stripOf(gauge, edits[now.id] ?? {}, shown, now.found, called);
         const nothing = h("p.quiet", null, "not measured in these runs");
         refill(strips.get(gauge.measure)!, drawn ? strip(drawn) : nothing);
       }
@@ -158,7 +159,7 @@ function ruleBlock(rule: TunableRule, choose: Choose): Block {
         found,
         ...shown.flatMap((run, i) => {
           const severity = now.found.get(run);
-          const words = severity && `${WORDS[severity]} in ${run}`;
+          const words = severity && `${WORDS[severity]} in ${called(run)}`;
           return severity ? [h("span", { title: words }, key(i), glyph(severity, 12, words))] : [];
         }),
       );

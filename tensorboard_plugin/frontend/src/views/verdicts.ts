@@ -4,6 +4,7 @@ import type { Run, Verdict } from "../api";
 import { chainOf, type Link } from "../model/chain";
 import { often } from "../model/cost";
 import { formatCount, formatSetting, formatShare, plural } from "../model/number";
+import { called } from "../requests";
 import { RUN, slotOf } from "../resources";
 import type { State, Store } from "../state";
 import { copyButton } from "./copy";
@@ -35,7 +36,7 @@ function card(state: State, store: Store, name: string, retry: () => void): HTML
   const wellDone = !verdict?.try_first && slot.value?.findings.length === 0;
   return h(
     wellDone ? "article.card.well" : "article.card",
-    { "aria-label": name },
+    { "aria-label": called(name) },
     summary?.error
       ? problem("This recording cannot be read", summary.error)
       : verdict
