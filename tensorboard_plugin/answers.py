@@ -115,7 +115,6 @@ def _standing(text: bytes | None) -> dict[str, Any]:
 
 def run(
     name: str,
-    start_time: float | None,
     recording: Recording,
     report: Tag | None,
     since: int | None = None,
@@ -123,7 +122,6 @@ def run(
     """Returns the answer of `api/run`.
 
     Args:
-        start_time: seconds since the Unix epoch.
         report: the tag of the reports, if there are any.
         since: only what was recorded from this step on, of all that grows; None for all.
 
@@ -136,7 +134,7 @@ def run(
     return {
         "run": name,
         "recording": recording.id,
-        "start_time": start_time,
+        "start_time": trace.wall_times[0],
         "last_time": trace.wall_times[-1],
         "last_step": trace.steps[-1],
         "finished": ended(stored, report, recording.last_measured),

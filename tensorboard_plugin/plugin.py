@@ -111,7 +111,7 @@ class HealthPlugin(base_plugin.TBPlugin):
         since = _since(request)
         recording = self._recording(experiment, run)
         report = experiment.last_reports(run).get(run)
-        return _json(answers.run(run, experiment.runs().get(run), recording, report, since))
+        return _json(answers.run(run, recording, report, since))
 
     def _judge(self, request: Request) -> tuple[str, str]:
         run, experiment = _parameter(request, "run"), self._experiment(request)

@@ -379,6 +379,14 @@ def _between(cause: str, effect: str) -> tuple[tuple[Link, ...], tuple[tuple[int
     )
 
 
+def _may_lead_to(effect: str, cause: Finding) -> bool:
+    """Returns False if a finding joins none of a rule, wherever and whenever that is."""
+    links, chains = _between(cause.rule, effect)
+    if any(chain.when(cause) for _, chain in chains):
+        return True
+    return _harmful(cause) and any(link.when(cause) for link in links)
+
+
 def _placed(depth: str, cause: Finding, effect: Finding, depths: dict[str, int]) -> bool:
     """Returns False if the effect is at the wrong side of its cause.
 
@@ -428,8 +436,8 @@ def sources(report: Report, among: tuple[Finding, ...] | None = None) -> list[Fi
         """Returns what may be the source of a rule's findings, those first that matter most."""
         found: dict[tuple[int, int], list[tuple[int, Finding]]] = {}
         for place, cause in enumerate(candidates):
-            links, chains = _between(cause.rule, rule)
-            if links or chains:
+            _, chains = _between(cause.rule, rule)
+            if _may_lead_to(rule, cause):
                 most = max((order for order, _ in chains), default=0)
                 worth = SEVERITIES.index(cause.severity), most
                 found.setdefault(worth, []).append((place, cause))
