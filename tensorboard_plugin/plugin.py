@@ -100,11 +100,13 @@ class HealthPlugin(base_plugin.TBPlugin):
         experiment = self._experiment(request)
         recorded = experiment.listed()
         reports = experiment.last_reports() if recorded else {}
+        runs = experiment.runs()
         summaries = [
             answers.run_summary(run, start, recorded.get(run, {}), reports.get(run))
-            for run, start in experiment.runs().items()
+            for run, start in runs.items()
         ]
-        return _json({"folder": experiment.folder(), "runs": summaries})
+        folder = experiment.folder() if "." in runs else None
+        return _json({"folder": folder, "runs": summaries})
 
     def _run(self, request: Request) -> tuple[str, str]:
         run, experiment = _parameter(request, "run"), self._experiment(request)

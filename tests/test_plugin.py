@@ -720,6 +720,7 @@ class Provider:
     def __init__(self, runs: int):
         self.names = [f"run{i}" for i in range(runs)]
         self.reads: list[Any] = []
+        self.listings = 0
 
     def experiment_metadata(self, context, *, experiment_id):
         return experiment.provider.ExperimentMetadata(data_location="/home/me/logs/")
@@ -728,6 +729,7 @@ class Provider:
         return [experiment.provider.Run(name, name, START) for name in self.names]
 
     def list_tensors(self, context, *, experiment_id, plugin_name, run_tag_filter):
+        self.listings += 1
         content = schema.encode(recordings.manifest())
         series = experiment.provider.TensorTimeSeries(
             max_step=9, max_wall_time=START, plugin_content=content, description="", display_name=""
@@ -737,6 +739,27 @@ class Provider:
     def read_tensors(self, context, *, experiment_id, plugin_name, run_tag_filter, downsample):
         self.reads.append((plugin_name, run_tag_filter.tags, downsample))
         return {}
+
+
+def test_the_folder_is_named_where_a_run_is_in_itself():
+    provider = Provider(1)
+    provider.names = ["."]
+    context = base_plugin.TBContext(data_provider=provider)
+    application = plugin.HealthPlugin(context).get_plugin_apps()["/api/runs"]
+    environ = {"REQUEST_METHOD": "GET", "wsgi.url_scheme": "http", "HTTP_HOST": "x"}
+    body = json.loads(b"".join(application(environ, lambda status, headers: None)))
+    assert body["folder"] == "logs" and body["runs"][0]["run"] == "."
+
+
+def test_a_request_lists_the_tags_of_a_run_once():
+    provider = Provider(1)
+    found = experiment.Experiment(provider, None, "")
+    found.listed("run0")
+    found.histograms("run0", "dense")
+    found.snapshots("run0")
+    assert provider.listings == 1
+    found.listed()
+    assert provider.listings == 2
 
 
 @pytest.mark.parametrize("path", ["/api/runs", "/api/rules"])
@@ -750,5 +773,5 @@ def test_what_speaks_of_all_runs_reads_one_report_of_each_and_nothing_else(path)
     environ = {"REQUEST_METHOD": "GET", "wsgi.url_scheme": "http", "HTTP_HOST": "x"}
     body = b"".join(application(environ, lambda status, headers: None))
     assert len(json.loads(body)["runs"]) == 200
-    assert json.loads(body).get("folder") == ("logs" if path == "/api/runs" else None)
+    assert json.loads(body).get("folder") is None, "no run needs its name"
     assert provider.reads == [("tfdiag_events", frozenset([schema.REPORT]), 1)]
