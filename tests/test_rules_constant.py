@@ -138,6 +138,19 @@ def test_a_regularized_loss_that_falls_is_believed(run):
     assert progress(run).state in ("improving", "learned")
 
 
+@pytest.mark.parametrize(("samples", "state"), [(256, "improving"), (10_000, "lost")])
+def test_few_right_answers_among_a_thousand_classes_are_no_guesses(samples, state):
+    model = plain(regularized=True).architecture
+    output = replace(model.layers[-1], shape=(1000,))
+    model = replace(model, layers=(*model.layers[:-1], output))
+    kinds = traces.labels(classes=1000, maximum=999.0, largest=0.008, smallest=0.001, shares=())
+    run = traces.trace(model)
+    run = replace(run, data=traces.data(answers=kinds), probe_samples=samples, planned_steps=600)
+    right, loss = 0.012 if samples == 256 else 0.002, 7 + 5 * np.exp(-np.arange(31) / 20)
+    run = traces.with_series(run, loss=loss, probe_loss=loss, probe_accuracy=right)
+    assert progress(run).state == state
+
+
 @pytest.mark.parametrize(("spread", "lost"), [(0.01, True), (1.0, False)])
 def test_outputs_that_hardly_vary_explain_nothing_whatever_the_penalty_is(spread, lost):
     answers = traces.labels("real", shape=(1,), std=2.0)
