@@ -352,11 +352,15 @@ def knows_nothing(trace: Trace, *, near: float = 0.05, penalty: bool = False) ->
     False too if that is not known.
 
     Args:
-        penalty: as in `is_comparable`; with it, the answers may be better than the loss.
+        penalty: as in `is_comparable`. The loss with it may hide answers that are better: then a
+            classifier whose accuracy is more than a guess's knows something.
     """
     guess = guessing(trace.architecture) or known_constant(trace)
     probe = finite(trace, "probe_loss")
     if not guess or not len(probe) or not is_comparable(trace, penalty=penalty):
+        return False
+    hidden = guessing(trace.architecture) and math.isfinite(accuracy(trace))
+    if hidden and is_regularized(trace) and not _answers_as_guess(trace, guess):
         return False
     return bool(probe[-1] >= (1 - near) * guess)
 
