@@ -163,10 +163,10 @@ def test_outputs_that_hardly_vary_explain_nothing_whatever_the_penalty_is(spread
     assert (progress(run).state in ("lost", "stuck")) is lost
 
 
-def several(loss, train=None, std=0.3, **series):
+def several(loss, train=None, std=0.3, shape=(9,), width=9, **series):
     """Returns a run of nine labels at once, each of which a tenth of the samples have."""
-    answers = traces.labels("multi-hot", shape=(9,), maximum=1.0, std=std)
-    start = static.ending("sigmoid", "binary_crossentropy", width=9, y=answers)
+    answers = traces.labels("multi-hot", shape=shape, maximum=1.0, std=std)
+    start = static.ending("sigmoid", "binary_crossentropy", width=width, y=answers)
     model = replace(start.architecture, loss="binary_crossentropy")
     run = replace(traces.trace(model), data=start.data, planned_steps=600)
     losses = {"loss": loss if train is None else train, "probe_loss": loss}
@@ -191,6 +191,13 @@ def test_several_labels_at_once_have_a_constant():
     soft = traces.labels("soft", shape=(9,), maximum=1.0, std=0.3)
     run = replace(several(RATE), data=replace(several(RATE).data, labels=(soft,)))
     assert told(run, no_better_than_constant).outcome == "not-evaluated"
+
+
+@pytest.mark.parametrize(("shape", "width"), [((50, 9), 9), ((9,), 1)])
+def test_several_labels_of_a_sequence_have_no_constant(shape, width):
+    with pytest.raises(NotApplicable):
+        constant_loss(several(RATE, shape=shape, width=width))  # its end may be masked
+    assert constant_loss(several(RATE, shape=(8, 8, 9))) == pytest.approx(RATE)
 
 
 def test_several_labels_at_once_fail_on_held_out_data():

@@ -88,8 +88,13 @@ def _of_labels(trace: Trace) -> float:
 
 
 def is_of_labels(end: Ending, labels: Labels) -> bool:
-    """Returns whether several labels, each 0 or 1, have a probability each that is the loss."""
-    return labels.kind == "multi-hot" and end.loss == "binary_crossentropy"
+    """Returns whether several labels, each 0 or 1, have a probability each that is the loss.
+
+    Not those of a sequence, as in `is_of_classes`.
+    """
+    places = labels.shape if end.width == 1 else labels.shape[:-1]
+    several = labels.kind == "multi-hot" and len(places) != 1
+    return several and end.loss == "binary_crossentropy"
 
 
 def frequent(labels: Labels) -> float:
