@@ -200,6 +200,25 @@ def test_several_labels_of_a_sequence_have_no_constant(shape, width):
     assert constant_loss(several(RATE, shape=(8, 8, 9))) == pytest.approx(RATE)
 
 
+@pytest.mark.parametrize(
+    ("shape", "first", "known"),
+    [
+        ((30, 1), {"type": "Masking"}, False),
+        ((30, 1), {"type": "Embedding", "options": {"mask_zero": True}}, False),
+        ((30, 1), {"type": "Embedding", "options": {}}, True),
+        ((1,), {"type": "Masking"}, True),  # a number for each sequence
+    ],
+)
+def test_padded_targets_have_no_known_constant(shape, first, known):
+    answers = traces.labels("real", shape=shape, std=2.0)
+    start = static.ending(None, "mean_squared_error", width=1, y=answers)
+    changed, *others = start.architecture.layers
+    model = replace(start.architecture, layers=(replace(changed, **first), *others))
+    output = replace(start.data.outputs[0], shape=shape)
+    run = replace(start, architecture=model, data=replace(start.data, outputs=(output,)))
+    assert known_constant(run) == (pytest.approx(4.0) if known else None)
+
+
 def test_several_labels_at_once_fail_on_held_out_data():
     for right, outcome in ((0.9, "found"), (0.97, "healthy")):  # always none: 90 %
         held, train = np.full(6, 2 * RATE), np.full(6, 0.1)
