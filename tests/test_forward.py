@@ -208,3 +208,29 @@ def test_all_of_the_probe_set_is_seen_of_a_model_that_is_not_built():
     x = np.random.default_rng(0).normal(size=(300, 4)).astype("float32")
     _, _, sums = measure(model, x, x[:, :3])
     assert sums.sums[0, 0] == 300 * 3
+
+
+@pytest.mark.parametrize("kind", ["state", "places", "both ways", "translation"])
+def test_masked_places_count_for_nothing_on_the_probe_set_either(kind):
+    layers, random = keras.layers, np.random.default_rng(0)
+    words = keras.Input((12,), dtype="int32")
+    known = layers.Embedding(9, 8, mask_zero=True)(words)
+    if kind == "state":
+        x = layers.LSTM(6)(known)
+    elif kind == "places":
+        x = layers.GRU(6, return_sequences=True)(layers.LSTM(6, return_sequences=True)(known))
+    elif kind == "both ways":
+        x = layers.Bidirectional(layers.LSTM(6, return_sequences=True))(known)
+    else:
+        _, *state = layers.LSTM(6, return_state=True)(known)
+        x = layers.LSTM(6, return_sequences=True)(known, initial_state=state)
+    model = keras.Model(words, layers.Dense(3, activation="softmax")(x))
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    for weight in model.trainable_weights:  # so that a mask that is lost shows
+        weight.assign(2 * random.normal(size=weight.shape))
+    x = random.integers(1, 9, (40, 12)) * (np.arange(12) < random.integers(2, 7, 40)[:, None])
+    y = random.integers(0, 3, 40 if kind == "state" else (40, 12))
+    loss, accuracy = model.evaluate(x, y, verbose=0, batch_size=40)
+    *_, sums = measure(model, x, y)
+    assert sums.logs["loss"] == pytest.approx(loss, rel=1e-4)
+    assert sums.logs["accuracy"] == pytest.approx(accuracy, abs=1e-4)

@@ -138,6 +138,19 @@ def test_a_regularized_loss_that_falls_is_believed(run):
     assert progress(run).state in ("improving", "learned")
 
 
+@pytest.mark.parametrize(("samples", "state"), [(256, "improving"), (10_000, "lost")])
+def test_few_right_answers_among_a_thousand_classes_are_no_guesses(samples, state):
+    model = plain(regularized=True).architecture
+    output = replace(model.layers[-1], shape=(1000,))
+    model = replace(model, layers=(*model.layers[:-1], output))
+    kinds = traces.labels(classes=1000, maximum=999.0, largest=0.008, smallest=0.001, shares=())
+    run = traces.trace(model)
+    run = replace(run, data=traces.data(answers=kinds), probe_samples=samples, planned_steps=600)
+    right, loss = 0.012 if samples == 256 else 0.002, 7 + 5 * np.exp(-np.arange(31) / 20)
+    run = traces.with_series(run, loss=loss, probe_loss=loss, probe_accuracy=right)
+    assert progress(run).state == state
+
+
 @pytest.mark.parametrize(("spread", "lost"), [(0.01, True), (1.0, False)])
 def test_outputs_that_hardly_vary_explain_nothing_whatever_the_penalty_is(spread, lost):
     answers = traces.labels("real", shape=(1,), std=2.0)
@@ -150,10 +163,10 @@ def test_outputs_that_hardly_vary_explain_nothing_whatever_the_penalty_is(spread
     assert (progress(run).state in ("lost", "stuck")) is lost
 
 
-def several(loss, train=None, std=0.3, **series):
+def several(loss, train=None, std=0.3, shape=(9,), width=9, **series):
     """Returns a run of nine labels at once, each of which a tenth of the samples have."""
-    answers = traces.labels("multi-hot", shape=(9,), maximum=1.0, std=std)
-    start = static.ending("sigmoid", "binary_crossentropy", width=9, y=answers)
+    answers = traces.labels("multi-hot", shape=shape, maximum=1.0, std=std)
+    start = static.ending("sigmoid", "binary_crossentropy", width=width, y=answers)
     model = replace(start.architecture, loss="binary_crossentropy")
     run = replace(traces.trace(model), data=start.data, planned_steps=600)
     losses = {"loss": loss if train is None else train, "probe_loss": loss}
@@ -178,6 +191,32 @@ def test_several_labels_at_once_have_a_constant():
     soft = traces.labels("soft", shape=(9,), maximum=1.0, std=0.3)
     run = replace(several(RATE), data=replace(several(RATE).data, labels=(soft,)))
     assert told(run, no_better_than_constant).outcome == "not-evaluated"
+
+
+@pytest.mark.parametrize(("shape", "width"), [((50, 9), 9), ((9,), 1)])
+def test_several_labels_of_a_sequence_have_no_constant(shape, width):
+    with pytest.raises(NotApplicable):
+        constant_loss(several(RATE, shape=shape, width=width))  # its end may be masked
+    assert constant_loss(several(RATE, shape=(8, 8, 9))) == pytest.approx(RATE)
+
+
+@pytest.mark.parametrize(
+    ("shape", "first", "known"),
+    [
+        ((30, 1), {"type": "Masking"}, False),
+        ((30, 1), {"type": "Embedding", "options": {"mask_zero": True}}, False),
+        ((30, 1), {"type": "Embedding", "options": {}}, True),
+        ((1,), {"type": "Masking"}, True),  # a number for each sequence
+    ],
+)
+def test_padded_targets_have_no_known_constant(shape, first, known):
+    answers = traces.labels("real", shape=shape, std=2.0)
+    start = static.ending(None, "mean_squared_error", width=1, y=answers)
+    changed, *others = start.architecture.layers
+    model = replace(start.architecture, layers=(replace(changed, **first), *others))
+    output = replace(start.data.outputs[0], shape=shape)
+    run = replace(start, architecture=model, data=replace(start.data, outputs=(output,)))
+    assert known_constant(run) == (pytest.approx(4.0) if known else None)
 
 
 def test_several_labels_at_once_fail_on_held_out_data():

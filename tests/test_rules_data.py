@@ -54,6 +54,15 @@ def test_a_slow_fall_is_held_only_against_inputs_off_centre(mean, severity):
     assert severities(given(large, run=run), input_range) == {None: severity}
 
 
+@pytest.mark.parametrize(("std", "severity"), [(60.0, "warn"), (1.0, "watch")])
+def test_a_few_large_entries_of_standardised_inputs_do_not_saturate_a_tanh(std, severity):
+    slow = dict.fromkeys(("loss", "probe_loss"), np.linspace(2.3, 1.5, 31))
+    tanh = traces.trace(traces.architecture(activation="tanh"))
+    run = replace(traces.with_series(tanh, **slow), planned_steps=600)
+    heavy = traces.inputs(minimum=-3.0, maximum=60.0, std=std)
+    assert severities(given(heavy, run=run), input_range) == {None: severity}
+
+
 def test_standardised_inputs_are_healthy():
     assert severities(given(traces.inputs(minimum=-14.0, maximum=8.0)), input_range) == {}
 

@@ -154,9 +154,9 @@ def test_accuracies_that_are_nearer_are_well(run):
     assert outcome(run, held_out_fails).outcome == "healthy"
 
 
-def explains(held, train=0.9, planned=0, kind="mean_squared_error", samples=256):
+def explains(held, train=0.9, planned=0, kind="mean_squared_error", samples=256, **targets):
     """Returns a run of 20 epochs of a regression that explains these shares of the variance."""
-    answers = traces.labels("real", shape=(1,), std=2.0, deviation=4.0)
+    answers = traces.labels("real", shape=(1,), **{"std": 2.0, "deviation": 4.0, **targets})
     head = static.ending(None, kind, width=1, y=answers)
     run = replace(traces.trace(head.architecture), data=head.data, probe_samples=samples)
     held, train = (4 * (1 - np.broadcast_to(part, 20)) for part in (held, train))
@@ -170,6 +170,7 @@ def explains(held, train=0.9, planned=0, kind="mean_squared_error", samples=256)
         explains(FAR),
         explains(FAR, kind="mean_absolute_error"),
         explains(np.linspace(-0.5, 0.4, 20), planned=400),
+        explains(-9.0),  # chance is no larger for what fails worse
     ],
 )
 def test_a_regression_that_explains_far_less_of_held_out_data_is_found(run):
@@ -186,6 +187,8 @@ def test_a_regression_that_explains_far_less_of_held_out_data_is_found(run):
         explains(FAR, samples=30),
         explains(np.linspace(-0.5, 0.4, 20), planned=10**4),
         explains(FAR, kind="huber"),
+        explains(0.3, train=0.8, maximum=30.0),  # one target of the probe set is most of it
+        explains(-0.5, train=0.1, samples=1000),  # not even its own data
     ],
 )
 def test_a_regression_that_explains_about_as_much_is_well(run):

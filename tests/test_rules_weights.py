@@ -75,6 +75,30 @@ def test_a_penalty_that_falls_hides_no_weights_that_shrink_away():
         assert away(shrunk(run, layers=("dense",))).outcome == outcome
 
 
+@pytest.mark.parametrize(("right", "outcome"), [(0.1, "found"), (0.97, "healthy")])
+def test_answers_that_are_right_are_told_from_the_penalty_on_top(right, outcome):
+    model = traces.architecture()
+    model = replace(model, loss_options={**model.loss_options, "regularized": True})
+    curve = 3 + 20 * np.exp(-np.arange(31) / 6)
+    run = replace(traces.trace(model), planned_steps=600)
+    run = traces.with_series(run, loss=curve, probe_loss=curve, probe_accuracy=right)
+    assert away(shrunk(run)).outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("settings", "outcome"),
+    [
+        ({"learning_rate": 0.01}, "not-evaluated"),  # labels without a cause: unlearned
+        ({"learning_rate": 0.01, "weight_decay": 0.5}, "found"),
+        ({"inner_optimizer": "AdamW"}, "found"),
+        ({}, "found"),
+    ],
+)
+def test_weights_shrink_by_themselves_where_nothing_pulls_at_them(settings, outcome):
+    run = shrunk(traces.stuck(traces.trace(traces.architecture(settings=settings))))
+    assert away(run).outcome == outcome
+
+
 @pytest.mark.parametrize(
     "run",
     [

@@ -327,10 +327,34 @@ class Loops:
         if not isinstance(layer, keras.layers.RNN | keras.layers.Bidirectional):
             return functools.partial(call, layer)
         if id(layer) not in self._compiled:
-            self._compiled[id(layer)] = tf.function(
-                functools.partial(call, layer), reduce_retracing=True, autograph=False
-            )
+            self._compiled[id(layer)] = _with_masks(functools.partial(call, layer))
         return self._compiled[id(layer)]
+
+
+def _with_masks(call: Callable) -> Callable:
+    """Returns `call`, compiled. Keras' masks are attributes of tensors, which do not come along."""
+
+    def masks_of(values: Any) -> list[Any]:
+        return [getattr(value, "_keras_mask", None) for value in keras.tree.flatten(values)]
+
+    def put(masks: list[Any], values: Any) -> None:
+        for value, mask in zip(keras.tree.flatten(values), masks, strict=True):
+            if mask is not None:
+                value._keras_mask = mask
+
+    def traced(masks: list[Any], args: Any, kwargs: Any) -> tuple[Any, list[Any]]:
+        put(masks, (args, kwargs))
+        output = call(*args, **kwargs)
+        return output, masks_of(output)
+
+    compiled = tf.function(traced, reduce_retracing=True, autograph=False)
+
+    def masked(*args: Any, **kwargs: Any) -> Any:
+        output, masks = compiled(masks_of((args, kwargs)), args, kwargs)
+        put(masks, output)
+        return output
+
+    return masked
 
 
 @contextlib.contextmanager

@@ -82,14 +82,29 @@ def _of_labels(trace: Trace) -> float:
     spread = {"mean_squared_error": labels[0].std ** 2, "mean_absolute_error": labels[0].deviation}
     if end.loss not in spread:
         raise NotApplicable("no constant is the best answer to this loss, or it is not known")
+    if len(end.shape) > 1 and _masks(trace.architecture):
+        raise NotApplicable("masked places count for the targets, but not for the loss")
     if not spread[end.loss] > 0:
         raise CannotJudge("it is not known how far the targets are from their mean")
     return float(spread[end.loss])
 
 
+def _masks(architecture: Architecture) -> bool:
+    """Returns whether a layer of Keras tells others which places of a sequence are padded."""
+    return any(
+        layer.type == "Masking" or (layer.options or {}).get("mask_zero")
+        for layer in architecture.layers
+    )
+
+
 def is_of_labels(end: Ending, labels: Labels) -> bool:
-    """Returns whether several labels, each 0 or 1, have a probability each that is the loss."""
-    return labels.kind == "multi-hot" and end.loss == "binary_crossentropy"
+    """Returns whether several labels, each 0 or 1, have a probability each that is the loss.
+
+    Not those of a sequence, as in `is_of_classes`.
+    """
+    places = labels.shape if end.width == 1 else labels.shape[:-1]
+    several = labels.kind == "multi-hot" and len(places) != 1
+    return several and end.loss == "binary_crossentropy"
 
 
 def frequent(labels: Labels) -> float:

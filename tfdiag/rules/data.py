@@ -123,20 +123,22 @@ _PREPARING = (
     code=_SCALED,
     watch="Let it run; scale the inputs if the loss does not fall.",
 )
-def input_range(trace: Trace, *, largest: float = 50.0) -> Iterator[Finding]:
+def input_range(trace: Trace, *, largest: float = 50.0, typical: float = 5.0) -> Iterator[Finding]:
     """Finds inputs far from 0 that no layer scales. A warning only if the loss suffers.
 
     That is, if it does not fall, if it has not come down to half when `judged_from` has come, as
     it does for inputs that are not centred either and where the first layer is recurrent or ends in
-    a tanh or sigmoid, whose flat ends large sums reach; or if the model is sure of wrong answers
-    from the start. Slowness counts for nothing where the first layer is frozen: its inputs are as
-    they were when it was trained.
+    a tanh or sigmoid, whose flat ends large sums reach, if not just a few entries are large; or if
+    the model is sure of wrong answers from the start. Slowness counts for nothing where the first
+    layer is frozen: its inputs are as they were when it was trained.
 
     Values beyond 1, or beyond 10, are no sign of trouble: standardised data has them. Whole
     numbers that an Embedding looks up, and inputs whose first layers scale them, are left out.
 
     Args:
         largest: magnitude. Source: torch-audit.
+        typical: RMS of the entries above which a sum of them reaches the flat ends. Source:
+            heuristic; a unit of Glorot's adds up to about that RMS, and tanh is flat from 3 on.
     """
     data = data_of(trace)
     if _is_prepared(trace):
@@ -148,7 +150,8 @@ def input_range(trace: Trace, *, largest: float = 50.0) -> Iterator[Finding]:
     for one in data.inputs:
         magnitude = max(abs(one.minimum), abs(one.maximum))
         if magnitude > largest:
-            suffers = (slow and (flat or abs(one.mean) > one.std)) or errs_surely(trace)
+            hard = (flat and np.hypot(one.mean, one.std) > typical) or abs(one.mean) > one.std
+            suffers = (slow and hard) or errs_surely(trace)
             yield Finding(
                 severity="warn" if suffers else gate("watch", loss),
                 step=int(trace.steps[0]),

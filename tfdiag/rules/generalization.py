@@ -261,7 +261,11 @@ def _right(trace: Trace, epochs: int) -> _Shares | None:
 def _explained(trace: Trace, epochs: int) -> _Shares | None:
     """Returns what a regression gains over a constant answer; None if that is not known.
 
-    A squared error of n samples is known to about a share sqrt(2 / n) of itself.
+    No less than nothing: what fails worse is no further from a model that gains nothing. The
+    constant is that of the probe set, in training too. A squared error of n samples is known to
+    about a share sqrt((k - 1) / n) of itself, where k is the kurtosis, 3 of a normal distribution.
+    One target far from all others is in one set and not in the other: it has at least k = z^4 / n,
+    z deviations away.
     """
     try:
         kind, constant = ending(trace).loss, constant_loss(trace)
@@ -270,8 +274,11 @@ def _explained(trace: Trace, epochs: int) -> _Shares | None:
     if kind not in ("mean_squared_error", "mean_absolute_error"):
         return None
     name, held, train, steps = _curves(trace, epochs)
-    left = held / constant
-    chance = 2 * float(left[-1]) * math.sqrt(2 / max(trace.probe_samples, 1))
+    targets, samples = data_of(trace).labels[0], max(trace.probe_samples, 1)
+    farthest = (targets.maximum - targets.minimum) / targets.std
+    kurtosis = max(farthest**4 / samples, 3.0)
+    left = np.minimum(held / constant, 1)
+    chance = 2 * float(left[-1]) * math.sqrt((kurtosis - 1) / samples)
     words = "Of a constant answer's loss, {train} are gained in training, {held} on held-out data"
     return _Shares(name, 1 - left, 1 - train / constant, steps, chance, words)
 
@@ -287,7 +294,7 @@ def _unlike(trace: Trace, shares: _Shares, gap: float, epochs: int) -> Finding |
     far = (train - held)[-epochs:] > gap + shares.chance
     if not far.all() or not (rests or is_over(trace)):
         return None
-    ours, theirs = share(float(train[-1])), share(max(float(held[-1]), 0.0))
+    ours, theirs = share(float(train[-1])), share(float(held[-1]))
     return Finding(
         severity="warn",
         step=int(shares.steps[-epochs]),

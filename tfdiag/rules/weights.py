@@ -7,11 +7,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from tfdiag.architecture import Architecture
+from tfdiag.rules.constant import is_regularized
 from tfdiag.rules.patience import CLEAR, first_measured, last_measured, streak_start
 from tfdiag.rules.progress import judged_from, knows_nothing, progress
 from tfdiag.rules.rates import tenth
 from tfdiag.rules.roles import no_kernel
-from tfdiag.rules.rule import rule
+from tfdiag.rules.rule import NotApplicable, rule
 from tfdiag.rules.wording import count, number
 from tfdiag.trace import Finding, Trace
 
@@ -105,16 +106,22 @@ def dead_weights(
 
     Only where the loss suffers: a penalty that removes what is of no use does its work. As a
     penalty that falls hides what the answers are worth, also where the sum of both is no better
-    than a guess when `judged_from` has come. Steps that follow the data make weights grow, so it is
-    a regularizer or weight decay that has the upper hand. A kernel that only a normalization reads
-    is left out: its scale cancels out. One finding, with the first layer from the input side.
+    than a guess when `judged_from` has come, unless the answers are. Only where a regularizer or
+    weight decay may have the upper hand: a linear model of labels that follow from nothing unlearns
+    its initial weights by itself. A kernel that only a normalization reads is left out: its scale
+    cancels out. One finding, with the first layer from the input side.
 
     Args:
         left: RMS of the weights over that of their first record. Source: heuristic; torchmortem
             has 10 for the reverse.
         patience: records in a row, up to the last one.
         warm_up: optimizer steps before the first record that counts towards `patience`.
+
+    Raises:
+        NotApplicable: if nothing but the data moves the weights.
     """
+    if not _may_decay(trace):
+        raise NotApplicable("there is neither a regularizer nor weight decay")
     rms, loss = trace.columns["weight_rms"], progress(trace)
     late = trace.steps[-1] >= judged_from(trace)
     if not loss.poor and not (late and knows_nothing(trace, penalty=True)):
@@ -140,6 +147,17 @@ def dead_weights(
             limit=float(limits[i]),
             metric="weight_rms",
         )
+
+
+def _may_decay(trace: Trace) -> bool:
+    """Returns whether something may pull the weights to 0; True if that was not recorded.
+
+    Of an optimizer inside of another one, only the class is.
+    """
+    settings = trace.architecture.settings
+    known = "learning_rate" in settings and "inner_optimizer" not in settings
+    regularized = is_regularized(trace) is not False
+    return regularized or not known or bool(settings.get("weight_decay"))
 
 
 def _normalized(architecture: Architecture) -> np.ndarray:
