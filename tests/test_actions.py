@@ -39,6 +39,14 @@ def test_a_look_amid_samples_does_not_hide_them():
     assert said["health/dead_fraction_max"] == np.nanmax(run.columns["dead_fraction"][4])
 
 
+def test_what_was_measured_before_the_epoch_is_not_told_again():
+    run = traces.trace(records=7, probe_every=4)
+    assert math.isfinite(health(check(run), run, since=79)["health/dead_fraction_max"])
+    said = health(check(run), run, since=80)
+    assert math.isnan(said["health/dead_fraction_max"])
+    assert math.isfinite(said["health/update_ratio_max"])
+
+
 def test_what_is_not_finite_now_is_not_told_as_what_it_was():
     run = traces.not_finite(first="dense")
     said = health(check(run), run)

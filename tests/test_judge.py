@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import numpy as np
+
 from tests import traces
 from tfdiag.config import Config
 from tfdiag.judge import Judge
@@ -24,19 +26,27 @@ def test_a_healthy_end_is_said_once():
     assert texts(traces.trace(), by) == [], "the next fit of a loop has nothing new to say"
 
 
+def of_one_epoch(run):
+    ends = np.where(run.steps == run.steps[-1], 0.0, np.nan).astype(np.float32)
+    return replace(run, series={**run.series, "epoch": ends})
+
+
 def test_an_end_with_too_few_records_says_how_to_get_more():
     run = traces.with_series(traces.trace(records=2), probe_loss=2.3, loss=2.3)
-    (early,) = texts(run, judge())
+    (early,) = texts(of_one_epoch(run), judge())  # of one `fit` of many, perhaps
     assert early.startswith("tfdiag: Too early to tell, step 40\n") and "yet." in early
-    over = texts(replace(run, planned_steps=40), judge())[-1]
+    (over,) = texts(run, judge())
     assert over.startswith("tfdiag: Recorded too rarely to tell, step 40\n")
     assert "yet" not in over and "3 of 40 steps were recorded" in over
     assert over.endswith("every=1, probe_every=4)")
 
 
-def test_where_something_was_found_that_is_the_end():
-    (text,) = texts(traces.dying(40), by := judge())[:1]
-    assert "dead-relu" in text and "tfdiag: " not in text
+def test_the_diagnosis_is_the_last_word():
+    by = judge()
+    first, *_, last = texts(traces.dying(40), by)
+    assert "dead-relu" in first and not first.startswith("tfdiag: ")
+    assert last.startswith("tfdiag: dense died at step 40, step 600\n")
+    assert "Chain: " in last and "How sure: " in last and "Try first: " in last
     assert texts(traces.dying(40), by) == []
     (text,) = texts(traces.trace(), by)
     assert text.startswith("tfdiag: Healthy"), "it went away"

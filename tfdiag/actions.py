@@ -119,12 +119,13 @@ def alert(finding: Finding, report: Report, context: Context) -> dict[str, Any]:
     }
 
 
-def health(report: Report | None, trace: Trace | None) -> dict[str, float]:
+def health(report: Report | None, trace: Trace | None, since: int = -1) -> dict[str, float]:
     """Returns what an epoch's logs say of health: always the same names.
 
     Args:
         report: the last one; None if nothing was judged.
         trace: what was measured; None if nothing was.
+        since: only what was measured after this step counts, as the one at which the epoch began.
 
     Returns:
         Numbers of open findings; and of each measure the last one, the largest over the layers
@@ -132,9 +133,9 @@ def health(report: Report | None, trace: Trace | None) -> dict[str, float]:
     """
     return {
         **{f"{HEALTH}{severity}": _open(report, severity) for severity in _STOPPING},
-        f"{HEALTH}dead_fraction_max": _largest(trace, "dead_fraction"),
-        f"{HEALTH}update_ratio_max": _largest(trace, "update_ratio"),
-        f"{HEALTH}gradient_norm": _norm(trace),
+        f"{HEALTH}dead_fraction_max": _largest(trace, "dead_fraction", since),
+        f"{HEALTH}update_ratio_max": _largest(trace, "update_ratio", since),
+        f"{HEALTH}gradient_norm": _norm(trace, since),
     }
 
 
@@ -144,8 +145,8 @@ def _open(report: Report | None, severity: str) -> float:
     return float(sum(finding.severity == severity for finding in report.findings))
 
 
-def _largest(trace: Trace | None, metric: str) -> float:
-    row = _last(trace, metric)
+def _largest(trace: Trace | None, metric: str, since: int) -> float:
+    row = _last(trace, metric, since)
     if trace is None or row is None:
         return math.nan
     values = trace.columns[metric][row]
@@ -153,15 +154,17 @@ def _largest(trace: Trace | None, metric: str) -> float:
     return float(values.max()) if values.size else math.nan
 
 
-def _norm(trace: Trace | None) -> float:
-    row = _last(trace, "gradient_rms")
+def _norm(trace: Trace | None, since: int) -> float:
+    row = _last(trace, "gradient_rms", since)
     if trace is None or row is None or "gradient_norm" not in trace.series:
         return math.nan
     return float(trace.series["gradient_norm"][row])
 
 
-def _last(trace: Trace | None, metric: str) -> int | None:
+def _last(trace: Trace | None, metric: str, since: int) -> int | None:
     """Returns the last row where a measure was taken, finite or not: its count says so."""
     counts = None if trace is None else trace.columns.get(_NONFINITE[metric])
-    rows = np.zeros(0, int) if counts is None else np.isfinite(counts).any(axis=1).nonzero()[0]
+    if trace is None or counts is None:
+        return None
+    (rows,) = np.nonzero(np.isfinite(counts).any(axis=1) & (trace.steps > since))
     return int(rows[-1]) if rows.size else None

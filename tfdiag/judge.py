@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from tfdiag.config import Config, merge
 from tfdiag.report import announcements, closing, verdict
 from tfdiag.rules import Report, resolve_thresholds
+from tfdiag.rules.curves import fit_epochs
 from tfdiag.rules.length import may_go_on
-from tfdiag.rules.outcome import NOT_EVALUATED
 from tfdiag.trace import SEVERITIES, Finding, Trace
 
 
@@ -44,9 +45,11 @@ class Judge:
             trace: what was measured so far.
             finished: whether training has ended. What is only to be watched waits until then:
                 most of it goes away. That a `fit` of one epoch ended early is no news: in a loop
-                of them the next one follows. That nothing is wrong is told then too, once.
+                of them the next one follows. The verdict is told then too, once.
         """
         report = self._config.check(trace, thresholds=self.thresholds)
+        if finished and fit_epochs(trace) != 1:  # else the next `fit` may follow
+            report = replace(report, facts={**report.facts, "ended": "yes"})
         told = [f for f in report.findings if finished or f.severity != "watch"]
         told = [f for f in told if not may_go_on(f, trace)]
         news = [f for f in told if self._is_news(f)]
@@ -56,9 +59,7 @@ class Judge:
         return report, news, texts
 
     def _closing(self, report: Report) -> list[str]:
-        judged = verdict(report)
-        nothing = judged.severity == NOT_EVALUATED or not report.findings
-        return [closing(report)] if nothing and self._is_new("", judged.title) else []
+        return [closing(report)] if self._is_new("", verdict(report).title) else []
 
     def _is_news(self, finding: Finding) -> bool:
         """Returns True at the first time, and when it has become worse since."""

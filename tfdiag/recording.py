@@ -160,7 +160,7 @@ class Recording:
     @_never_raises
     def epoch_begin(self, epoch: int) -> None:
         """Notes where in the training we are."""
-        self._epoch = epoch
+        self._epoch, self._epoch_start = epoch, self._step
         if self._epochs and self._epoch_steps:  # not all of them where training is resumed
             self._planned = self._step + max(0, self._epochs - epoch) * self._epoch_steps
 
@@ -239,7 +239,9 @@ class Recording:
         """
         if self._driver is not None and self._workers == 1:
             try:
-                return actions.health(self._report, self._run.trace(self._planned))
+                return actions.health(
+                    self._report, self._run.trace(self._planned), self._epoch_start
+                )
             except Exception as error:
                 _log.debug("tfdiag adds nothing to the epoch's logs.", exc_info=error)
         return actions.health(None, None)
@@ -295,6 +297,7 @@ class Recording:
         # A model that is compiled anew counts from 0 again; its training goes on.
         self._step = self._start = max(self._iterations, self._step)
         self._epoch = self._batch = 0
+        self._epoch_start = self._step
         self._looked = -1  # step of the last pass over the probe set
         self._judged = self._step  # step of the last judgement
         self._judgement = 0.0  # seconds that the last judgement took

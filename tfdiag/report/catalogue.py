@@ -170,7 +170,7 @@ def _meaning(threshold: Mapping[str, Any]) -> str:
 
 def _linked(source: str) -> str:
     """Returns a source as Markdown, with its addresses as links."""
-    parts = re.split(r"(https?://[^\s,;]+)", source)
+    parts = re.split(r"(https?://[^\s,;]+[^\s,;:.])", source)
     return "".join(f"<{part}>" if i % 2 else escaped(part) for i, part in enumerate(parts))
 
 

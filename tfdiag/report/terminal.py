@@ -9,7 +9,6 @@ from tfdiag.report.diagnoses import ARROW
 from tfdiag.report.runs import Group, Page, Run, briefly, groups
 from tfdiag.report.signs import SIGNS
 from tfdiag.report.titles import named
-from tfdiag.report.verdicts import Verdict, verdict
 from tfdiag.rules import ALL_RULES, Report, Rule
 from tfdiag.rules.causes import sources
 from tfdiag.rules.wording import count, number
@@ -28,12 +27,7 @@ def text(
     """
     page = Page(Run("", "", report, comparison), rules)
     judged = page.verdict
-    lines = [f"{SIGNS[judged.severity]} {judged.title}", f"  {judged.summary}"]
-    if page.chain:
-        lines.append(f"  Chain: {ARROW.join(page.chain)}")
-    if page.diagnosis:
-        lines.append(f"  How sure: {page.diagnosis.sureness}; {page.diagnosis.reason}")
-    lines += _try_first(judged)
+    lines = [f"{SIGNS[judged.severity]} {judged.title}", *_story(page)]
     sections = list(page.sections)
     for title, found in sections:
         if len(sections) > 1:
@@ -45,17 +39,23 @@ def text(
 
 
 def closing(report: Report, rules: Iterable[Rule] = ALL_RULES) -> str:
-    """Returns what is printed at the end of a training in which nothing was found."""
-    judged = verdict(report, rules)
-    said = [f"tfdiag: {judged.title}, step {report.step}", f"  {judged.summary}"]
-    return "\n".join(said + _try_first(judged))
+    """Returns what is printed at the end of a training: the verdict, its cause, what to try."""
+    page = Page(Run("", "", report), rules)
+    return "\n".join([f"tfdiag: {page.verdict.title}, step {report.step}", *_story(page)])
 
 
-def _try_first(judged: Verdict) -> list[str]:
-    if judged.try_first is None:
-        return []
-    code = judged.try_first.code.split("\n") if judged.try_first.code else []
-    return [f"  Try first: {judged.try_first.text}", *(f"    {line}" for line in code)]
+def _story(page: Page) -> list[str]:
+    """Returns what is to be known first, below the headline."""
+    judged = page.verdict
+    lines = [f"  {judged.summary}"]
+    if page.chain:
+        lines.append(f"  Chain: {ARROW.join(page.chain)}")
+    if page.diagnosis:
+        lines.append(f"  How sure: {page.diagnosis.sureness}; {page.diagnosis.reason}")
+    if judged.try_first:
+        code = judged.try_first.code.split("\n") if judged.try_first.code else []
+        lines += [f"  Try first: {judged.try_first.text}", *(f"    {line}" for line in code)]
+    return lines
 
 
 def _group(group: Group) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tfdiag.rules.curves import came_to_its_end, finite
+from tfdiag.rules.curves import finite, is_over
 from tfdiag.rules.rates import optimizer_of
 from tfdiag.rules.roles import input_layers
 from tfdiag.trace import Trace
@@ -46,6 +46,6 @@ def facts(trace: Trace) -> dict[str, Any]:
         "optimizer": optimizer_of(trace.architecture),
         "probe_gap": float(np.median(np.diff(looks))) if len(looks) > 1 else float("nan"),
         "nonfinite_at_start": "yes" if (bad[: len(early)][early] > 0).any() else None,
-        "ended": "yes" if came_to_its_end(trace) else None,
+        "ended": "yes" if is_over(trace) else None,
         "input_layers": "\n".join(input_layers(trace.architecture)),
     }

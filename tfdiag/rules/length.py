@@ -131,4 +131,4 @@ def _late(trace: Trace, name: str, constant: float, fell: float) -> float:
     last, before = curve[-size:].mean(), curve[-2 * size : -size].mean()
     start = min(float(values[0]), constant) if values[-1] < constant else float(values[0])
     fall = start - last
-    return float(before - last) / fall if fall > fell * start > 0 else 0.0
+    return min(float(before - last) / fall, 1.0) if fall > fell * start > 0 else 0.0
