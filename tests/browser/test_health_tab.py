@@ -180,6 +180,33 @@ def test_runs_are_chosen_by_check_boxes(tab, address):
     expect(tab.heat_map("healthy")).to_be_visible()
 
 
+def test_each_run_is_listed_with_its_loss_in_the_order_that_the_address_keeps(tab, address):
+    tab.open(address, "&p.tfdiag.runs=[%22healthy%22]")
+    rail = tab.frame.get_by_role("navigation", name="Runs")
+    lines = rail.get_by_role("listitem")
+    curves = lines.locator(".spark")
+    expect(curves.locator("path")).to_have_count(len(RUNS))
+    expect(curves.locator(".hatch")).to_have_count(1)
+    exploding = lines.filter(has_text="exploding")
+    expect(exploding.locator(".spark .hatch")).to_be_visible()
+    expect(exploding.locator("label")).to_have_attribute(
+        "title", re.compile(r"loss 2\.\d at step \d+ → not finite$")
+    )
+    expect(lines).to_contain_text(["healthy", "exploding", "dying-relu"])
+    order = rail.get_by_role("combobox", name="Sort runs")
+    order.select_option("By name")
+    expect(lines).to_contain_text(["healthy", "dying-relu", "exploding"])
+    expect(tab.page).to_have_url(re.compile(r"p\.tfdiag\.sort=name"))
+    tab.page.reload()
+    expect(lines).to_contain_text(["healthy", "dying-relu", "exploding"])
+    expect(order).to_have_value("name")
+    order.focus()
+    order.select_option("Worst first")
+    expect(lines).to_contain_text(["healthy", "exploding", "dying-relu"])
+    expect(order).to_be_focused()
+    expect(tab.page).not_to_have_url(re.compile("sort="))
+
+
 def test_grad_cam_is_shown_over_the_steps(tab, address):
     tab.open(address)
     region = tab.frame.get_by_role("region", name="Grad-CAM")
