@@ -207,6 +207,22 @@ def test_each_run_is_listed_with_its_loss_in_the_order_that_the_address_keeps(ta
     expect(tab.page).not_to_have_url(re.compile("sort="))
 
 
+def test_a_list_of_runs_that_is_folded_away_asks_for_no_losses(tab, address):
+    asked = []
+    tab.page.on("request", lambda request: "api/losses" in request.url and asked.append(request))
+    tab.open(address)
+    fold = tab.frame.get_by_role("button", name="Fold the list of runs away")
+    curves = tab.frame.locator(".spark path")
+    expect(curves).to_have_count(len(RUNS))
+    assert len(asked) == 1
+    fold.click()
+    tab.page.reload()
+    tab.settle()
+    assert len(asked) == 1
+    tab.frame.get_by_role("button", name="Show the list of runs").click()
+    expect(curves).to_have_count(len(RUNS))
+
+
 def test_grad_cam_is_shown_over_the_steps(tab, address):
     tab.open(address)
     region = tab.frame.get_by_role("region", name="Grad-CAM")

@@ -47,7 +47,7 @@ test("a hatch is never too narrow to be seen, nor beyond the box", () => {
 });
 
 test("one point is a dash, a constant loss level, none at all nothing", () => {
-  expect(of([2]).path).toBe("M48.0 1.0h-1.5");
+  expect(of([2]).path).toBe("M48.0 1.0h-2");
   expect(new Set(heights(of([2, 2, 2]).path)).size).toBe(1);
   expect(heights(of([0, 0]).path)).toEqual([13, 13]);
   expect(spark({ steps: [], loss: [] }, 9)).toBeNull();

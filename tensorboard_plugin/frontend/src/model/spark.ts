@@ -18,6 +18,7 @@ export interface Spark {
 
 const EDGE = 1; // room for half of the line's width
 const LEAST = 3; // a narrower hatch would not be seen
+const DASH = 2; // a single point
 
 /** Each run has a scale of its own, and fills the width as far as its loss is known. */
 export function spark({ steps, loss }: LossSample, lastStep: number): Spark | null {
@@ -33,7 +34,7 @@ function line(loss: LossSample["loss"], x: (index: number) => number): string {
   return pieces(loss)
     .map((piece) => {
       const points = piece.map((i) => `${x(i).toFixed(1)} ${y(loss[i]!).toFixed(1)}`);
-      return `M${points.join("L")}${points.length === 1 ? "h-1.5" : ""}`;
+      return `M${points.join("L")}${points.length === 1 ? `h-${DASH}` : ""}`;
     })
     .join("");
 }

@@ -115,31 +115,43 @@ function list(store: Store): { element: HTMLElement; update(state: State): void 
   return {
     element,
     update(state) {
-      const runs = sorted(state.runs ?? [], state.sort);
-      const found = filterRuns(runs, state.filter);
-      const shown = state.shown.flatMap((name) => runs.find((run) => run.run === name) ?? []);
-      const listed = (found ?? runs).filter((run) => !state.shown.includes(run.run));
-      const isFull = shown.length >= MOST_SHOWN;
-      const hasOthers = listed.length > 0 || shown.length === 0;
+      const { shown, listed, hints } = content(state);
       sort.value = state.sort;
-      say(invalid, found === null && "Not a regular expression yet; all runs are listed.");
       shownHead.hidden = shown.length === 0;
-      head.hidden = !hasOthers;
+      head.hidden = listed.length === 0 && shown.length > 0;
       say(shownTitle, "Side by side");
       say(shownCount, `${shown.length} shown, at most ${MOST_SHOWN}`);
-      const isHidden = found !== null && shown.some((run) => !found.includes(run));
-      say(stay, isHidden && "Shown runs stay listed, whatever the filter.");
       say(title, shown.length ? "Others" : "All");
       say(count, String(listed.length));
-      say(full, hasOthers && isFull && "Four fit side by side. Untick one to show another.");
-      const isNone = runs.length > 0 && !listed.length && state.filter && !shown.length;
-      say(none, isNone && "No run matches this filter.");
+      say(invalid, hints.invalid);
+      say(stay, hints.stay);
+      say(full, hints.full);
+      say(none, hints.none);
+      const isFull = shown.length >= MOST_SHOWN;
       keepFocus(element, () => {
         arrange(shownLines, shown.map((run, i) => lineOf(run, state, i, false)));
         arrange(lines, listed.map((run) => lineOf(run, state, -1, isFull)));
       });
     },
   };
+}
+
+/** Which runs are in the two lists, and what there is to say of them. */
+function content(state: State) {
+  const runs = sorted(state.runs ?? [], state.sort);
+  const found = filterRuns(runs, state.filter);
+  const shown = state.shown.flatMap((name) => runs.find((run) => run.run === name) ?? []);
+  const listed = (found ?? runs).filter((run) => !state.shown.includes(run.run));
+  const isHidden = found !== null && shown.some((run) => !found.includes(run));
+  const isFull = listed.length > 0 && shown.length >= MOST_SHOWN;
+  const isNone = runs.length > 0 && !listed.length && !shown.length;
+  const hints = {
+    invalid: found === null && "Not a regular expression yet; all runs are listed.",
+    stay: isHidden && "Shown runs stay listed, whatever the filter.",
+    full: isFull && "Four fit side by side. Untick one to show another.",
+    none: isNone && "No run matches this filter.",
+  };
+  return { shown, listed, hints };
 }
 
 function say(element: HTMLElement, words: string | false): void {
@@ -219,8 +231,9 @@ function sparkline(curve: Spark | null): HTMLElement {
 export function railAge(run: RunSummary): (Node | string)[] {
   const now = serverNow();
   const phase = life(run, now);
-  const words = shortAge(run, now);
-  return phase === "live" || phase === "stale" ? [h(`i.dot.${phase}`), words] : [words];
+  const [words = "", ago] = shortAge(run, now).split(/(?= ago$)/);
+  const parts = [words, ...(ago ? [h("span.ago", null, ago)] : [])];
+  return phase === "live" || phase === "stale" ? [h(`i.dot.${phase}`), ...parts] : parts;
 }
 
 function toggle(store: Store, name: string): void {
