@@ -144,6 +144,7 @@ def _step(
         stats=_stats(kind, along, size.layers, random),
         series=series,
         histograms=_histograms(size.layers, random) if step % HISTOGRAM_EVERY == 0 else None,
+        scalars={"loss": float(loss)},
         wall_time=wall_time,
     )
 

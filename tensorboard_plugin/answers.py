@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -288,6 +288,23 @@ def cam_images(found: Cams) -> bytes:
 
 def _classes(numbers: np.ndarray) -> list[list[int | None]]:
     return [[int(c) if math.isfinite(c) else None for c in row] for row in numbers]
+
+
+def losses(found: Mapping[str, Sequence[tuple[int, float]]]) -> dict[str, Any]:
+    """Returns the answer of `api/losses`.
+
+    Args:
+        found: some steps of each run with their loss.
+    """
+    return {
+        "runs": {
+            run: {
+                "steps": [step for step, _ in points],
+                "loss": np.array([loss for _, loss in points]),
+            }
+            for run, points in found.items()
+        }
+    }
 
 
 def unjudged() -> Report:

@@ -16,6 +16,9 @@ from tfdiag.storage.decoder import Record, Tag
 #: TensorBoard was already told how many steps to keep; no further sampling here.
 _ALL = 2**31 - 1
 
+#: As many steps of a loss as a line of 48 pixels can show.
+_SPARK = 48
+
 
 @dataclass(frozen=True)
 class Listed:
@@ -105,6 +108,21 @@ class Experiment:
         """
         found = self._read(schema.EVENTS_PLUGIN, run, [schema.REPORT], downsample=1)
         return {name: tags[schema.REPORT] for name, tags in found.items() if schema.REPORT in tags}
+
+    def losses(self) -> dict[str, list[tuple[int, float]]]:
+        """Returns some steps of each run with their training loss, as TensorBoard's own tabs do."""
+        found = self.provider.read_scalars(
+            self.context,
+            experiment_id=self.id,
+            plugin_name="scalars",
+            run_tag_filter=_filter(None, [schema.SCALARS + "loss"]),
+            downsample=_SPARK,
+        )
+        return {
+            run: [(datum.step, datum.value) for datum in data]
+            for run, tags in found.items()
+            for data in tags.values()
+        }
 
     def measurements(self, run: str, listed: Mapping[str, Listed]) -> dict[str, Tag]:
         """Returns the tags that `tfdiag.storage.decoder.decode` wants, without the report.

@@ -74,6 +74,7 @@ class HealthPlugin(base_plugin.TBPlugin):
             "/api/run": _route(self._run),
             "/api/judge": _route(self._judge),
             "/api/rules": _route(self._rules),
+            "/api/losses": _route(self._losses),
             "/api/compare": _route(self._compare),
             "/api/metric": _route(self._metric),
             "/api/report": _route(self._report),
@@ -127,6 +128,9 @@ class HealthPlugin(base_plugin.TBPlugin):
         tags = experiment.listed()
         recorded = {run: tags[run] for run in experiment.runs() if run in tags}
         return _json(matrix.rules(recorded, experiment.last_reports() if recorded else {}))
+
+    def _losses(self, request: Request) -> tuple[str, str]:
+        return _json(answers.losses(self._experiment(request).losses()))
 
     def _compare(self, request: Request) -> tuple[str, str]:
         run, baseline = _parameter(request, "run"), _parameter(request, "baseline")

@@ -144,13 +144,14 @@ def record(
     layers = model.names if model else layers
     fields = manifest(layers, model, **changes)
     for i, step in enumerate(steps):
+        loss = math.nan if step == 2 else 1 / step
         writer.step(
             step,
             manifest=fields,
             stats=stats(step, layers),
-            series={"loss": math.nan if step == 2 else 1 / step, "gradient_norm": float(step)},
+            series={"loss": loss, "gradient_norm": float(step)},
             histograms=histogram_counts(step, layers),
-            scalars={"gradient_norm": float(step)},
+            scalars={"loss": loss, "gradient_norm": float(step)},
             wall_time=start + i,
         )
         if cams:

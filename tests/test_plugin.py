@@ -187,6 +187,7 @@ def same_keys(ours: Any, theirs: Any, path: str = "") -> None:
         "exempt",
         "thresholds",
         "runs[].rules",
+        ".runs",
     )
     if isinstance(ours, dict) and isinstance(theirs, dict) and not path.endswith(free):
         if ours and theirs:
@@ -331,6 +332,17 @@ def test_rules_say_in_short_what_they_found_in_every_run(get):
     assert "not judged" in runs["young"]["rules"]["dead-relu"]["reason"]
     assert "schema version 3" in runs["newer"]["error"]
     assert runs["newer"]["rules"] == {}
+
+
+def test_losses_of_every_run_are_there_at_once(get):
+    runs = get("api/losses").json["runs"]
+    assert runs["plain"]["steps"] == [1, 2, 3, 4, 5]
+    assert runs["plain"]["loss"] == [1, None, *(float(np.float32(1 / step)) for step in (3, 4, 5))]
+    long = runs["nested/long"]
+    assert len(long["steps"]) == len(long["loss"]) == 48
+    assert long["steps"] == sorted(long["steps"]) and long["steps"][-1] == LONG
+    assert long["loss"][-1] == pytest.approx(1 / LONG)
+    assert "other" not in runs and "newer" not in runs, "nothing of them is called tfdiag/loss"
 
 
 def test_run_has_what_was_recorded(get):
@@ -740,6 +752,11 @@ class Provider:
         self.reads.append((plugin_name, run_tag_filter.tags, downsample))
         return {}
 
+    def read_scalars(self, context, *, experiment_id, plugin_name, run_tag_filter, downsample):
+        self.reads.append((plugin_name, run_tag_filter.tags, downsample))
+        data = [experiment.provider.ScalarDatum(1, START, math.inf)]
+        return {name: {tag: data for tag in run_tag_filter.tags} for name in self.names}
+
 
 def test_the_folder_is_named_where_a_run_is_in_itself():
     provider = Provider(1)
@@ -775,3 +792,14 @@ def test_what_speaks_of_all_runs_reads_one_report_of_each_and_nothing_else(path)
     assert len(json.loads(body)["runs"]) == 200
     assert json.loads(body).get("folder") is None, "no run needs its name"
     assert provider.reads == [("tfdiag_events", frozenset([schema.REPORT]), 1)]
+
+
+def test_the_losses_of_all_runs_are_one_read_and_nothing_else():
+    provider = Provider(200)
+    context = base_plugin.TBContext(data_provider=provider)
+    application = plugin.HealthPlugin(context).get_plugin_apps()["/api/losses"]
+    environ = {"REQUEST_METHOD": "GET", "wsgi.url_scheme": "http", "HTTP_HOST": "x"}
+    body = json.loads(b"".join(application(environ, lambda status, headers: None)))
+    assert body["runs"] == {name: {"steps": [1], "loss": [None]} for name in provider.names}
+    assert provider.reads == [("scalars", frozenset(["tfdiag/loss"]), 48)]
+    assert provider.listings == 0

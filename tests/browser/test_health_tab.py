@@ -180,6 +180,51 @@ def test_runs_are_chosen_by_check_boxes(tab, address):
     expect(tab.heat_map("healthy")).to_be_visible()
 
 
+def test_each_run_is_listed_with_its_loss_in_the_order_that_the_address_keeps(tab, address):
+    tab.open(address, "&p.tfdiag.runs=[%22healthy%22]")
+    rail = tab.frame.get_by_role("navigation", name="Runs")
+    lines = rail.get_by_role("listitem")
+    curves = lines.locator(".spark")
+    expect(curves.locator("path")).to_have_count(len(RUNS))
+    expect(curves.locator(".hatch")).to_have_count(1)
+    exploding = lines.filter(has_text="exploding")
+    expect(exploding.locator(".spark .hatch")).to_be_visible()
+    expect(exploding.locator("label")).to_have_attribute(
+        "title", re.compile(r"loss 2\.\d at step \d+ → not finite$")
+    )
+    expect(lines).to_contain_text(["healthy", "exploding", "dying-relu"])
+    order = rail.get_by_role("combobox", name="Sort runs")
+    order.select_option("By name")
+    expect(lines).to_contain_text(["healthy", "dying-relu", "exploding"])
+    expect(tab.page).to_have_url(re.compile(r"p\.tfdiag\.sort=name"))
+    tab.page.reload()
+    expect(lines).to_contain_text(["healthy", "dying-relu", "exploding"])
+    expect(order).to_have_value("name")
+    order.focus()
+    order.select_option("Worst first")
+    expect(lines).to_contain_text(["healthy", "exploding", "dying-relu"])
+    expect(order).to_be_focused()
+    expect(tab.page).not_to_have_url(re.compile("sort="))
+
+
+def test_a_list_of_runs_that_is_folded_away_asks_for_no_losses(tab, address):
+    asked = []
+    tab.page.on("request", lambda request: "api/losses" in request.url and asked.append(request))
+    tab.open(address)
+    fold = tab.frame.get_by_role("button", name="Fold the list of runs away")
+    curves = tab.frame.locator(".spark path")
+    expect(curves).to_have_count(len(RUNS))
+    assert asked
+    fold.click()
+    asked.clear()
+    tab.page.reload()
+    expect(tab.heat_map("healthy")).to_be_visible()
+    tab.settle()
+    assert asked == []
+    tab.frame.get_by_role("button", name="Show the list of runs").click()
+    expect(curves).to_have_count(len(RUNS))
+
+
 def test_grad_cam_is_shown_over_the_steps(tab, address):
     tab.open(address)
     region = tab.frame.get_by_role("region", name="Grad-CAM")

@@ -209,6 +209,15 @@ export interface RuleTable {
   runs: JudgedRun[];
 }
 
+/** By the name of a run. */
+export type Losses = ReadonlyMap<string, LossSample>;
+
+/** The training loss of a run at some of its steps, null where it was not finite. */
+export interface LossSample {
+  steps: number[];
+  loss: (number | null)[];
+}
+
 /** When a measure of two runs stops being alike. */
 export interface Parting {
   name: string;

@@ -148,7 +148,7 @@ function isReplaced(name: string, { insteadOf }: Resource<unknown>): boolean {
   return insteadOf !== undefined && name.startsWith(insteadOf);
 }
 
-function isReadable(state: State, name: string): boolean {
+export function isReadable(state: State, name: string): boolean {
   if (name === FOLDER) return state.runs?.some((run) => run.recorded) ?? false;
   const summary = state.runs?.find((run) => run.run === name);
   return summary !== undefined && summary.recorded && summary.error === null;

@@ -17,10 +17,11 @@ import {
 import { FOLDER } from "./resources";
 import { fromAddress, initialState, Store, toAddress } from "./state";
 import { page } from "./views/page";
+import { railWants } from "./views/rail";
 import { KINDS } from "./views/views";
 import style from "./views/style.css?inline";
 
-const LINKED = ["view", "shown", "picked", "metric", "step", "layer", "sample", "choices"] as const;
+const LINKED = ["view", "shown", "picked", "sort", "metric", "step", "layer", "sample", "choices"] as const;
 const NARROW = 1100; // pixels; below, the rail begins folded
 
 export function render(): void {
@@ -31,7 +32,8 @@ export function render(): void {
   const store = new Store({ ...initialState(readAddress()), filter: runFilter(), railOpen });
   const wants: Wants = (state, run) => {
     const kind = KINDS[state.view];
-    return run === FOLDER ? (kind.ofFolder ?? []) : kind.wants(state, run);
+    if (run !== FOLDER) return kind.wants(state, run);
+    return [...(kind.ofFolder ?? []), ...railWants(state)];
   };
   const feed = new Feed(store, isVisible, wants);
   const channel = openChannel();

@@ -5,6 +5,8 @@ import {
   type Comparison,
   type Histograms,
   type Judged,
+  type Losses,
+  type LossSample,
   type Predictions,
   RequestError,
   type RuleTable,
@@ -109,6 +111,13 @@ export function readRules(answer: unknown): RuleTable {
     for (const cell of Object.values(run.rules)) demand(cell, RULE_CELL, "a rule in a run");
   }
   return table;
+}
+
+export function readLosses(answer: unknown): Losses {
+  demand(answer, "runs", "the losses");
+  const losses = new Map(Object.entries((answer as { runs: Record<string, LossSample> }).runs));
+  for (const run of losses.values()) demand(run, "steps loss", "a run's loss");
+  return losses;
 }
 
 export function readComparison(answer: unknown): Comparison {

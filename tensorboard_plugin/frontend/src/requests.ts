@@ -6,6 +6,7 @@ import {
   type Histograms,
   type Judged,
   type LayerMeasurements,
+  type Losses,
   type Predictions,
   type Recorded,
   RequestError,
@@ -22,6 +23,7 @@ import {
   readFolder,
   readHistograms,
   readJudged,
+  readLosses,
   readPredictions,
   readRules,
   readRun,
@@ -84,6 +86,10 @@ export async function fetchJudged(
 
 export async function fetchRules(): Promise<RuleTable> {
   return readRules(await (await ask("api/rules")).json());
+}
+
+export async function fetchLosses(): Promise<Losses> {
+  return readLosses(await (await ask("api/losses")).json());
 }
 
 export async function fetchComparison(run: string, baseline: string): Promise<Comparison> {

@@ -6,6 +6,7 @@ import type {
   Histograms,
   Judged,
   LayerMeasurements,
+  Losses,
   Predictions,
   Recorded,
   RuleTable,
@@ -17,6 +18,7 @@ import {
   fetchHistograms,
   fetchJudged,
   fetchLayer,
+  fetchLosses,
   fetchMetric,
   fetchPredictions,
   fetchRules,
@@ -72,6 +74,9 @@ export interface Trial extends Judged {
 
 /** Of the whole folder. */
 export const RULE_TABLE: Resource<RuleTable> = { name: "rules", fetch: fetchRules };
+
+/** Of the whole folder: what the rail draws beside the name of each run. */
+export const LOSSES: Resource<Losses> = { name: "losses", fetch: fetchLosses };
 
 export const metricOf = (metric: string): Resource<Recorded> => ({
   name: `metric ${metric}`,

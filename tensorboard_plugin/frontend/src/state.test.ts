@@ -6,6 +6,7 @@ test("a link carries what is shown, and back", () => {
     ...initialState({}),
     shown: ["a/b, c", "ü"],
     picked: true,
+    sort: "name" as const,
     metric: "dead",
     step: 40,
     layer: "x",
@@ -16,6 +17,7 @@ test("a link carries what is shown, and back", () => {
   expect(fromAddress(toAddress(state))).toEqual({
     shown: ["a/b, c", "ü"],
     picked: true,
+    sort: "name",
     metric: "dead",
     step: 40,
     layer: "x",
@@ -26,7 +28,9 @@ test("a link carries what is shown, and back", () => {
 });
 
 test("a mangled link is an empty one", () => {
-  expect(fromAddress({ runs: "[", step: "-3", sample: "x", view: "y", choices: "[1" })).toEqual({
+  const mangled = { runs: "[", sort: "z", step: "-3", sample: "x", view: "y", choices: "[1" };
+  expect(fromAddress(mangled)).toEqual({
+    sort: "worst",
     view: "diagnosis",
     choices: {},
     shown: [],

@@ -2,6 +2,7 @@
 
 import type { RunSummary } from "./api";
 import type { Target } from "./model/cams";
+import { ORDERS, type Order } from "./model/runs";
 import { VIEWS, type ViewName } from "./views/names";
 
 /** Something fetched. Without value and failure it is loading; with both, its renewal failed. */
@@ -31,6 +32,8 @@ export interface State {
   /** All runs in TensorBoard's order, which gives them their colours. */
   names: readonly string[];
   filter: string;
+  /** In which order the runs are listed. */
+  sort: Order;
   railOpen: boolean;
   dark: boolean;
   view: ViewName;
@@ -98,6 +101,7 @@ export function initialState(address: Record<string, string>): State {
     failure: null,
     names: [],
     filter: "",
+    sort: "worst",
     railOpen: true,
     dark: false,
     view: "diagnosis",
@@ -123,6 +127,7 @@ export function fromAddress(address: Record<string, string>): Partial<State> {
   return {
     view: VIEWS.find(({ name }) => name === address.view)?.name ?? "diagnosis",
     ...readShown(address.runs),
+    sort: ORDERS.find((order) => order === address.sort) ?? "worst",
     metric: address.metric || null,
     step: whole(address.step),
     layer: address.layer || null,
@@ -135,6 +140,7 @@ export function toAddress(state: State): Record<string, string> {
   return {
     view: state.view === "diagnosis" ? "" : state.view,
     runs: state.picked ? JSON.stringify(state.shown) : "",
+    sort: state.sort === "worst" ? "" : state.sort,
     metric: state.metric ?? "",
     step: state.step === null ? "" : String(state.step),
     layer: state.layer ?? "",

@@ -10,8 +10,11 @@ import {
   pollAfter,
   pulse,
   shortAge,
+  sorted,
+  titleOf,
   version,
-  worstFirst, titleOf } from "./runs";
+  worstFirst,
+} from "./runs";
 
 function run(name: string, severity: Standing | null, more: Partial<RunSummary> = {}): RunSummary {
   return {
@@ -44,6 +47,18 @@ test("the worst comes first, a run without data last", () => {
 test("of equally bad runs the newest comes first", () => {
   const runs = [run("old", "warn", { last_time: 1 }), run("new", "warn", { last_time: 9 })];
   expect(names(worstFirst(runs))).toEqual(["new", "old"]);
+});
+
+test("by name a number in it counts as one, whatever the verdict", () => {
+  const runs = ["run_10", "run_2", "Run_1"].map((name) => run(name, "ok"));
+  const all = [...runs, run("bad", "critical"), run("plain", null)];
+  expect(names(sorted(all, "name"))).toEqual(["bad", "plain", "Run_1", "run_2", "run_10"]);
+});
+
+test("newest first, of the same age by name, a run without data last", () => {
+  const ages = { b: 5, old: 1, a: 5, new: 9 };
+  const runs = Object.entries(ages).map(([name, last_time]) => run(name, "ok", { last_time }));
+  expect(names(sorted([run("plain", null), ...runs], "newest"))).toEqual(["new", "a", "b", "old", "plain"]);
 });
 
 test("at first the worst three are shown, in the order of their start", () => {

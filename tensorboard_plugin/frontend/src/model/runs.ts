@@ -25,12 +25,27 @@ export function isShowable(run: RunSummary): boolean {
   return run.recorded || run.error !== null;
 }
 
-export function worstFirst(runs: readonly RunSummary[]): RunSummary[] {
-  return [...runs].sort(
-    (a, b) =>
-      rank(a) - rank(b) || (b.last_time ?? 0) - (a.last_time ?? 0) || a.run.localeCompare(b.run),
-  );
+/** In which order runs can be listed. */
+export const ORDERS = ["worst", "name", "newest"] as const;
+export type Order = (typeof ORDERS)[number];
+
+type Comparison = (a: RunSummary, b: RunSummary) => number;
+
+const names = new Intl.Collator("en", { numeric: true }); // run_2 comes before run_10
+const byName: Comparison = (a, b) => names.compare(a.run, b.run);
+const newestFirst: Comparison = (a, b) => (b.last_time ?? 0) - (a.last_time ?? 0) || byName(a, b);
+
+const COMPARISONS: Record<Order, Comparison> = {
+  worst: (a, b) => rank(a) - rank(b) || newestFirst(a, b),
+  name: byName,
+  newest: newestFirst,
+};
+
+export function sorted(runs: readonly RunSummary[], order: Order): RunSummary[] {
+  return [...runs].sort(COMPARISONS[order]);
 }
+
+export const worstFirst = (runs: readonly RunSummary[]): RunSummary[] => sorted(runs, "worst");
 
 /** The runs to begin with: the worst few, in the order in which they were started. */
 export function defaultShown(runs: readonly RunSummary[]): string[] {

@@ -54,14 +54,30 @@ function append(parent: Element, children: Child[]): void {
  *   as soon as they are moved.
  */
 export function refill(place: Element, ...content: (Child | (() => Child))[]): void {
+  keepFocus(place, () => {
+    const children = content.map((part) => (typeof part === "function" ? part() : part));
+    place.replaceChildren();
+    append(place, children);
+  });
+}
+
+/** Changes what is in a place, so that what had the focus has it again, if it has a key. */
+export function keepFocus(place: Element, change: () => void): void {
   const active = document.activeElement;
   const key = active && place.contains(active) ? active.getAttribute("data-key") : null;
-  const children = content.map((part) => (typeof part === "function" ? part() : part));
-  place.replaceChildren();
-  append(place, children);
-  if (key === null) return;
+  change();
+  if (key === null || document.activeElement === active) return;
   const again = place.querySelector<HTMLElement>(`[data-key="${CSS.escape(key)}"]`);
   again?.focus({ preventScroll: true });
+}
+
+/** Puts these elements into a place in this order; what is in its place already is not touched. */
+export function arrange(place: Element, elements: readonly Element[]): void {
+  const wanted = new Set(elements);
+  for (const child of [...place.children]) if (!wanted.has(child)) child.remove();
+  elements.forEach((element, i) => {
+    if (place.children[i] !== element) place.insertBefore(element, place.children[i] ?? null);
+  });
 }
 
 /** Text in which `code` stands between backticks, as in Python's messages. */

@@ -1,7 +1,7 @@
 /** The whole tab: the bar, the list of runs and one of the views. */
 
 import { watch } from "../model/remember";
-import { RUN, valueOf } from "../resources";
+import { FOLDER, LOSSES, RUN, valueOf } from "../resources";
 import type { State, Store } from "../state";
 import { bar, pill } from "./bar";
 import { dock } from "./dock";
@@ -14,7 +14,7 @@ import type { Keys, View } from "./panel";
 import { rail, railAge } from "./rail";
 import { KINDS } from "./views";
 
-const RAIL: Keys = ["runs", "names", "filter", "shown", "dark", "railOpen"];
+const RAIL: Keys = ["runs", "names", "filter", "sort", "shown", "dark", "railOpen"];
 const BAR: Keys = ["runs", "failure", "railOpen", "view"];
 const FRAME: Keys = ["runs", "failure", "shown", "view"];
 const DOCK: Keys = ["shown", "choices"];
@@ -30,10 +30,12 @@ export function page(store: Store, retry: () => void): HTMLElement {
   const element = h("div.app", null, top, side.element, main);
   const views = new Map<ViewName, View>();
   const runsOther = watch();
+  const lossesOther = watch();
 
   const shownView = () => views.get(store.get().view);
   const draw = (state: State, changed: (keys: Keys) => boolean) => {
-    if (changed(RAIL)) side.update(state);
+    const otherLosses = lossesOther(valueOf(state, FOLDER, LOSSES));
+    if (changed(RAIL) || otherLosses) side.update(state);
     if (changed(BAR)) refill(top, bar(state, store));
     if (changed(FRAME)) frame(state, message, body, retry);
     if (changed(RAIL)) dress(state, element, body);

@@ -1,21 +1,27 @@
-/** The rail of runs: worst first, filtered, at most four of them ticked. */
+/** The rail of runs: sorted, filtered, at most four of them ticked; each with its loss as a line. */
 
 import type { RunSummary } from "../api";
-import { called, serverNow } from "../requests";
+import { isReadable } from "../feed";
 import { runColour } from "../host";
+import { called, serverNow } from "../requests";
 import {
   filterRuns,
   isShowable,
   KEYS,
   life,
   MOST_SHOWN,
+  type Order,
+  ORDERS,
   shortAge,
-  worstFirst,
+  sorted,
 } from "../model/runs";
 import { formatCount } from "../model/number";
+import { BOX, type Spark, spark } from "../model/spark";
+import { FOLDER, LOSSES, type Resource, valueOf } from "../resources";
 import type { State, Store } from "../state";
-import { h, refill } from "./element";
+import { arrange, h, keepFocus, svg } from "./element";
 import { glyph, WORDS } from "./glyph";
+import { KINDS } from "./views";
 
 export interface Rail {
   element: HTMLElement;
@@ -39,12 +45,12 @@ export function rail(store: Store): Rail {
       else input.blur();
     },
   });
-  const lists = h("div.lists");
+  const lists = list(store);
   const element = h(
     "nav.rail",
     { "aria-label": "Runs" },
     h("label.find", null, input, h("kbd", { "aria-hidden": "true" }, "/")),
-    lists,
+    lists.element,
     footer(),
   );
   return {
@@ -52,7 +58,7 @@ export function rail(store: Store): Rail {
     update(state) {
       element.hidden = !state.railOpen;
       if (document.activeElement !== input) input.value = state.filter;
-      refill(lists, ...content(state, store));
+      lists.update(state);
     },
     focusFilter() {
       store.set({ railOpen: true });
@@ -60,6 +66,13 @@ export function rail(store: Store): Rail {
       input.select();
     },
   };
+}
+
+/** What the rail needs of the log folder; it lets the view have the first word of each run. */
+export function railWants(state: State): readonly Resource<unknown>[] {
+  const isDue = KINDS[state.view].ofFolder === undefined;
+  const waits = (run: string) => isDue && isReadable(state, run) && !state.loaded.has(run);
+  return state.railOpen && !state.shown.some(waits) ? [LOSSES] : [];
 }
 
 function footer(): HTMLElement {
@@ -73,51 +86,109 @@ function footer(): HTMLElement {
   );
 }
 
-function content(state: State, store: Store): HTMLElement[] {
-  const runs = worstFirst(state.runs ?? []);
+const ORDER_WORDS: Record<Order, string> = {
+  worst: "Worst first",
+  name: "By name",
+  newest: "Newest first",
+};
+
+/** Two lists of lines. All elements stay, a line for as long as nothing of it changes. */
+function list(store: Store): { element: HTMLElement; update(state: State): void } {
+  const sort = h(
+    "select",
+    { "aria-label": "Sort runs", onchange: () => store.set({ sort: sort.value as Order }) },
+    ORDERS.map((order) => h("option", { value: order }, ORDER_WORDS[order])),
+  );
+  const invalid = h("p.hint", { role: "status" });
+  const [shownTitle, shownCount, shownLines] = [h("h2"), h("span"), h("ul")];
+  const [title, count, lines] = [h("h2"), h("span"), h("ul")];
+  const [stay, full, none] = [h("p.hint"), h("p.hint"), h("p.hint")];
+  const shownHead = h("div.heading", null, shownTitle, shownCount);
+  const head = h("div.heading", null, title, count, sort);
+  const element = h(
+    "div.lists",
+    null,
+    [invalid, shownHead, shownLines, stay],
+    [head, full, lines, none],
+  );
+  const lineOf = lineKeeper(store);
+  return {
+    element,
+    update(state) {
+      const { shown, listed, hints } = content(state);
+      sort.value = state.sort;
+      shownHead.hidden = shown.length === 0;
+      head.hidden = listed.length === 0 && shown.length > 0;
+      say(shownTitle, "Side by side");
+      say(shownCount, `${shown.length} shown, at most ${MOST_SHOWN}`);
+      say(title, shown.length ? "Others" : "All");
+      say(count, String(listed.length));
+      say(invalid, hints.invalid);
+      say(stay, hints.stay);
+      say(full, hints.full);
+      say(none, hints.none);
+      const isFull = shown.length >= MOST_SHOWN;
+      keepFocus(element, () => {
+        arrange(shownLines, shown.map((run, i) => lineOf(run, state, i, false)));
+        arrange(lines, listed.map((run) => lineOf(run, state, -1, isFull)));
+      });
+    },
+  };
+}
+
+/** Which runs are in the two lists, and what there is to say of them. */
+function content(state: State) {
+  const runs = sorted(state.runs ?? [], state.sort);
   const found = filterRuns(runs, state.filter);
   const shown = state.shown.flatMap((name) => runs.find((run) => run.run === name) ?? []);
   const listed = (found ?? runs).filter((run) => !state.shown.includes(run.run));
-  const full = shown.length >= MOST_SHOWN;
-  const parts: HTMLElement[] = [];
-  if (found === null) {
-    parts.push(
-      h("p.hint", { role: "status" }, "Not a regular expression yet; all runs are listed."),
-    );
-  }
-  if (shown.length) {
-    parts.push(heading("Side by side", `${shown.length} shown, at most ${MOST_SHOWN}`));
-    parts.push(list(shown.map((run, i) => line(run, state, store, i, false))));
-    if (found && shown.some((run) => !found.includes(run))) {
-      parts.push(h("p.hint", null, "Shown runs stay listed, whatever the filter."));
-    }
-  }
-  if (listed.length || !shown.length) {
-    parts.push(
-      heading(shown.length ? "Others, worst first" : "All, worst first", String(listed.length)),
-    );
-    if (full) parts.push(h("p.hint", null, "Four fit side by side. Untick one to show another."));
-    parts.push(list(listed.map((run) => line(run, state, store, -1, full))));
-  }
-  if (runs.length && !listed.length && state.filter && !shown.length) {
-    parts.push(h("p.hint", null, "No run matches this filter."));
-  }
-  return parts;
+  const isHidden = found !== null && shown.some((run) => !found.includes(run));
+  const isFull = listed.length > 0 && shown.length >= MOST_SHOWN;
+  const isNone = runs.length > 0 && !listed.length && !shown.length;
+  const hints = {
+    invalid: found === null && "Not a regular expression yet; all runs are listed.",
+    stay: isHidden && "Shown runs stay listed, whatever the filter.",
+    full: isFull && "Four fit side by side. Untick one to show another.",
+    none: isNone && "No run matches this filter.",
+  };
+  return { shown, listed, hints };
 }
 
-const heading = (words: string, count: string) =>
-  h("h2", null, h("span", null, words), h("span", null, count));
+function say(element: HTMLElement, words: string | false): void {
+  element.hidden = !words;
+  if (words && element.textContent !== words) element.textContent = words;
+}
 
-const list = (lines: HTMLElement[]) => h("ul", null, lines);
+/** The line of a run: the same element until something of it changes. */
+function lineKeeper(store: Store) {
+  const kept = new Map<string, { key: string; element: HTMLElement }>();
+  return (run: RunSummary, state: State, column: number, full: boolean): HTMLElement => {
+    const able = isShowable(run) && !full;
+    const colour = runColour(state.names, run.run, state.dark);
+    const sample = valueOf(state, FOLDER, LOSSES)?.get(run.run);
+    const curve = sample ? spark(sample, run.last_step ?? 0) : null;
+    const key = JSON.stringify([run, column, able, colour, curve]);
+    const before = kept.get(run.run);
+    if (before?.key === key) return before.element;
+    const element = line(run, { column, able, colour, curve }, () => toggle(store, run.run));
+    kept.set(run.run, { key, element });
+    return element;
+  };
+}
+
+interface Look {
+  /** Its place side by side, -1 for none. */
+  column: number;
+  able: boolean;
+  colour: string;
+  curve: Spark | null;
+}
 
 function line(
   run: RunSummary,
-  state: State,
-  store: Store,
-  column: number,
-  full: boolean,
+  { column, able, colour, curve }: Look,
+  toggled: () => void,
 ): HTMLElement {
-  const able = isShowable(run) && !full;
   const sign = run.verdict?.severity ?? "not-evaluated";
   const title = run.verdict
     ? `${WORDS[sign]}: ${run.verdict.title}`
@@ -128,30 +199,41 @@ function line(
     null,
     h(
       column < 0 ? "label.run" : "label.run.on",
-      { title: [called(run.run), title, step].filter(Boolean).join("\n") },
+      { title: [called(run.run), title, step, curve?.words].filter(Boolean).join("\n") },
       h("input", {
         type: "checkbox",
         "data-key": `show ${run.run}`,
         "aria-label": `Show ${called(run.run)}, ${title}`,
         checked: column >= 0,
         disabled: !able,
-        onchange: () => toggle(store, run.run),
+        onchange: toggled,
       }),
       h("span.box", { "aria-hidden": "true" }, KEYS[column] ?? ""),
       glyph(sign, 14, title),
-      h("i.swatch", { style: `background:${runColour(state.names, run.run, state.dark)}` }),
+      h("i.swatch", { style: `background:${colour}` }),
       h("span.name", null, called(run.run)),
+      sparkline(curve),
       h("span.age", { "data-run": run.run }, railAge(run)),
     ),
   );
+}
+
+/** Says nothing to screen readers: verdict and findings do. */
+function sparkline(curve: Spark | null): HTMLElement {
+  const hatches = curve?.broken.map(([from, to]) =>
+    h("i.hatch", { style: `left:${from}px;width:${to - from}px` }),
+  );
+  const drawn = svg("svg", { viewBox: `0 0 ${BOX.width} ${BOX.height}` }, svg("path", { d: curve?.path }));
+  return h("span.spark", { "aria-hidden": "true" }, hatches, curve && drawn);
 }
 
 /** What is renewed each second. */
 export function railAge(run: RunSummary): (Node | string)[] {
   const now = serverNow();
   const phase = life(run, now);
-  const words = shortAge(run, now);
-  return phase === "live" || phase === "stale" ? [h(`i.dot.${phase}`), words] : [words];
+  const [words = "", ago] = shortAge(run, now).split(/(?= ago$)/);
+  const parts = [words, ...(ago ? [h("span.ago", null, ago)] : [])];
+  return phase === "live" || phase === "stale" ? [h(`i.dot.${phase}`), ...parts] : parts;
 }
 
 function toggle(store: Store, name: string): void {
