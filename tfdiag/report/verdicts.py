@@ -77,7 +77,7 @@ def verdict_of(
     sentences = [f"{diagnoses.cause(told, report)}."]
     if others:
         sentences.append(f"Also found: {', '.join(others)}.")
-    if worst.metric not in ("loss", "probe_loss"):
+    if worst.metric not in ("loss", "probe_loss", "val_loss"):
         sentences.append(_loss(report))
     return Verdict(
         severity=worst.severity,

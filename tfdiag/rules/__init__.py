@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from tfdiag.rules import engine, thresholds
+from tfdiag.rules import engine, thresholds, validation
 from tfdiag.rules.activations import dead_relu, saturated_activation
 from tfdiag.rules.beginning import initial_weights
 from tfdiag.rules.clues import clues
@@ -142,10 +142,14 @@ def check(
         ids = [rule.id for rule in rules]
         raise ValueError(f"`rules` must have different ids, but got {ids!r}. Rename one.")
     resolved = resolve_thresholds(thresholds, (*ALL_RULES, *rules))
-    trace = replace(trace)  # what rules share of it is kept as long as this one
+    # What rules share of it is kept as long as this one.
+    judged = replace(validation.standing_in(trace))
+    outcomes = tuple(engine.outcome(rule, judged, resolved[rule.id]) for rule in rules)
+    if judged.series is not trace.series:
+        outcomes = tuple(validation.told(outcome, trace) for outcome in outcomes)
     report = Report(
         step=int(trace.steps[-1]) if len(trace.steps) else 0,
-        outcomes=tuple(engine.outcome(rule, trace, resolved[rule.id]) for rule in rules),
+        outcomes=outcomes,
         facts={**facts(trace), **_limits(rules, resolved)},
     )
     hints = clues(trace, report.findings, resolved[update_ratio.id]["high"])

@@ -248,7 +248,9 @@ def _kind(finding: Finding) -> str:
 
 
 def _of_loss(finding: Finding) -> bool:
-    return finding.metric in ("loss", "probe_loss") or finding.rule.startswith("nonfinite-loss")
+    return finding.metric in ("loss", "probe_loss", "val_loss") or finding.rule.startswith(
+        "nonfinite-loss"
+    )
 
 
 def _fell(report: Report) -> bool:
