@@ -18,7 +18,7 @@ RUNS = Path(".demo")
 DOCS = Path(__file__).parent
 #: The picture of the README.
 PICTURE = DOCS / "health-tab.png"
-SIZE = {"width": 1440, "height": 1410}
+SIZE = {"width": 1440, "height": 1480}
 #: Each other view, as the address names it.
 VIEWS = ("rules", "layer", "model", "probe", "compare", "thresholds", "cost")
 VIEW_SIZE = {"width": 1440, "height": 1000}
