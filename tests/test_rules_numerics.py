@@ -22,6 +22,16 @@ def test_nan_loss_is_found_at_its_first_step():
     assert (finding.severity, finding.step) == ("critical", 220)
 
 
+@pytest.mark.parametrize(
+    ("rate", "first"), [(1e-3, "Look for NaN"), (1e-2, "Lower the learning rate")]
+)
+def test_a_small_learning_rate_is_not_blamed_first(rate, first):
+    report = check(traces.with_series(traces.not_finite(220), learning_rate=rate))
+    for rule in (nonfinite_loss, nonfinite_tensor):
+        finding = next(one for one in report.findings if one.rule == rule.id)
+        assert rule.case(finding, report.facts).advice[0].startswith(first)
+
+
 def test_a_loss_that_came_back_is_watched():
     run = traces.trace()
     (finding,) = found(traces.with_series(run, loss_nonfinite=at(run, 5)), nonfinite_loss)

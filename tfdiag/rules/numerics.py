@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,20 @@ _AT_ONCE = (
     "Look for log(0) or a division by zero in the layers and in the loss.",
 )
 _LOOK = "np.isfinite(x_train).all(), abs(x_train).max()"
+#: The learning rate up to which NaN comes rather from the data. Source: heuristic; it is what Adam
+#: begins with in Keras, and a tenth of what SGD does.
+_CAREFUL = 1e-3
+_DATA_FIRST = (
+    "Look for NaN, Inf and very large values in the training data: a learning rate this small is "
+    "rarely the cause.",
+    "Look for log(0) or a division by zero in the layers and in the loss.",
+    "Clip gradients: clipnorm=1.0 in the optimizer.",
+)
+
+
+def _is_careful(finding: Finding, facts: Mapping[str, Any]) -> bool:
+    rate = facts.get("learning_rate")
+    return isinstance(rate, float) and rate <= float(np.float32(_CAREFUL))  # as it is recorded
 
 
 @rule(
@@ -43,6 +58,7 @@ _LOOK = "np.isfinite(x_train).all(), abs(x_train).max()"
             _AT_ONCE,
             _LOOK,
         ),
+        Case(_is_careful, "NaN loss since step {step}", _DATA_FIRST, _LOOK),
     ),
 )
 def nonfinite_loss(trace: Trace) -> Iterator[Finding]:
@@ -102,6 +118,7 @@ def nonfinite_loss(trace: Trace) -> Iterator[Finding]:
             "np.isfinite(x_train).all(), np.isfinite(x_probe).all()",
         ),
         Case(lambda finding, facts: finding.step == 0, "NaN in {layer} at start", _AT_ONCE, _LOOK),
+        Case(_is_careful, "NaN in {layer}, step {step}", _DATA_FIRST, _LOOK),
     ),
 )
 def nonfinite_tensor(trace: Trace, *, skips: int = 3) -> Iterator[Finding]:
