@@ -59,7 +59,7 @@ PICTURE = {
     "tfdiag.loop": "backend errors recording request trainer",
     "tfdiag.callbacks": "actions backend config errors gallery loop metrics probe recording "
     "request rules trainer",
-    "tfdiag.lint": "data errors forward layers probe rules trace trainer",
+    "tfdiag.lint": "backend data errors forward layers probe rules trace trainer",
     "tfdiag.demo": "callbacks errors report rules storage.reader tfdiag",
     "tfdiag.cli": "config demo errors lint report rules storage.reader tfdiag trace",
     "tensorboard_plugin": "architecture comparison config errors export metrics report rules "

@@ -97,6 +97,13 @@ def test_the_model_is_left_as_it_was():
     assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
 
 
+def test_data_of_another_shape_is_said():
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    with pytest.raises(TfdiagError, match=r"data's samples .* shape \(5,\), .* expects \(4,\)"):
+        lint(model, (np.zeros((8, 5), np.float32), np.zeros(8)))
+
+
 def test_wrong_files_are_said(tmp_path):
     with pytest.raises(TfdiagError, match="loaded as a Keras model"):
         lint(tmp_path / "none.keras")

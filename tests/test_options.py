@@ -57,6 +57,28 @@ def test_a_layer_of_ones_own_has_none_of_keras_options():
     assert layer_options(Own()) == {}
 
 
+def test_what_biases_begin_with_and_what_pulls_at_weights():
+    plain = layer_options(layers.Dense(2))
+    assert "bias_initializer" not in plain and "kernel_regularizer" not in plain
+    dead = keras.initializers.Constant(-1.0)
+    told = layer_options(layers.Dense(2, bias_initializer=dead, kernel_regularizer="l2"))
+    assert told["bias_initializer"] == "Constant(value=-1)"
+    assert told["kernel_regularizer"] == "L2(l2=0.01)"
+    seeded = layers.Dense(2, bias_initializer=keras.initializers.RandomNormal(seed=3))
+    assert layer_options(seeded)["bias_initializer"] == "RandomNormal(mean=0, stddev=0.05)"
+
+
+def test_an_initializer_of_ones_own_is_named():
+    class Own(keras.initializers.Initializer):
+        def __call__(self, shape, dtype=None):
+            return keras.ops.ones(shape, dtype)
+
+        def get_config(self):
+            raise NotImplementedError
+
+    assert layer_options(layers.Dense(2, bias_initializer=Own()))["bias_initializer"] == "Own"
+
+
 def test_weights_that_begin_alike():
     ones = built(layers.Dense(4, kernel_initializer="ones"), (None, 3))
     assert ones["units_alike"] and ones["inputs_alike"] and "kernel_is_zero" not in ones

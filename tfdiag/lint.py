@@ -11,11 +11,12 @@ from typing import Any
 import keras
 import numpy as np
 
+from tfdiag import backend
 from tfdiag.data import Data
 from tfdiag.errors import TfdiagError
 from tfdiag.forward import ForwardTap
 from tfdiag.layers import describe, recorded_layers
-from tfdiag.probe import ProbeSet, probe_set
+from tfdiag.probe import ProbeSet, check_fits, probe_set
 from tfdiag.rules import STATIC_RULES, Report, check
 from tfdiag.trace import Trace
 from tfdiag.trainer import Fit
@@ -41,7 +42,7 @@ def lint(
         thresholds: as in `check`.
 
     Raises:
-        TfdiagError: if a file cannot be read.
+        TfdiagError: if a file cannot be read, or the model cannot take the data.
         ValueError: if the data is no pair of arrays of numbers, or a threshold is wrong.
     """
     if isinstance(model, str | os.PathLike):
@@ -49,6 +50,8 @@ def lint(
     if isinstance(data, str | os.PathLike):
         data = _loaded_data(data)
     probe = None if data is None else probe_set(data, SAMPLES)
+    if probe is not None:
+        _check(probe, model)
     trainer = Fit(model)
     layers = recorded_layers(model)
     tap = ForwardTap(trainer, layers)
@@ -73,6 +76,13 @@ def lint(
         data=facts,
     )
     return check(trace, STATIC_RULES, thresholds)
+
+
+def _check(probe: ProbeSet, model: keras.Model) -> None:
+    try:
+        check_fits(probe, backend.declared_inputs(model), backend.named_inputs(model))
+    except ValueError as error:
+        raise TfdiagError(str(error).replace("he probe set", "he data")) from error
 
 
 def _seen(tap: ForwardTap, probe: ProbeSet) -> Data:

@@ -37,8 +37,9 @@ _KERNELS = (
 def layer_options(layer: keras.layers.Layer) -> Options:
     """Returns what a layer is set to, as numbers and words.
 
-    Beside Keras' own names: "kernel_initializer", name of a class; and, only where they are
-    true, "kernel_is_zero", "bias_is_positive" (each unit's), "units_alike" (all units begin with
+    Beside Keras' own names: "kernel_initializer", name of a class; "bias_initializer", unless it
+    is zeros, and "kernel_regularizer", with their numbers; and, only where they are true,
+    "kernel_is_zero", "bias_is_positive" (each unit's), "units_alike" (all units begin with
     the same weights and bias) and "inputs_alike" (each unit weighs all its inputs alike).
     """
     options: dict[str, Any] = {}
@@ -50,6 +51,10 @@ def layer_options(layer: keras.layers.Layer) -> Options:
         initializer = getattr(layer, "kernel_initializer", None)
         if initializer is not None:
             options["kernel_initializer"] = _class_name(initializer)
+        for name in ("bias_initializer", "kernel_regularizer"):
+            part = getattr(layer, name, None)
+            if part is not None and _class_name(part) != "Zeros":
+                options[name] = _with_numbers(part)
     return {**options, **_beginning(layer)}
 
 
@@ -122,6 +127,22 @@ def _same(values: np.ndarray) -> bool:
 
 def _class_name(value: Any) -> str:
     return value if isinstance(value, str) else getattr(value, "__name__", type(value).__name__)
+
+
+def _with_numbers(part: Any) -> str:
+    """Returns an initializer or a regularizer as "Constant(value=-1)"; of the user's own its name.
+
+    A seed is no setting: another one starts another run of the same kind.
+    """
+    if not backend.is_from_keras(type(part)):
+        return _class_name(part)
+    config = {name: _plain(value) for name, value in part.get_config().items() if name != "seed"}
+    numbers = [
+        f"{name}={value:g}"
+        for name, value in config.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    ]
+    return f"{_class_name(part)}({', '.join(numbers)})"
 
 
 def _plain(value: Any) -> str | int | float | bool | None:
