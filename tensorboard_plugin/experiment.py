@@ -51,7 +51,9 @@ class Experiment:
     provider: provider.DataProvider
     context: Any
     id: str
-    _known: dict[str | None, dict[str, dict[str, Listed]]] = field(default_factory=dict)
+    _known: dict[str | None, dict[str, dict[str, Listed]]] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
 
     @staticmethod
     def of(data_provider: provider.DataProvider, environ: Mapping[str, Any]) -> Experiment:

@@ -41,6 +41,16 @@ def test_an_end_with_too_few_records_says_how_to_get_more():
     assert over.endswith("every=1, probe_every=4)")
 
 
+def test_an_end_that_may_be_none_has_no_last_word():
+    """In a loop of `fit(epochs=1)` the loss falls on in the next one."""
+    falling = np.linspace(2.3, 1.0, 31)
+    run = traces.with_series(traces.trace(), probe_loss=falling, loss=falling)
+    run = of_one_epoch(replace(run, planned_steps=600))
+    report, _, said = judge().judge(run, finished=True)
+    assert "stopped-early" in {finding.rule for finding in report.findings}
+    assert said == []
+
+
 def test_the_diagnosis_is_the_last_word():
     by = judge()
     first, *_, last = texts(traces.dying(40), by)

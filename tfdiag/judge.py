@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from tfdiag.config import Config, merge
-from tfdiag.report import announcements, closing, verdict
+from tfdiag.report import announcements, closing
+from tfdiag.report.runs import Page, Run
 from tfdiag.rules import Report, resolve_thresholds
 from tfdiag.rules.curves import fit_epochs
 from tfdiag.rules.length import may_go_on
@@ -54,12 +55,13 @@ class Judge:
         told = [f for f in told if not may_go_on(f, trace)]
         news = [f for f in told if self._is_news(f)]
         texts = announcements(news, report)
-        if finished:
+        if finished and not any(may_go_on(f, trace) for f in report.findings):
             texts += self._closing(report)
         return report, news, texts
 
     def _closing(self, report: Report) -> list[str]:
-        return [closing(report)] if self._is_new("", verdict(report).title) else []
+        page = Page(Run("", "", report))
+        return [closing(page)] if self._is_new("", page.verdict.title) else []
 
     def _is_news(self, finding: Finding) -> bool:
         """Returns True at the first time, and when it has become worse since."""

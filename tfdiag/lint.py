@@ -80,9 +80,9 @@ def lint(
 
 def _check(probe: ProbeSet, model: keras.Model) -> None:
     try:
-        check_fits(probe, backend.declared_inputs(model), backend.named_inputs(model))
+        check_fits(probe, backend.declared_inputs(model), backend.named_inputs(model), "data")
     except ValueError as error:
-        raise TfdiagError(str(error).replace("he probe set", "he data")) from error
+        raise TfdiagError(str(error)) from error
 
 
 def _seen(tap: ForwardTap, probe: ProbeSet) -> Data:

@@ -98,7 +98,12 @@ def probe_set(probe: Any, samples: int) -> ProbeSet:
     return ProbeSet(x, y, size)
 
 
-def check_fits(probe: ProbeSet, declared: Sequence[Any], named: Mapping[str, Any]) -> None:
+def check_fits(
+    probe: ProbeSet,
+    declared: Sequence[Any],
+    named: Mapping[str, Any],
+    called: str = "probe set",
+) -> None:
     """Checks the probe set against the inputs that a model declares.
 
     Args:
@@ -106,6 +111,7 @@ def check_fits(probe: ProbeSet, declared: Sequence[Any], named: Mapping[str, Any
         declared: the model's inputs, each with a name, a shape and a dtype; none if the model
             declares none, as a subclassed one.
         named: the same by the names that a dict of arrays has.
+        called: what the user knows the samples as.
 
     Raises:
         ValueError: if an input is missing, or has another shape or kind of number.
@@ -116,24 +122,24 @@ def check_fits(probe: ProbeSet, declared: Sequence[Any], named: Mapping[str, Any
         missing = [name for name in named if name not in probe.x]
         if missing:
             raise ValueError(
-                f"The probe set has no input {', '.join(map(repr, missing))}: it has "
+                f"The {called} has no input {', '.join(map(repr, missing))}: it has "
                 f"{sorted(probe.x)}, but the model has {list(named)}. "
-                "Name the probe's arrays as the model's inputs are named."
+                "Name its arrays as the model's inputs are named."
             )
         pairs = [(tensor, probe.x[name]) for name, tensor in named.items()]
     else:
         arrays = list(_arrays(probe.x))
         if len(arrays) != len(declared):
             raise ValueError(
-                f"The probe set has {len(arrays)} input(s), but the model has {len(declared)}: "
+                f"The {called} has {len(arrays)} input(s), but the model has {len(declared)}: "
                 f"{[t.name for t in declared]}. Pass one array for each of them."
             )
         pairs = list(zip(declared, arrays, strict=True))
     for tensor, array in pairs:
-        _check_input(tensor, array)
+        _check_input(tensor, array, called)
 
 
-def _check_input(tensor: Any, array: np.ndarray | None) -> None:
+def _check_input(tensor: Any, array: np.ndarray | None, called: str) -> None:
     if array is None:  # an input that need not be there
         return
     expected = tuple(tensor.shape[1:])
@@ -146,14 +152,14 @@ def _check_input(tensor: Any, array: np.ndarray | None) -> None:
     )
     if not fits:
         raise ValueError(
-            f"The probe set's samples for the input {tensor.name!r} have the shape {got}, but "
-            f"the model expects {expected}. Prepare the probe set exactly as the training data."
+            f"The {called}'s samples for the input {tensor.name!r} have the shape {got}, but "
+            f"the model expects {expected}. Prepare the {called} exactly as the training data."
         )
     wanted = "float" if "float" in str(tensor.dtype) else "int"
     if wanted == "int" and array.dtype.kind == "f" and not np.array_equal(array, np.round(array)):
         raise ValueError(
-            f"The probe set's samples for the input {tensor.name!r} are of dtype "
-            f"{array.dtype}, but the model expects {tensor.dtype}. Prepare the probe set exactly "
+            f"The {called}'s samples for the input {tensor.name!r} are of dtype "
+            f"{array.dtype}, but the model expects {tensor.dtype}. Prepare the {called} exactly "
             "as the training data."
         )
 

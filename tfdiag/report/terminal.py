@@ -38,10 +38,9 @@ def text(
     return "\n".join(lines + _compared(page.comparison))
 
 
-def closing(report: Report, rules: Iterable[Rule] = ALL_RULES) -> str:
+def closing(page: Page) -> str:
     """Returns what is printed at the end of a training: the verdict, its cause, what to try."""
-    page = Page(Run("", "", report), rules)
-    return "\n".join([f"tfdiag: {page.verdict.title}, step {report.step}", *_story(page)])
+    return "\n".join([f"tfdiag: {page.verdict.title}, step {page.report.step}", *_story(page)])
 
 
 def _story(page: Page) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 from tfdiag.report import diagnoses
 from tfdiag.report.titles import inner, title
 from tfdiag.rules import ALL_RULES, STATIC_RULES, Outcome, Report, Rule
-from tfdiag.rules.diagnosis import Diagnosis, diagnose
+from tfdiag.rules.diagnosis import Diagnosis, diagnose, is_of_loss
 from tfdiag.rules.outcome import NOT_EVALUATED
 from tfdiag.rules.suppression import unwanted
 from tfdiag.rules.wording import count, number, share
@@ -77,7 +77,7 @@ def verdict_of(
     sentences = [f"{diagnoses.cause(told, report)}."]
     if others:
         sentences.append(f"Also found: {', '.join(others)}.")
-    if worst.metric not in ("loss", "probe_loss", "val_loss"):
+    if not is_of_loss(worst):
         sentences.append(_loss(report))
     return Verdict(
         severity=worst.severity,

@@ -146,7 +146,7 @@ def check(
     judged = replace(validation.standing_in(trace))
     outcomes = tuple(engine.outcome(rule, judged, resolved[rule.id]) for rule in rules)
     if judged.series is not trace.series:
-        outcomes = tuple(validation.told(outcome, trace) for outcome in outcomes)
+        outcomes = tuple(validation.said_of_validation(outcome, trace) for outcome in outcomes)
     report = Report(
         step=int(trace.steps[-1]) if len(trace.steps) else 0,
         outcomes=outcomes,

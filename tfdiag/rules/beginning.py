@@ -62,15 +62,19 @@ def _impurity(trace: Trace, output: int) -> float:
     return 4 * (mean - square) if layer.activation == "sigmoid" else math.nan
 
 
+_USUAL_SIZE = (
+    "Initialise {layer} with kernel_initializer='he_normal' (ReLU) or 'glorot_uniform'.",
+    "Give a RandomNormal a stddev near 1 / sqrt(number of inputs), not a fixed one.",
+)
+_HE = 'kernel_initializer="he_normal"'
+
+
 @rule(
     id="initial-weights",
     title="Size of initial weights",
     needs=("weight_rms",),
     uses=(*FIRST_ANSWERS, "update_ratio"),
-    advice=(
-        "Initialise {layer} with kernel_initializer='he_normal' (ReLU) or 'glorot_uniform'.",
-        "Give a RandomNormal a stddev near 1 / sqrt(number of inputs), not a fixed one.",
-    ),
+    advice=_USUAL_SIZE,
     why="Each such layer multiplies its inputs: outputs and gradients are huge and steps too small "
     "for the weights, or nothing gets through until the weights have grown.",
     source="He et al. (2015), https://arxiv.org/abs/1502.01852; NeuroScope, deviation over that "
@@ -80,15 +84,11 @@ def _impurity(trace: Trace, output: int) -> float:
         Case(
             lambda finding, facts: finding.value < finding.limit,
             "{layer} starts too small",
-            (
-                "Initialise {layer} with kernel_initializer='he_normal' (ReLU) or "
-                "'glorot_uniform'.",
-                "Give a RandomNormal a stddev near 1 / sqrt(number of inputs), not a fixed one.",
-            ),
-            'kernel_initializer="he_normal"',
+            _USUAL_SIZE,
+            _HE,
         ),
     ),
-    code='kernel_initializer="he_normal"',
+    code=_HE,
     exempt=lambda layer: _no_fan(layer) or no_kernel(layer),
     absent="no weights were measured",
     below=("small",),

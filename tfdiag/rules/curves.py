@@ -38,15 +38,14 @@ def fit_epochs(trace: Trace) -> int:
     return int(numbers[-1]) + 1 if len(numbers) else 0
 
 
-def came_to_its_end(trace: Trace) -> bool:
-    """Returns whether all planned steps were made; False where none are planned."""
-    planned = trace.planned_steps
-    return bool(planned and len(trace.steps) and trace.steps[-1] >= planned)
-
-
 def is_over(trace: Trace) -> bool:
-    """Returns whether training came to its planned end, after more than one epoch."""
-    return came_to_its_end(trace) and fit_epochs(trace) > 1
+    """Returns whether training came to its planned end, after more than one epoch.
+
+    False where nothing is planned.
+    """
+    planned = trace.planned_steps
+    ended = planned and len(trace.steps) and trace.steps[-1] >= planned
+    return bool(ended and fit_epochs(trace) > 1)
 
 
 def epoch_ends(trace: Trace) -> np.ndarray:

@@ -220,7 +220,7 @@ def _sureness(
 ) -> tuple[str, str]:
     """Returns the word and its reason: what agrees, how bad it is, what is left unexplained."""
     kinds = {_kind(finding) for finding in (cause, *explained)}
-    suffers = any(_of_loss(finding) for finding in explained)
+    suffers = any(is_of_loss(finding) for finding in explained)
     critical = any(finding.severity == "critical" for finding in explained)
     single = len(kinds) == 1
     points = min(len(kinds) - 1, 2) + (single and critical)
@@ -247,10 +247,9 @@ def _kind(finding: Finding) -> str:
     return "nonfinite" if finding.rule.startswith("nonfinite") else finding.metric or finding.rule
 
 
-def _of_loss(finding: Finding) -> bool:
-    return finding.metric in ("loss", "probe_loss", "val_loss") or finding.rule.startswith(
-        "nonfinite-loss"
-    )
+def is_of_loss(finding: Finding) -> bool:
+    """Returns whether a finding is about a loss: in training, on the probe set, in validation."""
+    return finding.metric in ("loss", "probe_loss", "val_loss")
 
 
 def _fell(report: Report) -> bool:

@@ -26,8 +26,9 @@ def facts(trace: Trace) -> dict[str, Any]:
         differ if something moves it), "optimizer" (name of its class, or None; see `optimizer_of`),
         "probe_gap" (steps from one look at the probe set to the next, or nan),
         "nonfinite_at_start" ("yes" if an output is NaN or Inf before any training, or None),
-        "ended" ("yes" if all planned steps were made, or None) and "input_layers" (names of the
-        first layer with weights and of its activation, one a line).
+        "ended" ("yes" if all planned steps were made, in more than one epoch, or None; the monitor
+        says so too of a training that ended otherwise) and "input_layers" (names of the first layer
+        with weights and of its activation, one a line).
     """
     name = next((name for name in LOSSES if len(finite(trace, name))), None)
     values = finite(trace, name) if name else np.array([])

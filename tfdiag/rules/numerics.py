@@ -22,7 +22,7 @@ _AT_ONCE = (
 _LOOK = "np.isfinite(x_train).all(), abs(x_train).max()"
 #: The learning rate up to which NaN comes rather from the data. Source: heuristic; it is what Adam
 #: begins with in Keras, and a tenth of what SGD does.
-_CAREFUL = 1e-3
+_SMALL_RATE = 1e-3
 _DATA_FIRST = (
     "Look for NaN, Inf and very large values in the training data: a learning rate this small is "
     "rarely the cause.",
@@ -31,9 +31,9 @@ _DATA_FIRST = (
 )
 
 
-def _is_careful(finding: Finding, facts: Mapping[str, Any]) -> bool:
+def _has_small_rate(finding: Finding, facts: Mapping[str, Any]) -> bool:
     rate = facts.get("learning_rate")
-    return isinstance(rate, float) and rate <= float(np.float32(_CAREFUL))  # as it is recorded
+    return isinstance(rate, float) and rate <= float(np.float32(_SMALL_RATE))  # as it is recorded
 
 
 @rule(
@@ -58,7 +58,7 @@ def _is_careful(finding: Finding, facts: Mapping[str, Any]) -> bool:
             _AT_ONCE,
             _LOOK,
         ),
-        Case(_is_careful, "NaN loss since step {step}", _DATA_FIRST, _LOOK),
+        Case(_has_small_rate, "NaN loss since step {step}", _DATA_FIRST, _LOOK),
     ),
 )
 def nonfinite_loss(trace: Trace) -> Iterator[Finding]:
@@ -118,7 +118,7 @@ def nonfinite_loss(trace: Trace) -> Iterator[Finding]:
             "np.isfinite(x_train).all(), np.isfinite(x_probe).all()",
         ),
         Case(lambda finding, facts: finding.step == 0, "NaN in {layer} at start", _AT_ONCE, _LOOK),
-        Case(_is_careful, "NaN in {layer}, step {step}", _DATA_FIRST, _LOOK),
+        Case(_has_small_rate, "NaN in {layer}, step {step}", _DATA_FIRST, _LOOK),
     ),
 )
 def nonfinite_tensor(trace: Trace, *, skips: int = 3) -> Iterator[Finding]:

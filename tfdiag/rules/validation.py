@@ -41,7 +41,7 @@ def _measured_on_both(trace: Trace) -> list[str]:
     return [name for name in names if f"probe_{name}" in trace.series]
 
 
-def told(outcome: Outcome, trace: Trace) -> Outcome:
+def said_of_validation(outcome: Outcome, trace: Trace) -> Outcome:
     """Returns what came of a rule on `standing_in(trace)`, in words that say what was measured."""
     stood_in = {f"probe_{name}" for name in _measured_on_both(trace)}
 
