@@ -17,14 +17,13 @@ import argparse
 import json
 import os
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.faults.operators import OPERATORS, Operator
 from benchmarks.faults.programs import PROGRAMS, Program
 from benchmarks.faults.results import Results, markdown, to_json
-from benchmarks.faults.runs import folder, kept, monitor_fingerprint, train
+from benchmarks.faults.runs import folder, kept, monitor_fingerprint, train_many
 from benchmarks.faults.scores import sort
 from benchmarks.faults.verdicts import Thresholds, Verdict, judge
 
@@ -62,33 +61,18 @@ def train_all(planned: list[Plan], options: argparse.Namespace) -> None:
     """Trains what is not kept yet, until time is up."""
     places = [folder(options.cache, *item) for item in planned]
     left = [
-        (item, place)
+        (*item, place)
         for item, place in zip(planned, places, strict=True)
         if options.retrain or kept(place) is None
     ]
-    if not left:
-        return
-    _prepare_tensorflow()
-    end = time.monotonic() + 60 * options.minutes
-    for number, (item, place) in enumerate(left):
-        if time.monotonic() > end:
-            print(f"Time is up; {len(left) - number} runs are not trained.", file=sys.stderr)
-            return
-        run = train(*item, place)
+    number = 0
+    for number, run in enumerate(train_many(left, options.processes, options.minutes), 1):
         outcome = run.failed or (f"score {run.score}" if run.applicable else "no place for it")
         name = f"{run.program} {run.operator or 'healthy'} {run.seed}"
-        text = f"[{number + 1}/{len(left)}] {name}: {outcome}, {run.seconds:.1f} s"
+        text = f"[{number}/{len(left)}] {name}: {outcome}, {run.seconds:.1f} s"
         print(text, file=sys.stderr, flush=True)
-
-
-def _prepare_tensorflow() -> None:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
-    import tensorflow as tf
-
-    tf.get_logger().setLevel("ERROR")
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
+    if number < len(left):
+        print(f"Time is up; {len(left) - number} runs are not trained.", file=sys.stderr)
 
 
 def judge_all(planned: list[Plan], cache: Path, thresholds: Thresholds | None) -> Results:
@@ -129,6 +113,7 @@ def arguments() -> argparse.Namespace:
     add("--seeds", type=int, default=1, help="trainings of each fault (default: 1)")
     add("--healthy-seeds", type=int, default=5, help="healthy trainings (default: 5)")
     add("--minutes", type=float, default=55.0, help="no training is begun later (default: 55)")
+    add("--processes", type=int, default=os.cpu_count(), help="at once (default: one per core)")
     add("--judge-only", action="store_true", help="judge what is kept; train nothing")
     add("--thresholds", type=json.loads, help="rule to threshold to number, as JSON")
     add("--retrain", action="store_true", help="train again what is kept")

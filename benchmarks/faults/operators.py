@@ -311,7 +311,8 @@ def normalisation_removed(case: Case) -> tuple[str, ...]:
     from keras import layers
 
     norms = case.of_type("BatchNormalization", "LayerNormalization")
-    return case.replace(norms, lambda name: layers.Identity(name=name))
+    # Keras' Identity takes no mask, which these are called with.
+    return case.replace(norms, lambda name: layers.Lambda(lambda x: x, name=name))
 
 
 @operator("layers-frozen", "frozen")

@@ -70,7 +70,7 @@ def markdown(results: Results) -> str:
             f"{results.stale} runs were recorded by another version of the monitor: what it did "
             "not record, no rule can judge. Train them again with `--retrain`.\n"
         )
-    parts.append(f"Training took {results.seconds / 60:.0f} minutes in all.\n")
+    parts.append(f"Training took {results.seconds / 60:.0f} minutes of one core in all.\n")
     return "\n".join(part for part in parts if part)
 
 

@@ -12,10 +12,13 @@ import functools
 import hashlib
 import inspect
 import json
+import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +113,38 @@ def kept(place: Path) -> Run | None:
     return Run(**{**found, "blamed": tuple(found["blamed"])})
 
 
+def train_many(
+    planned: list[tuple[Program, Operator | None, int, Path]], processes: int, minutes: float
+) -> Iterator[Run]:
+    """Trains runs in several processes, and yields each when it is done.
+
+    None is begun after `minutes`: the rest of `planned` is then left out.
+    """
+    end = time.time() + 60 * minutes
+    started = get_context("spawn")  # TensorFlow does not survive a fork
+    with ProcessPoolExecutor(processes, started, _prepare_tensorflow) as pool:
+        try:
+            for done in as_completed([pool.submit(_train_before, end, *item) for item in planned]):
+                if (run := done.result()) is not None:
+                    yield run
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _prepare_tensorflow() -> None:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+    import tensorflow as tf
+
+    tf.get_logger().setLevel("ERROR")
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+
+
+def _train_before(end: float, *item: Any) -> Run | None:
+    return train(*item) if time.time() < end else None
+
+
 def train(program: Program, operator: Operator | None, seed: int, place: Path) -> Run:
     """Trains one run, and keeps it in the folder `place`."""
     import keras
@@ -140,6 +175,7 @@ def _train(program: Program, operator: Operator | None, seed: int, place: Path) 
     case = program.build()
     blamed = operator.change(case) if operator else ()
     model = case.compiled()
+    keras.utils.set_random_seed(seed)  # whatever was prepared or kept from another run before
     seen = case.x_held, case.y_held
     monitor = HealthMonitor(place, probe=seen, every=5, probe_every=20, gradcam=0, announce=False)
     data = {"x": case.x, "y": case.y, "batch_size": case.batch, "epochs": case.epochs}
