@@ -548,6 +548,17 @@ def test_penalties_are_part_of_the_loss():
         assert_close(run(name).trace.series["loss"][1], error + added, name, rel=1e-4)
 
 
+@pytest.mark.parametrize("name", ["regularized", "penalized"])
+def test_what_the_model_adds_to_the_probe_loss_is_recorded(name):
+    case = CASES[name]
+    twin, series = case.compiled(), run(name).trace.series
+    x, y = case.data(np.random.default_rng(2), PROBE)
+    error = np.mean((twin(x, training=False).numpy() - y) ** 2)
+    added = series["probe_regularization"][0]
+    assert added == pytest.approx(float(sum(twin.losses)), rel=1e-4)
+    assert series["probe_loss"][0] - added == pytest.approx(error, rel=1e-4)
+
+
 def test_the_models_show_every_measure():
     """The references themselves must find something, or all of this would compare nothing."""
     seen: dict[str, list[float]] = {}

@@ -421,6 +421,11 @@ def _operations(on_operation: OnOperation | None) -> Iterator[None]:
         op_callbacks.remove_op_callback(callback)
 
 
+def added_loss(model: keras.Model) -> float:
+    """Returns what regularizers and `add_loss` have added in the last pass, which was eager."""
+    return sum(float(keras.ops.sum(loss)) for loss in model.losses)
+
+
 def clear_losses(model: keras.Model) -> None:
     """Forgets what `add_loss` has added in a pass of ours."""
     model._clear_losses()

@@ -92,6 +92,8 @@ class ForwardTap:
             Exception: whatever the model raises on data that it cannot take.
         """
         logs: dict[str, Any] = {}
+        added: list[float] = []
+        sizes: list[int] = []
         look = _Look(self._model, self.places, discover=not self._was_run)
         said = _Said(predictions.chosen(probe.size))
         if not self._was_run and self._trainer.no_loss is None:
@@ -103,8 +105,10 @@ class ForwardTap:
             size = declared or self._batch_size()
             for batch in probe.batches(size, exactly=declared is not None):
                 with backend.watching(look.on_layer, look.on_operation, self._loops):
-                    logs = self._test(test, _tensors(batch))
-                said.add(look.output, len(keras.tree.flatten(batch[0])[0]))
+                    logs, penalty = self._test(test, _tensors(batch))
+                added.append(penalty)
+                sizes.append(len(keras.tree.flatten(batch[0])[0]))
+                said.add(look.output, sizes[-1])
                 look.next_batch()
             if not look.has_run:
                 raise ValueError(
@@ -112,6 +116,8 @@ class ForwardTap:
                     f"{probe.size}"
                 )
             numbers = _numbers(logs)
+        if self.regularized and self._is_loss_whole():
+            numbers["regularization"] = float(np.average(added, weights=sizes))
         self._was_run = True
         taken = [look.taken.get(name, _Taken()) for name in self.places]
         return ProbeSums(
@@ -130,15 +136,19 @@ class ForwardTap:
         largest = max((math.prod(n or 1 for n in shape) for shape in shapes), default=1)
         return int(np.clip(OUTPUT_BYTES // (4 * largest), SMALLEST_BATCH, BATCH))
 
-    def _test(self, test: Tester, batch: Any) -> dict[str, Any]:
+    def _is_loss_whole(self) -> bool:
+        return self.tests and self._trainer.is_loss_whole
+
+    def _test(self, test: Tester, batch: Any) -> tuple[dict[str, Any], float]:
+        """Returns loss and metrics of all batches so far, and what the model added in this one."""
         try:
-            if self.tests:
-                return test(batch)
-            self._model(batch[0], training=False)
-            return {}
-        finally:
+            logs = test(batch) if self.tests else {}
+            if not self.tests:
+                self._model(batch[0], training=False)
             if self.regularized is None:
                 self.regularized = bool(self._model.losses)
+            return logs, backend.added_loss(self._model) if self._is_loss_whole() else 0.0
+        finally:
             backend.clear_losses(self._model)
 
 

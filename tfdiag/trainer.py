@@ -43,6 +43,10 @@ class Trainer(Protocol):
         """Why the probe set has no loss; None if it has one."""
 
     @property
+    def is_loss_whole(self) -> bool:
+        """Whether `tester` counts what the model adds to its loss: regularization, `add_loss`."""
+
+    @property
     def is_eager(self) -> bool:
         """Whether the step is run, not traced."""
 
@@ -129,6 +133,10 @@ class Fit:
         return None if backend.has_loss(self.model) else "the model was compiled without a loss"
 
     @property
+    def is_loss_whole(self) -> bool:
+        return not backend.has_own_test(self.model)
+
+    @property
     def is_eager(self) -> bool:
         return self.model.run_eagerly
 
@@ -208,6 +216,7 @@ class OwnLoop:
         self.function = self._users = function
         self.step = backend.python_function(function)
         self.no_loss = None if loss is not None else "no loss was given: monitor.loop(..., loss=f)"
+        self.is_loss_whole = False
         self.is_eager = not backend.is_traced(function)
         self.is_elsewhere = backend.is_elsewhere(backend.is_jitted(function))
         self.steps_per_execution = 1
