@@ -140,7 +140,7 @@ def test_classes_that_are_hardly_explained_are_found(run):
     (finding,) = outcome(run).findings
     assert finding.severity == "warn"
     advice = no_better_than_constant.case(finding, {}).advice[0]
-    assert ("labels may be wrong" in advice) == (finding.value < 0.98 * finding.limit)
+    assert ("targets may be wrong" in advice) == (finding.value < 0.98 * finding.limit)
 
 
 @pytest.mark.parametrize("run", [regression(3.97), rare(0.99 * ENTROPY), of_classes(2.29)])
@@ -152,11 +152,54 @@ def test_what_is_a_constant_but_for_rounding_is_no_matter_of_labels(run):
 
 def test_the_users_margin_tells_a_constant_from_labels_that_are_wrong():
     run = of_classes(2.2)
-    for margin, words in ((0.02, "Labels hardly explained"), (0.05, "No better than a constant")):
+    for margin, words in ((0.02, "Targets hardly explained"), (0.05, "No better than a constant")):
         judged = check(run, thresholds={"no-better-than-constant": {"margin": margin}})
         (finding,) = (f for f in judged.findings if f.rule == "no-better-than-constant")
         for facts in (judged.facts, Report.from_json(judged.to_json()).facts):
             assert no_better_than_constant.case(finding, facts).verdict == words
+
+
+def restored(loss, width=64, std=0.3, like=True):
+    """Returns a run of an autoencoder, or of another model with as many outputs."""
+    answers = traces.labels("real", shape=(width,), std=std)
+    start = static.ending(None, "mean_squared_error", width=width, y=answers)
+    inputs = traces.inputs(shape=(width,) if like else (7,))
+    data = replace(start.data, inputs=(inputs,))
+    run = replace(traces.trace(start.architecture), data=data, planned_steps=600)
+    return traces.with_series(run, probe_loss=loss, loss=loss)
+
+
+def labels_at_once(loss, share=0.4, labels=4):
+    """Returns a run of several labels, each of which this share of the samples has."""
+    std = (share * (1 - share)) ** 0.5
+    answers = traces.labels("multi-hot", shape=(labels,), maximum=1.0, std=std)
+    start = static.ending("sigmoid", "binary_crossentropy", width=labels, y=answers)
+    run = replace(traces.trace(start.architecture), data=start.data, planned_steps=600)
+    return traces.with_series(run, probe_loss=loss, loss=loss)
+
+
+def entropy(share):
+    return -share * np.log(share) - (1 - share) * np.log(1 - share)
+
+
+@pytest.mark.parametrize(
+    ("run", "found"),
+    [
+        (restored(0.95 * 0.09), True),
+        (restored(0.8 * 0.09), False),
+        (restored(0.95 * 0.09, width=5), False),  # few numbers
+        (restored(0.95 * 0.09, like=False), False),  # what is yet to come
+        (labels_at_once(0.95 * entropy(0.4)), True),
+        (labels_at_once(0.8 * entropy(0.4)), False),
+        (labels_at_once(0.95 * entropy(0.1), share=0.1), False),  # rare ones
+        (labels_at_once(0.95 * entropy(0.4), labels=2), False),
+    ],
+)
+def test_targets_that_hold_much_must_be_explained_a_little(run, found):
+    findings = outcome(run).findings
+    assert bool(findings) is found
+    for finding in findings:
+        assert no_better_than_constant.case(finding, {}).verdict == "Targets hardly explained"
 
 
 RAREST = traces.labels(largest=0.7, smallest=0.01, shares=(0.7, *(0.3 / 9,) * 9))

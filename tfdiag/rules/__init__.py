@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from tfdiag.rules import engine, thresholds, validation
+from tfdiag.rules import engine, penalty, thresholds, validation
 from tfdiag.rules.activations import dead_relu, saturated_activation
 from tfdiag.rules.beginning import initial_weights
 from tfdiag.rules.clues import clues
@@ -143,10 +143,13 @@ def check(
         raise ValueError(f"`rules` must have different ids, but got {ids!r}. Rename one.")
     resolved = resolve_thresholds(thresholds, (*ALL_RULES, *rules))
     # What rules share of it is kept as long as this one.
-    judged = replace(validation.standing_in(trace))
+    alone = penalty.without_penalty(trace)
+    judged = replace(validation.standing_in(alone))
     outcomes = tuple(engine.outcome(rule, judged, resolved[rule.id]) for rule in rules)
-    if judged.series is not trace.series:
+    if judged.series is not alone.series:
         outcomes = tuple(validation.said_of_validation(outcome, trace) for outcome in outcomes)
+    if alone is not trace:
+        outcomes = tuple(penalty.said_without_penalty(outcome, trace) for outcome in outcomes)
     report = Report(
         step=int(trace.steps[-1]) if len(trace.steps) else 0,
         outcomes=outcomes,

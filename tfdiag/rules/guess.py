@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tfdiag.rules.accuracy import accuracy, standard_error
-from tfdiag.rules.constant import constant_loss, is_of_classes
+from tfdiag.rules.constant import constant_loss, frequent, is_of_classes, is_of_labels
 from tfdiag.rules.curves import finite, is_over, late
 from tfdiag.rules.ending import data_of, ending
 from tfdiag.rules.loss import no_better_than_guess
@@ -43,9 +43,9 @@ def _is_guess(trace: Trace, largest: float) -> bool:
     cases=(
         Case(
             lambda finding, facts: finding.value < (1 - _margin(facts)) * finding.limit,
-            "Labels hardly explained",
+            "Targets hardly explained",
             (
-                "Look at some samples with their labels, those of the highest loss first: labels "
+                "Look at some samples with their targets, those of the highest loss first: targets "
                 "may be wrong, or belong to other samples.",
                 "Check that the model can learn ten samples by heart; if not, look at data and "
                 "loss.",
@@ -53,7 +53,7 @@ def _is_guess(trace: Trace, largest: float) -> bool:
             ),
         ),
     ),
-    shares=("margin", "little", "even", "same", "learned", "spent"),
+    shares=("margin", "little", "even", "common", "same", "learned", "spent"),
     below=("margin", "little", "even", "learned"),
     keeps=("margin",),
 )
@@ -63,6 +63,8 @@ def no_better_than_constant(
     margin: float = 0.02,
     little: float = 0.1,
     even: float = 0.5,
+    common: float = 0.8,
+    many: int = 10,
     same: float = 0.98,
     learned: float = 0.5,
     patience: int = 3,
@@ -81,8 +83,9 @@ def no_better_than_constant(
     held-out-fails.
 
     Of several classes, none of which is most of the samples, little more than nothing is found too:
-    labels are wrong, or do not belong to their inputs. Of two, or of rare ones, many a useful model
-    explains as little, such as that of who clicks.
+    labels are wrong, or do not belong to their inputs. So of several labels at once, if they are
+    not rare, and of targets like the inputs, as an autoencoder has them. Of two classes, of rare
+    ones or of what is yet to come many a useful model explains as little: who clicks, a price.
 
     Args:
         margin: share of the constant's loss by which the loss must be lower to count. Source:
@@ -90,6 +93,9 @@ def no_better_than_constant(
         little: the same for several classes. Source: heuristic; Cohen (1988), Statistical Power
             Analysis, calls 0.13 of a variance a medium effect and 0.02 a small one.
         even: share of the most frequent class up to which `little` is asked for.
+        common: the same of several labels: right answers of always saying the same. Source:
+            heuristic.
+        many: values of a target like the input from which on it is asked for. Source: heuristic.
         same: share of the samples that get the same answer, for a classifier. Source: heuristic.
         learned: times the constant's loss below which the training data is learned, as in
             held-out-fails.
@@ -110,7 +116,7 @@ def no_better_than_constant(
     beaten = bool((losses[rows] >= (1 - margin) * constant).all())
     labels = data_of(trace).labels[0]
     of_classes = is_of_classes(ending(trace), labels)
-    hardly = of_classes and labels.classes > 2 and labels.largest <= even
+    hardly = _tells_much(trace, even, common, many)
     hardly &= bool((losses[rows] >= (1 - little) * constant).all())
     if of_classes and _is_guess(trace, labels.largest):
         raise NotApplicable("no-better-than-guess tells it by the accuracy")
@@ -141,6 +147,18 @@ def no_better_than_constant(
         limit=constant,
         metric="probe_loss",
     )
+
+
+def _tells_much(trace: Trace, even: float, common: float, many: int) -> bool:
+    """Returns whether targets hold so much that a model of use explains more than a little."""
+    data, end = data_of(trace), ending(trace)
+    labels = data.labels[0]
+    if is_of_classes(end, labels):
+        return labels.classes > 2 and labels.largest <= even
+    if is_of_labels(end, labels):
+        return end.width > 2 and frequent(labels) <= common
+    restored = any(one.shape == labels.shape for one in data.inputs)
+    return restored and math.prod(labels.shape) >= many
 
 
 def _margin(facts: Mapping[str, Any]) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 from tfdiag.architecture import Architecture
 from tfdiag.rules.constant import is_regularized
 from tfdiag.rules.patience import CLEAR, first_measured, last_measured, streak_start
+from tfdiag.rules.penalty import PENALTY
 from tfdiag.rules.progress import judged_from, knows_nothing, progress
 from tfdiag.rules.rates import tenth
 from tfdiag.rules.roles import no_kernel
@@ -156,7 +157,7 @@ def _may_decay(trace: Trace) -> bool:
     """
     settings = trace.architecture.settings
     known = "learning_rate" in settings and "inner_optimizer" not in settings
-    regularized = is_regularized(trace) is not False
+    regularized = is_regularized(trace) is not False or PENALTY in trace.series
     return regularized or not known or bool(settings.get("weight_decay"))
 
 
