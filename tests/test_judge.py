@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from tests import traces
+from tests.test_rules_guess import regression
 from tfdiag.config import Config
 from tfdiag.judge import Judge
 
@@ -60,3 +61,13 @@ def test_the_diagnosis_is_the_last_word():
     assert texts(traces.dying(40), by) == []
     (text,) = texts(traces.trace(), by)
     assert text.startswith("tfdiag: Healthy"), "it went away"
+
+
+def test_the_end_of_one_epoch_is_not_held_against_a_model_aloud():
+    """A regression that has not come near its targets yet, in a loop of `fit(epochs=1)`."""
+    run = replace(regression(np.r_[40.0, np.full(29, np.nan), 20.0]), planned_steps=600)
+    report, _, said = judge().judge(of_one_epoch(run), finished=True)
+    assert "no-better-than-constant" in {finding.rule for finding in report.findings}
+    assert said == []
+    _, _, said = judge().judge(run, finished=True)
+    assert "no-better-than-constant" in said[0]

@@ -49,6 +49,19 @@ def test_the_reason_of_the_recording_is_passed_on():
     assert reasons["dead-relu"] == "no probe set"
 
 
+@pytest.mark.parametrize(("planned", "judged"), [(600, True), (700, False), (0, False)])
+def test_a_complete_training_is_judged_by_its_last_record(planned, judged):
+    def patient(trace, *, patience=40, warm_up=100):
+        yield says(step=patience + warm_up)
+
+    run = replace(traces.trace(), planned_steps=planned)
+    waits, ends = (made(patient, at_end=at_end) for at_end in (False, True))
+    assert outcome(run, waits).outcome == "not-evaluated"
+    assert [f.step for f in outcome(run, ends).findings] == ([1] if judged else [])
+    again = traces.with_series(run, epoch=np.where(run.steps % 300, np.nan, 0.0))
+    assert outcome(again, ends).outcome == "not-evaluated"  # one `fit` followed another
+
+
 def test_one_of_several_needs_is_enough():
     one = made(lambda trace: [], needs=(("nothing", "gradient_rms"),))
     assert outcome(traces.trace(), one).outcome == "healthy"

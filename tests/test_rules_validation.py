@@ -38,10 +38,12 @@ def test_a_guess_is_found_by_the_accuracy_in_validation():
     assert "validation" in finding.message
 
 
-def test_without_validation_it_cannot_be_told():
+@pytest.mark.parametrize(("planned", "outcome"), [(700, "not-evaluated"), (600, "found")])
+def test_without_validation_the_end_tells(planned, outcome):
     run = short(loss=(2.3, 2.31), accuracy=(0.1, 0.1))
     alone = {name: v for name, v in run.series.items() if not name.startswith("val_")}
-    assert outcomes(replace(run, series=alone))["no-better-than-guess"].outcome == "not-evaluated"
+    alone = replace(run, series=alone, planned_steps=planned)
+    assert outcomes(alone)["no-better-than-guess"].outcome == outcome
 
 
 def test_a_training_that_learns_is_healthy():

@@ -48,6 +48,24 @@ def is_over(trace: Trace) -> bool:
     return bool(ended and fit_epochs(trace) > 1)
 
 
+def is_whole(trace: Trace) -> bool:
+    """Returns whether this was the first `fit` and no other followed: then its end was the end.
+
+    Each `fit` counts its epochs anew. The last one must have ended too: before, its number is not
+    known.
+    """
+    epochs = np.asarray(trace.series.get("epoch", trace.steps * np.nan))
+    rows = np.flatnonzero(np.isfinite(epochs))
+    over = not len(rows) or trace.steps[rows[-1]] == trace.steps[-1]
+    return bool(trace.steps[0] == 0 and over and (np.diff(epochs[rows]) > 0).all())
+
+
+def is_complete(trace: Trace) -> bool:
+    """Returns whether all that was planned was done, in one `fit`: no record will follow."""
+    planned = trace.planned_steps
+    return bool(planned and len(trace.steps) and trace.steps[-1] >= planned and is_whole(trace))
+
+
 def epoch_ends(trace: Trace) -> np.ndarray:
     """Returns the rows at which an epoch ended.
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tfdiag.metrics import METRICS
+from tfdiag.rules.curves import is_complete
 from tfdiag.rules.outcome import EXEMPT, FOUND, HEALTHY, NEVER_FINITE, NOT_EVALUATED, Outcome
 from tfdiag.rules.progress import share, warmed_up
 from tfdiag.rules.rule import CannotJudge, Need, NotApplicable, Rule
@@ -29,6 +30,8 @@ def outcome(rule: Rule, trace: Trace, thresholds: Mapping[str, Any]) -> Outcome:
     """
     if "warm_up" in thresholds:
         thresholds = {**thresholds, "warm_up": warmed_up(trace, thresholds["warm_up"])}
+    if rule.at_end and is_complete(trace):
+        thresholds = {**thresholds, "warm_up": 0, "patience": 1}
     exempt: dict[str, str] = {}
     try:
         unfit = rule.unfit(trace) if rule.unfit else None

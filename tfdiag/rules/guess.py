@@ -56,6 +56,7 @@ def _is_guess(trace: Trace, largest: float) -> bool:
     shares=("margin", "little", "even", "common", "same", "learned", "spent"),
     below=("margin", "little", "even", "learned"),
     keeps=("margin",),
+    at_end=True,
 )
 def no_better_than_constant(
     trace: Trace,

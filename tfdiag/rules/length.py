@@ -7,7 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from tfdiag.rules.constant import constant_loss, is_regularized
-from tfdiag.rules.curves import finite, fit_epochs, measured
+from tfdiag.rules.curves import finite, fit_epochs, is_whole, measured
+from tfdiag.rules.guess import no_better_than_constant
+from tfdiag.rules.loss import no_better_than_guess
 from tfdiag.rules.progress import progress
 from tfdiag.rules.rates import finite_rates
 from tfdiag.rules.rule import CannotJudge, NotApplicable, rule
@@ -82,7 +84,7 @@ def stopped_early(
         return
     last = finite(trace, "probe_loss")[-1]
     yield Finding(
-        severity="warn" if _is_whole(trace) and _epochs(trace) < few else "watch",
+        severity="warn" if is_whole(trace) and _epochs(trace) < few else "watch",
         step=int(trace.steps[-1]),
         message=f"The training ended at step {trace.steps[-1]} with a probe loss of "
         f"{number(last)}; {share(gained)} of all that was gained came in the last fifth "
@@ -99,23 +101,15 @@ def may_go_on(finding: Finding, trace: Trace) -> bool:
 
     What is recorded tells it once training is over; before, it is no news.
     """
-    return finding.rule == stopped_early.id and fit_epochs(trace) <= 1
+    begins_there = finding.step == trace.steps[-1]
+    return finding.rule in _ABOUT_THE_END and begins_there and fit_epochs(trace) <= 1
+
+
+_ABOUT_THE_END = (stopped_early.id, no_better_than_guess.id, no_better_than_constant.id)
 
 
 def _epochs(trace: Trace) -> int:
     return len(finite(trace, "epoch"))
-
-
-def _is_whole(trace: Trace) -> bool:
-    """Returns whether this was the first `fit` and no other followed: then its end was the end.
-
-    Each `fit` counts its epochs anew. The last one must have ended too: before, its number is not
-    known.
-    """
-    epochs = np.asarray(trace.series.get("epoch", trace.steps * np.nan))
-    rows = np.flatnonzero(np.isfinite(epochs))
-    over = not len(rows) or trace.steps[rows[-1]] == trace.steps[-1]
-    return bool(trace.steps[0] == 0 and over and (np.diff(epochs[rows]) > 0).all())
 
 
 def _late(trace: Trace, name: str, constant: float, fell: float) -> float:

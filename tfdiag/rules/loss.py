@@ -324,6 +324,7 @@ def initial_loss(trace: Trace, *, times: float = 2.0) -> Iterator[Finding]:
     shares=("margin", "largest", "spent"),
     below=("margin",),
     reached=("margin",),
+    at_end=True,
 )
 def no_better_than_guess(
     trace: Trace,

@@ -100,6 +100,8 @@ class Rule:
             its name; those of `limits` say it themselves.
         keeps: thresholds that its cases compare with: like those of `limits`, they are in
             `Report.facts` as "dead-relu warn".
+        at_end: whether a training that was complete is judged by its last record, however few
+            there are: no warm-up, no patience.
         watch: what to do about findings that are only watched. `{layer}` stands for the finding's
             layer, another threshold's name for its value, if that is a line in a chart.
     """
@@ -125,6 +127,7 @@ class Rule:
     reached: tuple[str, ...] = ()
     reads: Mapping[str, str] = field(default_factory=dict)
     keeps: tuple[str, ...] = ()
+    at_end: bool = False
     watch: str = "Let it run; look again if the loss does not fall."
 
     @cached_property
