@@ -4,11 +4,12 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from benchmarks.faults.kinds import RULES, rules
+from benchmarks.faults.kinds import AT_START, RULES, rules
 from benchmarks.faults.operators import OPERATORS
 from benchmarks.faults.programs import PROGRAMS
 from benchmarks.faults.runs import Run
@@ -35,6 +36,19 @@ def test_names_are_unique_and_both_folds_have_programs():
 def test_each_fault_has_kinds_that_are_known():
     for operator in OPERATORS:
         assert operator.kinds and set(operator.kinds) <= set(RULES)
+
+
+def test_faults_that_show_from_the_start_are_counted_apart():
+    assert {operator.name for operator in OPERATORS} >= AT_START
+    healthy = [verdict(score=0.90), verdict(score=0.95)]
+    late = verdict("rate-low", 0.1, "unchanged-weights")
+    soon = verdict("init-zeros", 0.1, "dead-on-arrival")
+    soon = replace(soon, alarms=(replace(soon.alarms[0], told=0),))
+    counted = measures(
+        sort([*healthy, late, soon], {"mlp": 0.8}), {"rate-low": (), "init-zeros": ()}
+    )
+    assert counted["share of the training until the alarm, median"] == 0.25
+    assert counted["the same of faults that show from the start"] == 0.0
 
 
 def test_every_rule_is_a_right_answer_to_something():

@@ -62,6 +62,15 @@ def test_a_complete_training_is_judged_by_its_last_record(planned, judged):
     assert outcome(again, ends).outcome == "not-evaluated"  # one `fit` followed another
 
 
+def test_where_the_loss_is_lost_few_records_are_told_with_the_reason():
+    run = traces.trace(records=10)
+    few = made(lambda trace, *, patience=40: [])
+    assert outcome(run, few).reason == "too few records: 10 of 40"
+    lost = traces.with_series(run, loss_nonfinite=np.where(run.steps >= 100, 1.0, 0.0))
+    told = "the loss is not finite since step 100, and there were too few records"
+    assert outcome(lost, few).reason == told
+
+
 def test_one_of_several_needs_is_enough():
     one = made(lambda trace: [], needs=(("nothing", "gradient_rms"),))
     assert outcome(traces.trace(), one).outcome == "healthy"

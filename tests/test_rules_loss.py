@@ -39,10 +39,10 @@ def test_a_loss_that_never_falls_is_found():
 
 
 def test_the_evidence_of_a_stuck_loss_tells_its_numbers_apart():
-    assert outcome(traces.stuck()).findings[0].evidence == "2.3 since step 0"
+    assert outcome(traces.stuck()).findings[0].evidence == "loss 2.3 since step 0"
     assert "The probe loss is 2.3 and does not" in outcome(traces.stuck()).findings[0].message
     fallen = outcome(run_of(np.linspace(2.31, 2.3, 60)[::-1])).findings[0]
-    assert fallen.evidence == "2.31, was 2.30"
+    assert fallen.evidence == "loss 2.31, was 2.30"
     assert "is 2.31, was 2.30 at first, and does not fall" in fallen.message
 
 

@@ -75,6 +75,18 @@ RULES: dict[str, tuple[str, ...]] = {
 }
 
 
+#: Faults that the model, its data or the first steps show: no training must be waited for.
+AT_START = frozenset(
+    {
+        *("rate-huge", "init-zeros", "init-constant", "init-large", "init-tiny", "bias-dead"),
+        *("hidden-linear", "output-relu", "output-linear", "output-sigmoid"),
+        *("output-softmax-of-one", "softmax-twice", "loss-mismatched", "labels-scaled"),
+        *("labels-signed", "inputs-unscaled", "inputs-shifted", "inputs-nan", "inputs-constant"),
+        *("dropout-high", "layers-frozen", "output-frozen", "l2-large", "batch-of-one"),
+    }
+)
+
+
 def rules(kinds: Iterable[str]) -> set[str]:
     """Returns the ids of the rules that give one of these kinds of answer."""
     return {rule for kind in kinds for rule in RULES[kind]}

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-from benchmarks.faults.kinds import rules
+from benchmarks.faults.kinds import AT_START, rules
 from benchmarks.faults.verdicts import Verdict
 
 #: A fault hurts if it costs more than this, whatever the healthy runs' spread.
@@ -133,6 +133,7 @@ def measures(found: Sorted, kinds: dict[str, tuple[str, ...]]) -> dict[str, Shar
     """
     hurt = found.hurt
     told = [verdict.told for verdict in hurt if verdict.told is not None]
+    soon = [v.told for v in hurt if v.told is not None and v.run.operator in AT_START]
     return {
         "healthy runs with an alarm": count(bool(v.alarms) for v in found.healthy),
         "of these, at the end still": count(any(a.lasts for a in v.alarms) for v in found.healthy),
@@ -143,6 +144,7 @@ def measures(found: Sorted, kinds: dict[str, tuple[str, ...]]) -> dict[str, Shar
             names_layer(v, kinds[v.run.operator]) for v in hurt if v.run.blamed
         ),
         "share of the training until the alarm, median": median(told) if told else None,
+        "the same of faults that show from the start": median(soon) if soon else None,
         "findings at the end of a hurt run, median": _median([v.shown for v in hurt]),
         "above the fold of a hurt run, median": _median([v.heads for v in hurt]),
         "above the fold of a hurt run, at most 2": count(v.heads <= 2 for v in hurt),

@@ -1,4 +1,4 @@
-"""What tfdiag says of a recorded run, as its user is told: at the end of each epoch.
+"""What tfdiag says of a recorded run, as its user is told while it trains.
 
 Recordings are judged anew, so other rules and thresholds need no training. Needs no TensorFlow.
 """
@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from benchmarks.faults.runs import Run
 from tfdiag import check, load
@@ -67,9 +69,9 @@ class Verdict:
 
 
 def judge(run: Run, place: Path, thresholds: Thresholds | None = None) -> Verdict:
-    """Judges a run after each of its epochs."""
+    """Judges a run whenever the monitor does."""
     trace = load(place)
-    ends = [*range(run.epoch_steps, run.steps, run.epoch_steps), run.steps]
+    ends = moments(trace, run)
     alarms: dict[tuple[str, str | None], Alarm] = {}
     last: tuple[Finding, ...] = ()
     at_once = 0
@@ -91,6 +93,16 @@ def judge(run: Run, place: Path, thresholds: Thresholds | None = None) -> Verdic
         watched=tuple(sorted({finding.rule for finding in last} - loud)),
         heads=at_once,
     )
+
+
+def moments(trace: Trace, run: Run) -> list[int]:
+    """Returns the steps after which a run is judged: at each look and at the end of each epoch.
+
+    The first look is at the untrained model.
+    """
+    looks = trace.steps[np.isfinite(trace.series.get("probe_loss", trace.steps * np.nan))]
+    epochs = range(run.epoch_steps, run.steps, run.epoch_steps)
+    return sorted({0, *map(int, looks), *epochs, run.steps})
 
 
 def _rank(found: Finding | Alarm) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -13,7 +14,7 @@ import numpy as np
 from tfdiag.metrics import METRICS
 from tfdiag.rules.curves import is_complete
 from tfdiag.rules.outcome import EXEMPT, FOUND, HEALTHY, NEVER_FINITE, NOT_EVALUATED, Outcome
-from tfdiag.rules.progress import share, warmed_up
+from tfdiag.rules.progress import progress, share, warmed_up
 from tfdiag.rules.rule import CannotJudge, Need, NotApplicable, Rule
 from tfdiag.trace import Finding, Trace
 
@@ -129,6 +130,9 @@ def _why_not(
     )
     if records >= wanted:
         return None
+    loss = progress(trace)
+    if loss.state == "worse" and math.isnan(loss.last):
+        return f"the loss is not finite since step {loss.since}, and there were too few records"
     after = f" after step {warm_up}" if warm_up > 0 else ""
     return f"too few records{after}: {records} of {wanted}"
 

@@ -90,7 +90,7 @@ def overfitting(
         f"{number(held[-1])}, above {number((1 + rise) * held[best])} for "
         f"{count(lasting, 'epoch')}, while the training loss fell from {number(train[best])} to "
         f"{number(train[-1])}.",
-        evidence=f"{number(held[-1])}, best {number(held[best])}",
+        evidence=f"loss {number(held[-1])}, best {number(held[best])}",
         value=float(held[-1]),
         limit=float((1 + rise) * held[best]),
         metric=name,
@@ -212,7 +212,7 @@ def held_out_fails(
         message=f"The probe loss is {number(now)}, where a constant answer has "
         f"{number(constant)}; it is so for {count(epochs, 'epoch')} at least, and the training "
         f"loss is {number(train[-1])}.",
-        evidence=f"{number(now)}, a constant {number(constant)}",
+        evidence=f"loss {number(now)}, a constant has {number(constant)}",
         value=now,
         limit=constant,
         metric="probe_loss",

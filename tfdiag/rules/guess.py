@@ -143,7 +143,7 @@ def no_better_than_constant(
         severity="warn",
         step=int(trace.steps[rows[0]]),
         message=f"The probe loss is {now}; always saying {what} has {limit}{only}; {loss.text}.",
-        evidence=f"{now}, a constant {limit}",
+        evidence=f"loss {now}, a constant has {limit}",
         value=float(losses[rows[-1]]),
         limit=constant,
         metric="probe_loss",

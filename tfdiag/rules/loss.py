@@ -84,7 +84,7 @@ def loss_not_decreasing(
         step=loss.since,
         message=f"The {of} is {now}{f', was {then} at first,' if differ else ''} and does not fall "
         f"since step {loss.since}.",
-        evidence=f"{now}, was {then}" if differ else f"{now} since step {loss.since}",
+        evidence=f"loss {now}, was {then}" if differ else f"loss {now} since step {loss.since}",
         value=loss.last,
         limit=loss.first,
         metric=loss.series,
@@ -141,7 +141,7 @@ def loss_blowup(
         step=loss.since,
         message=f"The {of} is {now}, was {best} at its best, and stays above twice its best since "
         f"step {loss.since}.",
-        evidence=f"{now}, best {best}",
+        evidence=f"loss {now}, best {best}",
         value=loss.last,
         limit=2 * loss.best,
         metric=loss.series,
@@ -384,7 +384,7 @@ def no_better_than_guess(
         message=f"The probe loss is {number(losses[-1])}, a guess by the classes' shares has "
         f"{number(guess)}; the accuracy is {accuracies[-1]:.0%}, the most frequent class has "
         f"{labels.largest:.0%}.".replace("%", " %"),
-        evidence=f"{number(losses[-1])}, a guess {number(guess)}",
+        evidence=f"loss {number(losses[-1])}, a guess has {number(guess)}",
         value=float(losses[-1]),
         limit=guess,
         metric="probe_loss",

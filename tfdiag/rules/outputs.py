@@ -117,13 +117,22 @@ def _scale(
         step=step,
         message=f"{trace.layers[i]}: {what} is {number(values[i])}, {since(step)} (limit "
         f"{f'{number(1 / limit)} to ' if sign == '×' else ''}{number(limit)}){more}; {loss.text}.",
-        evidence=f"{number(values[i])} {sign} {number(limit)}"
-        if sign != "×"
-        else f"{number(values[i])}, not 1",
+        evidence=_evidence(float(values[i]), sign, limit),
         layer=trace.layers[i],
         value=float(values[i]),
         limit=limit,
         metric="output_rms",
+    )
+
+
+def _evidence(value: float, sign: str, limit: float) -> str:
+    """Returns a value beside its limit; "×" is for a ratio that is far from 1 either way."""
+    if sign != "×":
+        return f"{number(value)} {sign} {number(limit)}"
+    return (
+        f"{number(value)}× > {number(limit)}×"
+        if value > 1
+        else f"{number(value)}× < {number(1 / limit)}×"
     )
 
 
@@ -278,11 +287,12 @@ def poor_init(trace: Trace, *, change: float = 1e3) -> Iterator[Finding]:
         if first is None:
             continue
         name = trace.layers[first]
+        times = f"{number(ratio[first])} times as much as" if ratio[first] else "by 0, unlike"
         yield Finding(
             severity="warn" if loss.poor else "watch",
             step=0,
-            message=f"Before training, the outputs of {name} deviate {number(ratio[first])} times "
-            f"as much as those of {trace.layers[begin]} (limit {number(limit)}); {loss.text}.",
+            message=f"Before training, the outputs of {name} deviate {times} those of "
+            f"{trace.layers[begin]} (limit {number(limit)}); {loss.text}.",
             evidence=f"{number(ratio[first])} {sign} {number(limit)}",
             layer=name,
             value=float(ratio[first]),

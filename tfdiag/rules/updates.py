@@ -254,7 +254,7 @@ def learning_rate_range(
         step=int(trace.steps[row]),
         message=f"The learning rate is {number(rate)} at most; usual for "
         f"{optimizer} is between {number(low)} and {number(high)}; {loss.text}.",
-        evidence=f"{number(rate)} {sign} {number(limit)}",
+        evidence=f"rate {number(rate)} {sign} {number(limit)}",
         value=rate,
         limit=limit,
         metric="learning_rate",
