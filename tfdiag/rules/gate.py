@@ -1,0 +1,18 @@
+"""How bad something odd is, given how training goes."""
+
+from __future__ import annotations
+
+from tfdiag.rules.progress import Progress
+
+
+def gate(severity: str, loss: Progress) -> str:
+    """Returns the severity of something odd, given how training goes.
+
+    A model that has learned is only watched. What may be healthy (a watch) becomes a warning once
+    the loss does not fall; what can hardly work stays at least a warning.
+    """
+    if loss.state == "learned":
+        return "watch"
+    if loss.state == "improving":
+        return "warn" if severity == "critical" else severity
+    return "warn" if severity == "watch" and loss.poor else severity
