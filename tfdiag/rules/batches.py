@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tfdiag.rules.curves import finite
+from tfdiag.rules.curves import finite, is_untrained
+from tfdiag.rules.gate import so_far
 from tfdiag.rules.loss import jumps
 from tfdiag.rules.progress import progress
 from tfdiag.rules.rule import rule
 from tfdiag.rules.wording import count, share
 from tfdiag.trace import Finding, Trace
+
+
+def _no_batches(trace: Trace) -> str | None:
+    return "there are no batches before training" if is_untrained(trace) else None
 
 
 @rule(
@@ -22,6 +27,7 @@ from tfdiag.trace import Finding, Trace
     ),
     why="Mean and deviation of so few samples are noise, and differ from those of inference.",
     source="Wu & He (2018), Group Normalization, https://arxiv.org/abs/1803.08494",
+    unfit=_no_batches,
     verdict="Batch too small to normalize",
     below=("least",),
     watch="Let it run; use larger batches or GroupNormalization if the probe loss stays high.",
@@ -64,6 +70,7 @@ def batchnorm_small_batch(trace: Trace, *, least: int = 8) -> Iterator[Finding]:
     ),
     why="The gradient of one sample is mostly noise, and each step follows it.",
     source="Masters & Luschi (2018), https://arxiv.org/abs/1804.07612: 2 to 32 is best",
+    unfit=_no_batches,
     verdict="Batches of one sample",
     shares=("far",),
     watch="Let it run; use larger batches if the probe loss jumps.",
@@ -91,7 +98,7 @@ def batch_of_one(trace: Trace, *, far: float = 0.1) -> Iterator[Finding]:
     yield Finding(
         severity="warn" if suffers else "watch",
         step=int(trace.steps[0]),
-        message=f"Each step sees 1 sample (usual are 2 to 32 at least); {loss.text}{text}.",
+        message=f"Each step sees 1 sample (usual are 2 to 32 at least){so_far(trace)}{text}.",
         evidence="1 sample a step",
         value=float(size),
         limit=2.0,

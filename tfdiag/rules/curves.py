@@ -48,6 +48,11 @@ def is_over(trace: Trace) -> bool:
     return bool(ended and fit_epochs(trace) > 1)
 
 
+def is_untrained(trace: Trace) -> bool:
+    """Returns whether a model and its data are judged alone: no training was begun."""
+    return not trace.series
+
+
 def epoch_ends(trace: Trace) -> np.ndarray:
     """Returns the rows at which an epoch ended.
 

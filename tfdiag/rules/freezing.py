@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from tfdiag.architecture import Layer
 from tfdiag.rules.ending import CATEGORICAL, KERNELS
+from tfdiag.rules.gate import so_far
 from tfdiag.rules.progress import is_slow, progress
 from tfdiag.rules.rule import CannotJudge, rule
 from tfdiag.rules.wording import count
@@ -83,7 +84,7 @@ def frozen_output(trace: Trace) -> Iterator[Finding]:
             severity="warn" if suffers else "watch",
             step=int(trace.steps[0]),
             message=f"{outputs[0].name} is frozen, while {count(trained, 'layer')} below it "
-            f"{'is' if trained == 1 else 'are'} trained; {loss.text}.",
+            f"{'is' if trained == 1 else 'are'} trained{so_far(trace)}.",
             evidence=f"{outputs[0].name} frozen",
             layer=outputs[0].name,
         )

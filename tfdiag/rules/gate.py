@@ -1,8 +1,10 @@
-"""How bad something odd is, given how training goes."""
+"""How bad something odd is, given how training goes, and how to say so."""
 
 from __future__ import annotations
 
-from tfdiag.rules.progress import Progress
+from tfdiag.rules.curves import is_untrained
+from tfdiag.rules.progress import Progress, progress
+from tfdiag.trace import Trace
 
 
 def gate(severity: str, loss: Progress) -> str:
@@ -16,3 +18,8 @@ def gate(severity: str, loss: Progress) -> str:
     if loss.state == "improving":
         return "warn" if severity == "critical" else severity
     return "warn" if severity == "watch" and loss.poor else severity
+
+
+def so_far(trace: Trace) -> str:
+    """Returns how the loss does, as the end of a message; nothing where no training was begun."""
+    return "" if is_untrained(trace) else f"; {progress(trace).text}"

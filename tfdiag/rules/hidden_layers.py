@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from tfdiag.architecture import DYING, Architecture, Layer
 from tfdiag.rules.ending import KERNELS, has_graph, options_of
-from tfdiag.rules.gate import gate
+from tfdiag.rules.gate import gate, so_far
 from tfdiag.rules.progress import progress
 from tfdiag.rules.roles import cuts
 from tfdiag.rules.rule import CannotJudge, rule
@@ -50,7 +50,7 @@ def missing_nonlinearity(trace: Trace) -> Iterator[Finding]:
             severity=gate("watch", loss),
             step=int(trace.steps[0]),
             message=f"{layer.name} has no activation and feeds {fed[0].name}, which is a "
-            f"{fed[0].type} too: together they can do what one can; {loss.text}.",
+            f"{fed[0].type} too: together they can do what one can{so_far(trace)}.",
             evidence=f"{layer.name} → {fed[0].name}",
             layer=layer.name,
         )
@@ -109,10 +109,16 @@ def _fed_kernels(architecture: Architecture, layer: Layer) -> list[Layer]:
 
 def _is_narrow(layer: Layer, fed: Layer) -> bool:
     """Returns whether a layer is narrower than what it gets and what it feeds."""
-    width = layer.shape[-1] if layer.shape else None
-    beyond = fed.shape[-1] if fed.shape else None
+    width, beyond = _features_out(layer), _features_out(fed)
     got = _features_in(layer)
     return width is None or beyond is None or got is None or width < min(got, beyond)
+
+
+def _features_out(layer: Layer) -> int | None:
+    """Returns how many features a layer gives; a model from a file may not tell its shapes."""
+    options = layer.options or {}
+    told = layer.shape[-1] if layer.shape else options.get("units", options.get("filters"))
+    return told if isinstance(told, int) else None
 
 
 def _features_in(layer: Layer) -> int | None:
@@ -162,7 +168,7 @@ def dead_on_arrival(trace: Trace) -> Iterator[Finding]:
         yield Finding(
             severity=gate(severity, loss),
             step=int(trace.steps[0]),
-            message=f"All units of {layer.name} begin with the same weights, {why}; {loss.text}.",
+            message=f"All units of {layer.name} begin with the same weights, {why}{so_far(trace)}.",
             evidence=f"{options.get('kernel_initializer', 'weights')}: all alike",
             layer=layer.name,
         )
@@ -238,7 +244,7 @@ def dropout_high(trace: Trace, *, watch: float = 0.5, warn: float = 0.9) -> Iter
             severity=gate(severity, loss),
             step=int(trace.steps[0]),
             message=f"{layer.name} drops {number(100 * rate)} % of its inputs in training (limit "
-            f"{number(100 * limit)} %); {loss.text}.",
+            f"{number(100 * limit)} %){so_far(trace)}.",
             evidence=f"{rate:g} {'≥' if rate >= warn else '>'} {limit:g}",
             layer=layer.name,
             value=float(rate),

@@ -9,7 +9,7 @@ import numpy as np
 from tfdiag.architecture import SATURATING
 from tfdiag.rules.beginning import FIRST_ANSWERS, errs_surely
 from tfdiag.rules.ending import data_of, options_of
-from tfdiag.rules.gate import gate
+from tfdiag.rules.gate import gate, so_far
 from tfdiag.rules.progress import is_slow, progress
 from tfdiag.rules.rule import rule
 from tfdiag.rules.wording import number, share
@@ -80,8 +80,8 @@ def input_flat(trace: Trace, *, spread: float = 1e-5) -> Iterator[Finding]:
                 severity="watch" if len(data.inputs) > 1 else gate("warn", loss),
                 step=int(trace.steps[0]),
                 message=f"All entries of input {one.name} are about {number(one.mean)} in the "
-                f"probe set: their deviation is {number(one.std)} (limit {number(spread)}); "
-                f"{loss.text}.",
+                f"probe set: their deviation is {number(one.std)} (limit {number(spread)})"
+                f"{so_far(trace)}.",
                 evidence=f"{number(one.std)} < {number(spread)}",
                 value=one.std,
                 limit=spread,
@@ -145,7 +145,7 @@ def input_range(trace: Trace, *, largest: float = 50.0, typical: float = 5.0) ->
                 severity="warn" if suffers else gate("watch", loss),
                 step=int(trace.steps[0]),
                 message=f"Input {one.name} reaches from {number(one.minimum)} to "
-                f"{number(one.maximum)} in the probe set (limit {number(largest)}); {loss.text}.",
+                f"{number(one.maximum)} in the probe set (limit {number(largest)}){so_far(trace)}.",
                 evidence=f"{number(magnitude)} > {number(largest)}",
                 value=magnitude,
                 limit=largest,

@@ -8,7 +8,7 @@ import numpy as np
 
 from tfdiag.data import Data, Labels
 from tfdiag.rules.ending import BINARY, CATEGORICAL, RANGES, REGRESSION, Ending, data_of, ending
-from tfdiag.rules.gate import gate
+from tfdiag.rules.gate import gate, so_far
 from tfdiag.rules.progress import progress
 from tfdiag.rules.rule import CannotJudge, rule
 from tfdiag.rules.wording import number, share
@@ -63,7 +63,8 @@ def label_mismatch(trace: Trace, *, beyond: float = 0.05) -> Iterator[Finding]:
         yield Finding(
             severity=severity if severity == "critical" else gate(severity, loss),
             step=int(trace.steps[0]),
-            message=f"The labels do not fit {end.loss} and {end.layer.name}: {text}; {loss.text}.",
+            message=f"The labels do not fit {end.loss} and {end.layer.name}: {text}"
+            f"{so_far(trace)}.",
             evidence=f"{labels.kind}, {number(labels.minimum)} to {number(labels.maximum)}",
             layer=end.layer.name,
         )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from tfdiag.architecture import DYING, Architecture
 from tfdiag.rules.ending import (
@@ -16,10 +16,39 @@ from tfdiag.rules.ending import (
     ending,
     values_from,
 )
-from tfdiag.rules.gate import gate
+from tfdiag.rules.gate import gate, so_far
 from tfdiag.rules.progress import progress
-from tfdiag.rules.rule import CannotJudge, rule
+from tfdiag.rules.rule import CannotJudge, Case, rule
 from tfdiag.trace import Finding, Trace
+
+
+def _takes_logits(finding: Finding, facts: Mapping[str, Any]) -> str | None:
+    """Returns arguments that let the last layer be linear and the loss take logits."""
+    kind = facts.get("loss_function")
+    linear = "" if finding.evidence.startswith("no ") else "activation=None"
+    if finding.evidence.endswith("from_logits=True"):
+        return linear
+    if not isinstance(kind, str):
+        return None
+    loss = f"loss=keras.losses.{kind.title().replace('_', '')}(from_logits=True)"
+    return f"{linear}\n{loss}".strip()
+
+
+def _of_one_unit(finding: Finding, facts: Mapping[str, Any]) -> str | None:
+    """Returns the activation of a single unit; None if the loss wants several."""
+    kind = facts.get("loss_function")
+    if kind in BINARY:
+        return 'activation="sigmoid"'
+    return "activation=None" if kind in REGRESSION else None
+
+
+def _has(evidence: str) -> Callable[[Finding, Mapping[str, Any]], bool]:
+    return lambda finding, facts: evidence in finding.evidence
+
+
+_VERDICT = "Wrong end: {layer}"
+_ONE_SOFTMAX, _ONE_CLASS, _TWICE = "softmax of 1 unit", "1 unit, 1 class", "softmax of softmax"
+_SIGMOIDS, _OF_NUMBERS = "sigmoid, from_logits=False", ", softmax"
 
 
 class _Misfit(NamedTuple):
@@ -38,12 +67,51 @@ class _Misfit(NamedTuple):
     advice=(
         "Let the last layer be linear and the loss take logits, from_logits=True: exact and free.",
         "Or end with softmax (one of several classes) or sigmoid (yes or no), from_logits=False.",
-        "Give a softmax one unit per class; for two classes a single sigmoid unit will do too.",
     ),
     why="The loss then measures something else than how wrong the answers are.",
     source="UMLAUT (Schoop et al., 2021), https://doi.org/10.1145/3411764.3445538; NeuraLint "
     "(Nikanjam et al., 2021), https://arxiv.org/abs/2105.08095",
-    verdict="Wrong end: {layer}",
+    verdict=_VERDICT,
+    cases=(
+        Case(
+            _has(_ONE_SOFTMAX),
+            _VERDICT,
+            (
+                "Give {layer} a sigmoid if it says yes or no, no activation if it says a number.",
+                "Or one unit for each of several classes, with the softmax.",
+            ),
+            _of_one_unit,
+        ),
+        Case(
+            _has(_ONE_CLASS),
+            _VERDICT,
+            (
+                "Give {layer} one unit per class, with softmax.",
+                "For two classes keep the unit, with sigmoid and binary_crossentropy.",
+            ),
+        ),
+        Case(
+            _has(_TWICE),
+            _VERDICT,
+            ("Take away one of the two: the layer {layer}, or the softmax before it.",),
+        ),
+        Case(
+            _has(_SIGMOIDS),
+            _VERDICT,
+            (
+                "End with softmax if one class is right; it costs nothing.",
+                "If several may be right at once, use binary_crossentropy.",
+            ),
+            'activation="softmax"',
+        ),
+        Case(
+            _has(_OF_NUMBERS),
+            _VERDICT,
+            ("Use a crossentropy with the softmax: its slope is steep where the answer is wrong.",),
+            'loss="categorical_crossentropy"',
+        ),
+    ),
+    code=_takes_logits,
     watch="Let it run; change the last activation or the loss if the loss does not fall.",
 )
 def loss_activation_mismatch(trace: Trace) -> Iterator[Finding]:
@@ -68,7 +136,7 @@ def loss_activation_mismatch(trace: Trace) -> Iterator[Finding]:
         yield Finding(
             severity=gate(misfit.severity, loss) if misfit.gated else misfit.severity,
             step=int(trace.steps[0]),
-            message=f"{misfit.text}; {loss.text}.",
+            message=f"{misfit.text}{so_far(trace)}.",
             evidence=misfit.evidence,
             layer=end.layer.name,
         )
@@ -80,15 +148,15 @@ def _misfits(end: Ending, architecture: Architecture) -> Iterator[_Misfit]:
     """Yields what does not fit, the worst first."""
     if end.activation == "softmax" and end.width == 1:
         text = f"{end.layer.name} is a softmax of one unit: its output is 1 whatever the input is"
-        yield _Misfit("critical", text, "softmax of 1 unit", gated=False)
+        yield _Misfit("critical", text, _ONE_SOFTMAX, gated=False)
     if end.loss in CATEGORICAL and end.width == 1:
         text = f"The loss {end.loss} compares classes, but {end.layer.name} has one unit"
-        yield _Misfit("critical", text, "1 unit, 1 class", gated=False)
+        yield _Misfit("critical", text, _ONE_CLASS, gated=False)
     if end.activation == "softmax" and _is_softmax_twice(end, architecture):
         text = (
             f"A softmax is taken of a softmax before {end.layer.name}: all classes come out alike"
         )
-        yield _Misfit("warn", text, "softmax of softmax")
+        yield _Misfit("warn", text, _TWICE)
     if end.loss in (*CATEGORICAL, *BINARY):
         yield from _no_probabilities(end)
     if end.loss in REGRESSION and end.activation == "softmax" and _are_classes(end):
