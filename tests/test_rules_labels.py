@@ -1,10 +1,11 @@
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from tests import traces
 from tests.static import ending, outcome, severities
-from tfdiag.rules.labels import class_imbalance, label_mismatch
+from tfdiag.rules.labels import class_imbalance, label_mismatch, target_range
 
 SPARSE, ONE_HOT = "sparse_categorical_crossentropy", "categorical_crossentropy"
 BINARY, MSE = "binary_crossentropy", "mean_squared_error"
@@ -84,3 +85,71 @@ def test_what_has_no_classes_is_exempt():
     run = ending(None, MSE, width=1, y=traces.labels("real"))
     found = outcome(run, class_imbalance)
     assert found.outcome == "not-evaluated" and set(found.exempt) == set(run.layers)
+
+
+def estimating(targets, activation=None, loss=MSE, said=(-2.0, 2.0)):
+    """Returns the first step of a model of one number."""
+    run = ending(activation, loss, width=1, y=targets)
+    output = replace(run.data.outputs[0], minimum=said[0], maximum=said[1])
+    return replace(run, data=replace(run.data, outputs=(output,)))
+
+
+RAW = traces.labels("real", shape=(1,), minimum=25.0, maximum=346.0, std=77.0, deviation=66.0)
+YEARS = traces.labels("real", shape=(1,), minimum=1990.0, maximum=2020.0, std=9.0, deviation=8.0)
+
+
+def curve(run, *values):
+    """Returns a whole run of the same model with this loss."""
+    loss = np.interp(np.arange(31), np.linspace(0, 30, len(values)), values)
+    whole = replace(traces.trace(run.architecture), data=run.data)
+    return traces.with_series(whole, loss=loss, probe_loss=loss)
+
+
+@pytest.mark.parametrize("loss", [MSE, "mean_absolute_error", "huber"])
+@pytest.mark.parametrize("targets", [RAW, YEARS])
+def test_targets_far_from_the_first_answers_are_watched(targets, loss):
+    run = estimating(targets, loss=loss)
+    assert severities(run, target_range) == {"output": "watch"}
+    assert "the untrained model says -2 to 2" in outcome(run, target_range).findings[0].message
+    unseen = replace(run, data=replace(run.data, outputs=()))
+    assert severities(unseen, target_range) == {"output": "watch"}
+
+
+def test_raw_targets_are_never_more_than_watched_and_not_at_all_once_the_loss_is_low():
+    run = estimating(RAW)
+    assert severities(curve(run, 3e4, 3e3), target_range) == {}
+    assert severities(curve(run, 3e4, 3e4), target_range) == {"output": "watch"}
+    assert severities(curve(run, 3e4, np.nan), target_range) == {"output": "watch"}
+    slow = curve(run, 3e4, 2.5e4)
+    assert severities(replace(slow, planned_steps=6000), target_range) == {}
+    assert severities(replace(slow, planned_steps=600), target_range) == {"output": "watch"}
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        estimating(replace(RAW, minimum=-3.0, maximum=14.0, std=1.0)),  # standardised, a far one
+        estimating(RAW, said=(140.0, 160.0)),  # the bias begins at the mean
+        estimating(YEARS, said=(-1500.0, 900.0)),  # the inputs are years too
+        estimating(RAW, "sigmoid"),  # that is label-mismatch's
+    ],
+)
+def test_targets_that_are_near_are_healthy(run):
+    assert severities(run, target_range) == {}
+
+
+@pytest.mark.parametrize(
+    "loss",
+    ["sparse_categorical_crossentropy", "mean_squared_logarithmic_error", "poisson"],
+)
+def test_the_size_of_targets_is_nothing_to_other_losses(loss):
+    found = outcome(estimating(RAW, loss=loss), target_range)
+    assert found.outcome == "not-evaluated" and set(found.exempt) == {"dense", "output"}
+
+
+def test_targets_of_unknown_spread_are_healthy_only_if_it_is_known():
+    unknown = outcome(estimating(replace(RAW, std=np.nan)), target_range)
+    assert unknown.outcome == "not-evaluated" and "spread" in unknown.reason
+    own = estimating(RAW)
+    own = replace(own, architecture=replace(own.architecture, loss_options={}))
+    assert "none of Keras' own" in outcome(own, target_range).reason

@@ -24,7 +24,7 @@ from tfdiag.rules.gradients import exploding_gradient, gradient_spike, vanishing
 from tfdiag.rules.guess import no_better_than_constant
 from tfdiag.rules.hidden_layers import dead_on_arrival, dropout_high, missing_nonlinearity
 from tfdiag.rules.inputs import input_flat, input_nonfinite, input_range
-from tfdiag.rules.labels import class_imbalance, label_mismatch
+from tfdiag.rules.labels import class_imbalance, label_mismatch, target_range
 from tfdiag.rules.last_layer import loss_activation_mismatch
 from tfdiag.rules.length import stopped_early
 from tfdiag.rules.loss import (
@@ -66,6 +66,7 @@ STATIC_RULES: tuple[Rule, ...] = (
     dead_on_arrival,
     input_flat,
     input_range,
+    target_range,
     missing_nonlinearity,
     dropout_high,
     batchnorm_small_batch,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
 
-from tfdiag.data import Data, Labels
+from tfdiag.data import Data, Labels, Output
 from tfdiag.rules.ending import BINARY, CATEGORICAL, RANGES, REGRESSION, Ending, data_of, ending
 from tfdiag.rules.gate import gate, so_far
-from tfdiag.rules.progress import progress
+from tfdiag.rules.progress import is_slow, progress
 from tfdiag.rules.rule import CannotJudge, rule
 from tfdiag.rules.wording import number, share
 from tfdiag.trace import Finding, Trace
@@ -124,6 +125,84 @@ def _out_of_range(end: Ending, labels: Labels, beyond: float) -> tuple[str, str 
 def _places(end: Ending) -> tuple[int | None, ...] | None:
     """Returns the shape of one sample's class numbers, if it is known."""
     return end.shape[:-1] if end.shape and None not in end.shape else None
+
+
+#: Losses that are as large as the targets are, and activations that can get there.
+_AS_LARGE = ("mean_squared_error", "mean_absolute_error", "huber", "log_cosh")
+_GETS_THERE = ("linear", "relu", "leaky_relu", "elu", "softplus")
+
+
+def _no_numbers(trace: Trace) -> str | None:
+    kind = (trace.architecture.loss_options or {}).get("kind")
+    return None if kind is None or kind in _AS_LARGE else "the loss does not grow with the targets"
+
+
+@rule(
+    id="target-range",
+    title="Targets not scaled",
+    needs=(),
+    advice=(
+        "Standardise the targets with numbers of the training set, and turn the answers back.",
+        "To keep them: let the last bias begin at their mean; try larger rates with Adam, smaller "
+        "ones with SGD.",
+    ),
+    why="The outputs have to grow that far first: Adam's steps, which are as small as ever, take "
+    "long, and those of SGD grow with the error until they may be too large.",
+    source="Bishop (1995), Neural Networks for Pattern Recognition, section 8.2; the limit is a "
+    "heuristic",
+    verdict="Targets are not scaled",
+    code="y = (y - y_train.mean(axis=0)) / y_train.std(axis=0)",
+    unfit=_no_numbers,
+    watch="Let it run; standardise the targets, or try another learning rate, if the loss falls "
+    "slowly or becomes NaN.",
+)
+def target_range(trace: Trace, *, size: float = 10.0, near: float = 0.5) -> Iterator[Finding]:
+    """Finds targets of a regression that are far larger than what the model says at first.
+
+    Watched at most, for with a learning rate to match they train well; and not once the loss is
+    low, or falls before it could be slow. Nothing is said if the untrained model gets `near`, as
+    with a bias that begins at the mean or weights that were trained before.
+
+    Args:
+        size: RMS of the targets, at least: their deviation and distance from 0 together. Source:
+            heuristic; standardised numbers have an RMS of 1.
+        near: share of that size from which the first outputs are near. Source: heuristic.
+
+    Raises:
+        CannotJudge: if it is not known how the model ends, or what its targets are like.
+    """
+    data_of(trace)
+    end, loss = ending(trace), progress(trace)
+    labels = end.labels
+    assert labels is not None  # there is data
+    if end.activation is None:
+        raise CannotJudge("the function that the output comes from is not known")
+    if end.activation not in _GETS_THERE:
+        return
+    if not math.isfinite(labels.std):
+        raise CannotJudge("the spread of the targets is not known")
+    large = math.hypot(labels.std, max(labels.minimum, -labels.maximum, 0.0))
+    said = next(iter(data_of(trace).outputs), None)
+    gets_near = said is not None and max(-said.minimum, said.maximum) >= near * large
+    fine = loss.state == "learned" or (loss.state == "improving" and not is_slow(trace))
+    if large > size and not gets_near and not fine:
+        yield Finding(
+            severity="watch",
+            step=int(trace.steps[0]),
+            message=f"The targets reach from {number(labels.minimum)} to {number(labels.maximum)}, "
+            f"an RMS of {number(large)} at least (limit {number(size)}){_said(said)}"
+            f"{so_far(trace)}.",
+            evidence=f"{number(large)} > {number(size)}",
+            layer=end.layer.name,
+            value=large,
+            limit=size,
+        )
+
+
+def _said(output: Output | None) -> str:
+    if output is None or not output.is_finite:
+        return ""
+    return f", the untrained model says {number(output.minimum)} to {number(output.maximum)}"
 
 
 def no_classes(trace: Trace) -> str | None:
