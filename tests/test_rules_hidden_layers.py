@@ -37,6 +37,7 @@ def test_something_between_two_linear_layers_is_enough(between):
         dense("a", "relu"),
         replace(dense("a"), type="DepthwiseConv2D"),
         replace(dense("a"), type="Conv2D", options={"filters": 64, "kernel_size": "1x1"}),
+        replace(dense("a"), type="Conv2D", options={"filters": 64, "kernel_size": "1x3"}),
         replace(
             dense("a"), type="Conv2D", options={"kernel_size": "4x4", "strides": "4x4"}
         ),  # patches

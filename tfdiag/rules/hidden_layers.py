@@ -33,9 +33,9 @@ def missing_nonlinearity(trace: Trace) -> Iterator[Finding]:
     """Finds dense layers and convolutions without an activation that feed only their like.
 
     Says nothing of what is linear on purpose: a layer narrower than what it gets and what it
-    feeds (a bottleneck, an embedding of lower rank), 1x1, depthwise and separable convolutions,
-    patches, layers in a residual or attention block, recurrent layers, and all that an operation
-    or a normalization over features stands behind.
+    feeds (a bottleneck, an embedding of lower rank), 1x1 and 1x3, depthwise and separable
+    convolutions, patches, layers in a residual or attention block, recurrent layers, and all that
+    an operation or a normalization over features stands behind.
 
     Raises:
         CannotJudge: if it is not known which layer feeds which.
@@ -81,7 +81,7 @@ def _layers_of_graph(trace: Trace) -> tuple[Layer, ...]:
 
 def _is_linear(layer: Layer) -> bool:
     options = layer.options or {}
-    one = set(str(options.get("kernel_size", "3")).split("x")) == {"1"}
+    one = "1" in str(options.get("kernel_size", "3")).split("x")  # 1x3 before 3x1 is a 3x3 in two
     patches = "strides" in options and options["strides"] == options.get("kernel_size")
     hidden = layer.role == "hidden" and layer.type in KERNELS and layer.activation is None
     return hidden and not one and not patches and options.get("groups", 1) == 1

@@ -25,7 +25,7 @@ from tfdiag.trace import Finding, Trace
 def _takes_logits(finding: Finding, facts: Mapping[str, Any]) -> str | None:
     """Returns arguments that let the last layer be linear and the loss take logits."""
     kind = facts.get("loss_function")
-    linear = "" if finding.evidence.startswith("no ") else "activation=None"
+    linear = "" if _MISSING in finding.evidence else "activation=None"
     if finding.evidence.endswith("from_logits=True"):
         return linear
     if not isinstance(kind, str):
@@ -48,7 +48,7 @@ def _has(evidence: str) -> Callable[[Finding, Mapping[str, Any]], bool]:
 
 _VERDICT = "Wrong end: {layer}"
 _ONE_SOFTMAX, _ONE_CLASS, _TWICE = "softmax of 1 unit", "1 unit, 1 class", "softmax of softmax"
-_SIGMOIDS, _OF_NUMBERS = "sigmoid, from_logits=False", ", softmax"
+_MISSING, _SIGMOIDS, _OF_NUMBERS = "no s", "sigmoid, from_logits=False", ", softmax"
 
 
 class _Misfit(NamedTuple):
@@ -73,6 +73,15 @@ class _Misfit(NamedTuple):
     "(Nikanjam et al., 2021), https://arxiv.org/abs/2105.08095",
     verdict=_VERDICT,
     cases=(
+        Case(
+            _has(_MISSING),
+            _VERDICT,
+            (
+                "Let the loss take logits, from_logits=True: exact and free.",
+                "Or end with softmax (one of several classes) or sigmoid (yes or no).",
+            ),
+            _takes_logits,
+        ),
         Case(
             _has(_ONE_SOFTMAX),
             _VERDICT,
