@@ -37,7 +37,7 @@ def test_healthy_models_have_no_finding(kind):
     assert found(report) == {}
     silent = {o.rule for o in report.outcomes if o.outcome == "not-evaluated"}
     graph = {"missing-nonlinearity", "dead-on-arrival"}
-    assert silent - graph == {"batchnorm-small-batch", "batch-of-one"}
+    assert silent - graph == {"batchnorm-small-batch", "batch-of-one", "target-range"}
     assert not silent & graph or kind == "subclassed"
     assert verdict(report).severity == "ok"
 
@@ -74,6 +74,17 @@ def test_nothing_to_train_and_dead_units():
     model = network(layers.Dense(3, "softmax"))
     model.trainable = False
     assert found(lint(model)) == {"nothing-trainable": "critical"}
+
+
+def test_targets_as_they_are_are_watched_unless_the_model_begins_near():
+    x, _ = samples()
+    years = 2000 + 5 * x[:, :1]
+    assert found(lint(network(layers.Dense(1), loss="mse"), (x, years))) == {
+        "target-range": "watch"
+    }
+    mean = keras.initializers.Constant(2000.0)
+    near = network(layers.Dense(1, bias_initializer=mean), loss="mse")
+    assert found(lint(near, (x, years))) == {}
 
 
 def test_a_broken_input_is_found():
