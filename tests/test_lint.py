@@ -13,6 +13,7 @@ from keras import layers  # noqa: E402
 from tests import keras_models  # noqa: E402
 from tfdiag.errors import TfdiagError  # noqa: E402
 from tfdiag.lint import lint  # noqa: E402
+from tfdiag.report import verdict  # noqa: E402
 
 
 def network(*last, loss="sparse_categorical_crossentropy", **compiled):
@@ -36,8 +37,9 @@ def test_healthy_models_have_no_finding(kind):
     assert found(report) == {}
     silent = {o.rule for o in report.outcomes if o.outcome == "not-evaluated"}
     graph = {"missing-nonlinearity", "dead-on-arrival"}
-    assert silent - graph == {"batchnorm-small-batch", "batch-of-one"}
+    assert silent - graph == {"batchnorm-small-batch", "batch-of-one", "target-range"}
     assert not silent & graph or kind == "subclassed"
+    assert verdict(report).severity == "ok"
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -74,6 +76,17 @@ def test_nothing_to_train_and_dead_units():
     assert found(lint(model)) == {"nothing-trainable": "critical"}
 
 
+def test_targets_as_they_are_are_watched_unless_the_model_begins_near():
+    x, _ = samples()
+    years = 2000 + 5 * x[:, :1]
+    assert found(lint(network(layers.Dense(1), loss="mse"), (x, years))) == {
+        "target-range": "watch"
+    }
+    mean = keras.initializers.Constant(2000.0)
+    near = network(layers.Dense(1, bias_initializer=mean), loss="mse")
+    assert found(lint(near, (x, years))) == {}
+
+
 def test_a_broken_input_is_found():
     x, y = samples()
     x[3, 2] = np.nan
@@ -86,7 +99,54 @@ def test_without_data_what_needs_it_is_not_judged():
     report = lint(network(layers.Dense(3, "softmax")))
     reasons = {o.rule: o.reason for o in report.outcomes if o.outcome == "not-evaluated"}
     assert {"label-mismatch", "input-range", "probe-too-small"} <= set(reasons)
-    assert "no probe set" in reasons["input-range"]
+    assert reasons["input-range"] == "needs data: --data samples.npz"
+
+
+def test_a_model_without_a_loss_is_said():
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3)])
+    reasons = {outcome.rule: outcome.reason for outcome in lint(model).outcomes}
+    assert "without a loss" in reasons["loss-activation-mismatch"]
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_a_file_tells_of_hidden_layers_as_much_as_the_model_does(tmp_path):
+    model = network(layers.Dense(8), layers.Dense(8, "relu"), layers.Dense(3, "softmax"))
+    assert found(lint(model)) == {"missing-nonlinearity": "watch"}
+    model.save(tmp_path / "model.keras")
+    assert found(lint(tmp_path / "model.keras")) == {"missing-nonlinearity": "watch"}
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_a_file_with_layers_of_ones_own_is_said_in_one_line(tmp_path):
+    class Mine(layers.Dense):
+        pass
+
+    network(Mine(3, "softmax")).save(tmp_path / "model.keras")
+    with pytest.raises(TfdiagError, match="locate class 'Mine'.*in the program that") as raised:
+        lint(tmp_path / "model.keras")
+    assert len(str(raised.value)) < 400
+
+
+@pytest.mark.parametrize(
+    ("last", "loss", "code"),
+    [
+        (
+            layers.Dense(3),
+            "sparse_categorical_crossentropy",
+            "loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True)",
+        ),
+        (
+            layers.Dense(1, "relu"),
+            "binary_crossentropy",
+            "activation=None\nloss=keras.losses.BinaryCrossentropy(from_logits=True)",
+        ),
+        (layers.Dense(1, "softmax"), "binary_crossentropy", 'activation="sigmoid"'),
+        (layers.Dense(1, "softmax"), "mse", "activation=None"),
+        (layers.Dense(1, "softmax"), "categorical_crossentropy", None),
+    ],
+)
+def test_a_wrong_end_comes_with_the_arguments_that_mend_it(last, loss, code):
+    assert verdict(lint(network(last, loss=loss))).try_first.code == code
 
 
 def test_the_model_is_left_as_it_was():

@@ -6,10 +6,11 @@ import pytest
 
 from tests import traces
 from tfdiag import report
-from tfdiag.rules import ALL_RULES, Report, check
+from tfdiag.rules import ALL_RULES, STATIC_RULES, Report, check
 from tfdiag.rules.activations import dead_relu
 from tfdiag.rules.causes import sources
 from tfdiag.rules.gradients import vanishing_gradient
+from tfdiag.rules.updates import learning_rate_range
 from tfdiag.trace import Finding
 
 RUNS = {
@@ -83,9 +84,9 @@ def test_counts():
         "critical": 1,
         "warn": 1,
         "watch": 0,
-        "healthy": len(ALL_RULES) - 7,
+        "healthy": len(ALL_RULES) - 8,
         "not_evaluated": 1,  # whether a constant does as well is told later
-        "not_applicable": 4,
+        "not_applicable": 5,
     }
 
 
@@ -371,7 +372,8 @@ def test_a_learning_rate_to_try_follows_from_the_size_of_the_step(rate, ratio, c
 
 def test_no_learning_rate_is_suggested_that_may_still_be_absurd():
     run = traces.with_series(traces.not_finite(220), learning_rate=100.0)
-    assert report.verdict(check(run)).try_first.code is None
+    told = report.verdict(check(run)).try_first
+    assert told.code == "model.optimizer.learning_rate = 0.01"  # the usual one, no tenth of 100
     decaying = traces.with_series(traces.dying(60), learning_rate=np.linspace(10, 1, 31))
     told = report.verdict(check(traces.changed(decaying, "update_ratio", 25.0)))
     assert told.try_first.code == "SGD(learning_rate=0.0004)"
@@ -386,4 +388,54 @@ def test_the_step_that_moved_farthest_decides_which_learning_rate_to_try():
 def test_no_learning_rate_is_borrowed_from_another_remedy():
     judged = check(traces.with_series(traces.dying(60), learning_rate=100.0))
     told = report.verdict(judged).try_first
-    assert told.text.startswith("Begin with the optimizer's usual rate") and told.code is None
+    assert told.text.startswith("Begin with the optimizer's usual rate")
+    assert told.code == "model.optimizer.learning_rate = 0.01"
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "rates", "code"),
+    [
+        ("Adam", 3.0, "model.optimizer.learning_rate = 0.001"),
+        ("SGD", 1e-9, "model.optimizer.learning_rate = 0.01"),
+        ("Nadam", np.linspace(3, 1, 31), "Nadam(learning_rate=0.001)"),
+    ],
+)
+def test_an_unusual_learning_rate_comes_with_the_usual_one(optimizer, rates, code):
+    run = traces.stuck(traces.trace(traces.architecture(optimizer=optimizer)))
+    judged = check(traces.with_series(run, learning_rate=rates), [learning_rate_range])
+    assert report.verdict(judged).try_first.code == code
+
+
+def at_rest(model=None):
+    """Returns a model and its data, as they are judged without a training."""
+    run = traces.trace(model)
+    return replace(run, steps=run.steps[:1], columns={}, series={}, wall_times=None)
+
+
+def test_a_model_judged_without_a_training_is_not_told_to_wait():
+    told = report.verdict(check(at_rest(), STATIC_RULES))
+    assert (told.severity, told.title) == ("ok", "Healthy before training")
+    assert told.summary == "Before training, 12 rules found nothing."
+
+
+def test_what_a_model_alone_does_not_tell_is_said_with_what_it_needs():
+    reason = "needs data: --data samples.npz"
+    run = replace(at_rest(), data=None, probe_samples=0, not_measured={"probe_loss": reason})
+    judged = check(run, STATIC_RULES)
+    told = report.verdict(judged)
+    assert (told.severity, told.title) == ("ok", "Healthy, 6 not evaluated")
+    assert f"Not evaluated ({reason}): NaN in the inputs, labels do not fit, " in told.summary
+    text = report.text(judged)
+    assert "yet" not in text and "loss could not be judged" not in text
+    assert "exempt, there are no batches before training: batchnorm-small-batch" in text
+
+
+def test_messages_before_a_training_do_not_speak_of_its_loss():
+    hidden = traces.layer("a", None), traces.layer("b", inputs=("a",))
+    head = traces.layer("output", None, role="output", shape=(10,), inputs=("b",))
+    judged = check(at_rest(replace(traces.architecture(), layers=(*hidden, head))), STATIC_RULES)
+    assert {one.rule for one in judged.findings} == {
+        "loss-activation-mismatch",
+        "missing-nonlinearity",
+    }
+    assert not any("the loss could" in finding.message for finding in judged.findings)

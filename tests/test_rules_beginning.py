@@ -6,7 +6,7 @@ import pytest
 from tests import traces
 from tfdiag.rules import check
 from tfdiag.rules.beginning import initial_weights
-from tfdiag.rules.data import input_range
+from tfdiag.rules.inputs import input_range
 from tfdiag.rules.loss import initial_loss
 
 

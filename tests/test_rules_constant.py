@@ -3,8 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests import test_rules_static as static
-from tests import traces
+from tests import static, traces
 from tfdiag.rules import check
 from tfdiag.rules.accuracy import accuracy, accuracy_name
 from tfdiag.rules.beginning import errs_surely

@@ -3,8 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests import test_rules_static as static
-from tests import traces
+from tests import static, traces
 from tfdiag.rules import Report, check
 from tfdiag.rules.guess import no_better_than_constant
 from tfdiag.rules.loss import initial_loss

@@ -3,8 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests import test_rules_static as static
-from tests import traces
+from tests import static, traces
 from tfdiag.rules import check
 from tfdiag.rules.diagnosis import diagnose
 from tfdiag.rules.weights import dead_weights, weight_explosion

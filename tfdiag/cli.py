@@ -235,6 +235,7 @@ def _baseline(wanted: str | None, runs: list[tuple[str, str]]) -> str | None:
 
 def _lint(options: argparse.Namespace) -> int:
     chosen = config.load(options.config)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         lint = importlib.import_module("tfdiag.lint").lint
         judged = lint(options.model, options.data, thresholds=chosen.thresholds)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -71,7 +73,7 @@ def lint(
             regularized=tap.regularized,
         ),
         columns={},
-        not_measured={"batch_size": "nothing was trained"},
+        not_measured={} if probe else {"probe_loss": "needs data: --data samples.npz"},
         probe_samples=0 if probe is None else probe.size,
         data=facts,
     )
@@ -98,12 +100,20 @@ def _seen(tap: ForwardTap, probe: ProbeSet) -> Data:
 
 def _loaded_model(path: str | os.PathLike[str]) -> keras.Model:
     try:
-        return keras.saving.load_model(path)
+        with warnings.catch_warnings():  # the optimizer's state is of no use here
+            warnings.filterwarnings("ignore", "Skipping variable loading for optimizer")
+            return keras.saving.load_model(path)
     except Exception as error:
+        own = re.search(r"Could not locate (class|function) '[^']+'", str(error))
+        if own:
+            raise TfdiagError(
+                f"{os.fspath(path)!r} could not be loaded: {own[0]}, which is none of "
+                "Keras' own. Call tfdiag.lint.lint(model, (x, y)) in the program that defines it."
+            ) from error
+        first = " ".join(str(error).split())[:300]
         raise TfdiagError(
-            f"{os.fspath(path)!r} could not be loaded as a Keras model: {error}. Save it with "
-            "model.save('model.keras'); register classes of your own with "
-            "keras.saving.register_keras_serializable, and import them first."
+            f"{os.fspath(path)!r} could not be loaded as a Keras model: {first}. Save it with "
+            "model.save('model.keras')."
         ) from error
 
 

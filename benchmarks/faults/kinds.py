@@ -58,6 +58,7 @@ RULES: dict[str, tuple[str, ...]] = {
     "output": ("loss-activation-mismatch", "label-mismatch", "initial-loss"),
     "labels": (
         "label-mismatch",
+        "target-range",
         "loss-not-decreasing",
         "no-better-than-guess",
         "no-better-than-constant",

@@ -14,8 +14,13 @@ from tfdiag.trace import Trace
 
 #: What the rules of a family look at, in the words and the order of a list of rules.
 _GROUPS = {
-    "static": "Model",
-    "data": "Data and predictions",
+    "last_layer": "Model",
+    "hidden_layers": "Model",
+    "freezing": "Model",
+    "batches": "Model",
+    "inputs": "Data and predictions",
+    "labels": "Data and predictions",
+    "predictions": "Data and predictions",
     "numerics": "NaN and Inf",
     "gradients": "Gradients",
     "flow": "Gradients",

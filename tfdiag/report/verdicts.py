@@ -100,7 +100,9 @@ def _without_trouble(report: Report, catalogue: Mapping[str, Rule]) -> Verdict:
     first = report.findings[0] if report.findings else None
     watched = [f"To watch: {', '.join(_grouped(report.findings, catalogue))}."] if first else []
     to_watch = _watch(first, report, catalogue) if first else None
-    if len(waiting) > len(judged):  # what is only watched does not make up for it
+    # Where only these were asked, before any training, nothing will ever be added.
+    untrained = report.facts.get("untrained") == "yes" and len(outcomes) == len(report.outcomes)
+    if len(waiting) > len(judged) and not untrained:  # what is only watched does not make up for it
         why = f"{title(waiting[0].rule, catalogue)}: {waiting[0].reason}"
         is_over = report.facts.get("ended") == "yes"
         yet = "" if is_over else " yet"
@@ -112,7 +114,7 @@ def _without_trouble(report: Report, catalogue: Mapping[str, Rule]) -> Verdict:
             _more_often(report) if is_over else to_watch,
         )
     unheard = [o for o in report.outcomes if o.outcome == NOT_EVALUATED and applies(o, report)]
-    headed = "Healthy"
+    headed = "Healthy before training" if untrained else "Healthy"
     if report.findings:
         headed = f"Healthy, {len(report.findings)} to watch"
     elif unheard:
@@ -121,11 +123,14 @@ def _without_trouble(report: Report, catalogue: Mapping[str, Rule]) -> Verdict:
     sentences += watched
     if not watched:
         healthy = [o for o in report.outcomes if o.outcome == "healthy"]
-        sentences.append(f"{count(len(healthy), 'rule')} found nothing.")
+        before = "Before training, " if untrained else ""
+        sentences.append(f"{before}{count(len(healthy), 'rule')} found nothing.")
     if unheard:
         titles = [inner(title(outcome.rule, catalogue)) for outcome in unheard]
         more = f" and {len(titles) - _NAMED} more" if len(titles) > _NAMED else ""
-        sentences.append(f"Not evaluated: {', '.join(titles[:_NAMED])}{more}.")
+        reasons = {outcome.reason for outcome in unheard}
+        why = f" ({reasons.pop()})" if untrained and len(reasons) == 1 else ""
+        sentences.append(f"Not evaluated{why}: {', '.join(titles[:_NAMED])}{more}.")
     return Verdict(
         "ok",
         headed,
@@ -174,13 +179,14 @@ def _first_of_all(
     """Returns what to do about the cause, with a number if what it led to gives one."""
     cause, rule = told.cause, catalogue.get(told.cause.rule)
     own = _try_first(cause, report, catalogue)
-    if own is None or own.code is not None or rule is None or rule.remedy is None:
+    if own is None or rule is None or rule.remedy is None:
         return own
     effects = [
         finding
         for finding in told.explained
         if (known := catalogue.get(finding.rule)) is not None
         and known.remedy == rule.remedy
+        and (known is not rule or own.code is None)
         and (finding.value > finding.limit) == (cause.value > cause.limit)
     ]
     effects.sort(key=lambda finding: -finding.value)  # the most careful step first

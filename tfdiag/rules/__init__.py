@@ -8,19 +8,12 @@ from typing import Any
 
 from tfdiag.rules import engine, penalty, thresholds, validation
 from tfdiag.rules.activations import dead_relu, saturated_activation
+from tfdiag.rules.batches import batch_of_one, batchnorm_small_batch
 from tfdiag.rules.beginning import initial_weights
 from tfdiag.rules.clues import clues
-from tfdiag.rules.data import (
-    class_imbalance,
-    input_flat,
-    input_nonfinite,
-    input_range,
-    label_mismatch,
-    prediction_collapse,
-    probe_too_small,
-)
 from tfdiag.rules.facts import facts
 from tfdiag.rules.flow import gradient_flow_ratio, zero_gradient
+from tfdiag.rules.freezing import frozen_output, nothing_trainable
 from tfdiag.rules.generalization import (
     held_out_fails,
     overfitting,
@@ -29,6 +22,10 @@ from tfdiag.rules.generalization import (
 )
 from tfdiag.rules.gradients import exploding_gradient, gradient_spike, vanishing_gradient
 from tfdiag.rules.guess import no_better_than_constant
+from tfdiag.rules.hidden_layers import dead_on_arrival, dropout_high, missing_nonlinearity
+from tfdiag.rules.inputs import input_flat, input_nonfinite, input_range
+from tfdiag.rules.labels import class_imbalance, label_mismatch, target_range
+from tfdiag.rules.last_layer import loss_activation_mismatch
 from tfdiag.rules.length import stopped_early
 from tfdiag.rules.loss import (
     initial_loss,
@@ -40,17 +37,8 @@ from tfdiag.rules.loss import (
 from tfdiag.rules.numerics import nonfinite_loss, nonfinite_tensor
 from tfdiag.rules.outcome import Outcome, Report
 from tfdiag.rules.outputs import activation_scale, constant_output, poor_init
+from tfdiag.rules.predictions import prediction_collapse, probe_too_small
 from tfdiag.rules.rule import Limit, Rule, rule
-from tfdiag.rules.static import (
-    batch_of_one,
-    batchnorm_small_batch,
-    dead_on_arrival,
-    dropout_high,
-    frozen_output,
-    loss_activation_mismatch,
-    missing_nonlinearity,
-    nothing_trainable,
-)
 from tfdiag.rules.updates import learning_rate_range, unchanged_weights, update_ratio
 from tfdiag.rules.weights import dead_weights, weight_explosion
 from tfdiag.trace import Trace
@@ -78,6 +66,7 @@ STATIC_RULES: tuple[Rule, ...] = (
     dead_on_arrival,
     input_flat,
     input_range,
+    target_range,
     missing_nonlinearity,
     dropout_high,
     batchnorm_small_batch,

@@ -66,6 +66,11 @@ def is_complete(trace: Trace) -> bool:
     return bool(planned and len(trace.steps) and trace.steps[-1] >= planned and is_whole(trace))
 
 
+def is_untrained(trace: Trace) -> bool:
+    """Returns whether a model and its data are judged alone: no training was begun."""
+    return not trace.series
+
+
 def epoch_ends(trace: Trace) -> np.ndarray:
     """Returns the rows at which an epoch ended.
 

@@ -81,6 +81,8 @@ def ending(trace: Trace) -> Ending:
     options = architecture.loss_options
     if len(outputs) != 1 or (data is not None and len(data.labels) != 1):
         raise CannotJudge("only models with one output are judged")
+    if architecture.loss is None:
+        raise CannotJudge("the model was compiled without a loss, or not at all")
     if options is None or "kind" not in options:
         raise CannotJudge("the loss is none of Keras' own")
     if options.get("axis", -1) != -1:

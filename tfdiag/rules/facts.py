@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tfdiag.rules.curves import finite, is_over
+from tfdiag.rules.curves import finite, is_over, is_untrained
 from tfdiag.rules.rates import optimizer_of
 from tfdiag.rules.roles import input_layers
 from tfdiag.trace import Trace
@@ -27,8 +27,9 @@ def facts(trace: Trace) -> dict[str, Any]:
         "probe_gap" (steps from one look at the probe set to the next, or nan),
         "nonfinite_at_start" ("yes" if an output is NaN or Inf before any training, or None),
         "ended" ("yes" if all planned steps were made, in more than one epoch, or None; the monitor
-        says so too of a training that ended otherwise) and "input_layers" (names of the first layer
-        with weights and of its activation, one a line).
+        says so too of a training that ended otherwise), "untrained" ("yes" if model and data are
+        judged alone, or None), "loss_function" (name of Keras' function, or None) and
+        "input_layers" (names of the first layer with weights and of its activation, one a line).
     """
     name = next((name for name in LOSSES if len(finite(trace, name))), None)
     values = finite(trace, name) if name else np.array([])
@@ -48,5 +49,7 @@ def facts(trace: Trace) -> dict[str, Any]:
         "probe_gap": float(np.median(np.diff(looks))) if len(looks) > 1 else float("nan"),
         "nonfinite_at_start": "yes" if (bad[: len(early)][early] > 0).any() else None,
         "ended": "yes" if is_over(trace) else None,
+        "untrained": "yes" if is_untrained(trace) else None,
+        "loss_function": (trace.architecture.loss_options or {}).get("kind"),
         "input_layers": "\n".join(input_layers(trace.architecture)),
     }

@@ -85,8 +85,8 @@ class Rule:
         source: where the definition comes from.
         verdict: headline with `{layer}` and `{step}`, at most 28 characters when filled in.
         code: code to try first, if there is any.
-        remedy: what its code sets, to a number that follows from what was measured. A cause with
-            the same remedy, and no code, takes advice and code from its consequence.
+        remedy: what its code sets. A cause takes advice and code from its consequence of another
+            rule with the same remedy, which knows a number from what was measured.
         cases: other texts for some findings; the first that fits is told.
         exempt: says why the rule leaves a layer out, or None if it does not.
         unfit: says why the rule has nothing to judge in a run, or None if it has.

@@ -202,6 +202,13 @@ def _at(values: np.ndarray, layer: int) -> float:
 _USUAL = {"SGD": 1.0} | dict.fromkeys(("Adam", "AdamW", "Adamax", "Nadam", "RMSprop", "Lion"), 1e-2)
 
 
+def _usual_rate(finding: Finding, facts: Mapping[str, Any]) -> str | None:
+    optimizer = facts.get("optimizer")
+    if optimizer not in _USUAL:
+        return None
+    return setting(0.01 if optimizer == "SGD" else 1e-3, facts)
+
+
 @rule(
     id="learning-rate-range",
     title="Learning rate",
@@ -213,6 +220,7 @@ _USUAL = {"SGD": 1.0} | dict.fromkeys(("Adam", "AdamW", "Adamax", "Nadam", "RMSp
     why="Far from the usual range, most models either diverge or stand still.",
     source="UMLAUT, https://doi.org/10.1145/3411764.3445538",
     verdict="Unusual learning rate",
+    code=_usual_rate,
     remedy="learning rate",
     below=("low",),
     watch="Let it run; look again if the loss does not fall.",
