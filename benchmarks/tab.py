@@ -64,6 +64,10 @@ new PerformanceObserver((list) => {
   window.tasks.push(...list.getEntries().map((task) => task.duration));
 }).observe({ type: "longtask" });
 """
+#: When each answer had come, and after how many milliseconds.
+REQUESTS = """performance.getEntriesByType("resource")
+  .filter((one) => one.name.includes("/api/"))
+  .map((one) => [performance.timeOrigin + one.responseEnd, one.duration])"""
 FRAMES = """(ms) => new Promise((done) => {
   const frames = [];
   const start = performance.now();
@@ -111,8 +115,7 @@ def main() -> int:
         _head(f"{options.size}, TensorBoard {' '.join(flags) or 'as it starts'}")
         with contextlib.closing(logfolder.begin_live(logdir, options.size)) as live:
             with tensorboard(logdir, *flags) as address:
-                loading = _load(address, options.size)
-                print(Row("TensorBoard reads the log folder", loading, "s"))
+                print(_load(lambda: _is_read(address, options.size)), flush=True)
                 for row in chain(_backend(address, target), _frontend(address, live)):
                     print(row, flush=True)
     return 0
@@ -126,16 +129,34 @@ def _head(title: str) -> None:
     print(f"\n## {title}\n\n| | measured | target | met |\n|---|---|---|---|", flush=True)
 
 
-def _load(address: str, size: Size) -> float:
-    """Waits until TensorBoard has read everything; returns the seconds."""
+def _load(is_read: Callable[[], bool]) -> Row:
+    """Waits until TensorBoard has read everything."""
     start = time.monotonic()
-    while time.monotonic() - start < PATIENCE:
-        runs = _get(address, "api/runs").json["runs"]
-        whole = [run for run in runs if run["recorded"] and run["last_step"] >= size.steps - 100]
-        if len(whole) == size.runs + 1:
-            return time.monotonic() - start
+    while not is_read():
+        if time.monotonic() - start > PATIENCE:
+            raise TimeoutError(f"TensorBoard did not read the log folder within {PATIENCE} s")
         time.sleep(1)
-    raise TimeoutError(f"TensorBoard did not read the log folder within {PATIENCE} s")
+    return Row("TensorBoard reads the log folder", time.monotonic() - start, "s")
+
+
+def _is_read(address: str, size: Size) -> bool:
+    runs = _get(address, "api/runs").json["runs"]
+    whole = [run for run in runs if run["recorded"] and run["last_step"] >= size.steps - 100]
+    return len(whole) == size.runs + 1
+
+
+def _are_scalars_read(address: str, size: Size) -> bool:
+    def asked(path: str, **parameters: str) -> Any:
+        with urllib.request.urlopen(f"{address}data/{path}?{urlencode(parameters)}") as got:
+            return json.load(got)
+
+    tags = asked("plugin/scalars/tags")
+    last = [
+        asked("plugin/scalars/scalars", run=run, tag=max(of_run))[-1][1]
+        for run, of_run in tags.items()
+        if of_run
+    ]
+    return len(last) == size.runs and min(last) == size.steps
 
 
 class Answer(NamedTuple):
@@ -184,6 +205,7 @@ def _backend(address: str, target: float) -> Iterator[Row]:
         ask("api/histograms", run=run, layer=shown["model"]["layers"][0]["name"])
     for _ in range(ASKED_RUNS):
         ask("api/rules")
+        ask("api/losses")
     for path, found in times.items():
         median, most = (float(share) for share in np.percentile(found, (50, 95)))
         yield Row(f"`{path}`, 50 of 100", median, "ms")
@@ -222,6 +244,10 @@ def _frontend(address: str, live: logfolder.LiveRun) -> Iterator[Row]:
         yield Row("first verdict after the click on the tab", first - clicked, "ms", 1500)
         maps = max(frame.evaluate("window.seen").values())
         yield Row("first heat maps after the click", maps - clicked, "ms")
+        waits = [wait for end, wait in frame.evaluate(REQUESTS) if end <= maps]
+        for share in (50, 95):
+            what = f"the {len(waits)} requests until then, {share} of 100"
+            yield Row(what, np.percentile(waits, share), "ms")
         page.wait_for_timeout(2000)
         yield _switch(frame, "Output RMS", "")
         yield _switch(frame, "Weight RMS", ", which was pointed at", POINTED_MS)
@@ -229,7 +255,10 @@ def _frontend(address: str, live: logfolder.LiveRun) -> Iterator[Row]:
         yield from _hover(page, frame)
         yield from _live(page, frame, cdp, live)
         cdp.send("HeapProfiler.collectGarbage")
-        yield Row("JavaScript heap", _metric(cdp, "JSHeapUsedSize") / 2**20, "MiB", 500)
+        memory = cdp.send("Runtime.getHeapUsage")
+        yield Row("JavaScript heap", memory["usedSize"] / 2**20, "MiB", 500)
+        kept = memory["usedSize"] + memory["backingStorageSize"]
+        yield Row("the same with the arrays beside it", kept / 2**20, "MiB", 500)
 
 
 def _frame(page: Any) -> Any:
@@ -302,12 +331,13 @@ def _metric(cdp: Any, name: str) -> float:
 def _scalars(options: argparse.Namespace) -> int:
     """The gradient RMS of every layer as a scalar of its own, in the stock Time Series tab."""
     logdir = logfolder.make_scalars(options.folder, options.size)
-    with tensorboard(logdir, runs=options.size.runs) as address:
+    _head(f"Time Series: {options.size}, one measure as scalars per layer")
+    with tensorboard(logdir) as address:
+        print(_load(lambda: _are_scalars_read(address, options.size)), flush=True)
         with _page(address, "timeseries") as page:
             start = time.time()
             page.reload()
             shown = _wait(page.main_frame, "window.seen.chart")
-    _head(f"Time Series: {options.size}, one measure as scalars per layer")
     print(Row("first chart after the page was opened", shown - 1000 * start, "ms"))
     return 0
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from tensorboard import plugin_util
 from tensorboard.data import provider
 
+from tensorboard_plugin.nudge import nudged
 from tfdiag.storage import schema
 from tfdiag.storage.decoder import Record, Tag
+
+T = TypeVar("T")
 
 #: TensorBoard was already told how many steps to keep; no further sampling here.
 _ALL = 2**31 - 1
@@ -39,9 +42,6 @@ class Listed:
 class Experiment:
     """The log folder that one request is about.
 
-    What a request asks of TensorBoard's data server second waits 40 ms there, between TCP's delayed
-    acknowledgement and the server's small packets: so nothing is asked twice or in vain.
-
     Attributes:
         provider: TensorBoard's access to the data.
         context: who asks.
@@ -63,13 +63,12 @@ class Experiment:
 
     def runs(self) -> dict[str, float | None]:
         """Returns each run's name and start, in seconds since the Unix epoch, oldest first."""
-        runs = self.provider.list_runs(self.context, experiment_id=self.id)
+        runs = self._ask(self.provider.list_runs)
         return {run.run_name: run.start_time for run in runs}
 
     def folder(self) -> str | None:
         """Returns the log folder's own name; None where TensorBoard was told none."""
-        metadata = self.provider.experiment_metadata(self.context, experiment_id=self.id)
-        name = re.split(r"[/\\]", metadata.data_location.rstrip("/\\"))[-1]
+        name = re.split(r"[/\\]", self._metadata().data_location.rstrip("/\\"))[-1]
         return None if name in ("", ".", "..") else name
 
     def title(self, run: str) -> str:
@@ -87,9 +86,8 @@ class Experiment:
         return self._known[run]
 
     def _list(self, run: str | None) -> dict[str, dict[str, Listed]]:
-        found = self.provider.list_tensors(
-            self.context,
-            experiment_id=self.id,
+        found = self._ask(
+            self.provider.list_tensors,
             plugin_name=schema.PLUGIN,
             run_tag_filter=_filter(run),
         )
@@ -113,9 +111,8 @@ class Experiment:
 
     def losses(self) -> dict[str, list[tuple[int, float]]]:
         """Returns some steps of each run with their training loss, as TensorBoard's own tabs do."""
-        found = self.provider.read_scalars(
-            self.context,
-            experiment_id=self.id,
+        found = self._ask(
+            self.provider.read_scalars,
             plugin_name="scalars",
             run_tag_filter=_filter(None, [schema.SCALARS + "loss"]),
             downsample=_SPARK,
@@ -163,9 +160,8 @@ class Experiment:
     def _read(
         self, plugin: str, run: str | None, tags: list[str], downsample: int = _ALL
     ) -> dict[str, dict[str, Tag]]:
-        found = self.provider.read_tensors(
-            self.context,
-            experiment_id=self.id,
+        found = self._ask(
+            self.provider.read_tensors,
             plugin_name=plugin,
             run_tag_filter=_filter(run, tags),
             downsample=downsample,
@@ -177,6 +173,14 @@ class Experiment:
             }
             for name, series in found.items()
         }
+
+    def _ask(self, question: Callable[..., T], **parameters: Any) -> T:
+        """Returns TensorBoard's answer to one of the questions that its provider takes."""
+        with nudged(self._metadata):
+            return question(self.context, experiment_id=self.id, **parameters)
+
+    def _metadata(self) -> provider.ExperimentMetadata:
+        return self.provider.experiment_metadata(self.context, experiment_id=self.id)
 
 
 def newest_stats(listed: Mapping[str, Listed]) -> Listed | None:

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { RunSummary } from "./api";
-import { Feed, type Wants } from "./feed";
+import { type Ahead, Feed, type Wants } from "./feed";
 import { FOLDER, type Resource, RULE_TABLE, valueOf } from "./resources";
 import { initialState, Store } from "./state";
 
@@ -48,9 +48,16 @@ beforeEach(() => {
 afterEach(() => vi.useRealTimers());
 
 /** A feed whose store is empty, and what it wants of each run. */
-function feeding(wants: Wants = () => [], isVisible = () => true) {
+function feeding(wants: Wants = () => [], isVisible = () => true, ahead: Ahead = () => []) {
   const store = new Store(initialState({}));
-  return { store, feed: new Feed(store, isVisible, wants) };
+  const idle: (() => void)[] = [];
+  const feed = new Feed(store, isVisible, wants, ahead, (task) => void idle.push(task));
+  /** The browser has nothing to do. */
+  const rest = async () => {
+    idle.splice(0).forEach((task) => task());
+    await settle();
+  };
+  return { store, feed, rest };
 }
 
 const ofEachRun =
@@ -183,4 +190,58 @@ test("an answer that says nothing new changes nothing", async () => {
   served.runs = structuredClone(served.runs);
   await feed.refresh();
   expect(store.get().runs).toBe(runs);
+});
+
+/** Two resources that may be needed next of a run, while a third one is needed now. */
+async function readAhead(isVisible = () => true) {
+  const [now, next, last] = [slow("now"), slow("next"), slow("last")];
+  const fed = feeding(ofEachRun(now), isVisible, ({ shown }) =>
+    shown.flatMap((run) => [[run, next] as const, [run, last] as const]),
+  );
+  await fed.feed.refresh();
+  return { ...fed, now, next, last };
+}
+
+test("what may be needed next is asked for when all that is needed is there, one at a time", async () => {
+  const { store, rest, now, next, last } = await readAhead();
+  await rest();
+  expect(next.answers).toHaveLength(0);
+  now.answers[0]!("now");
+  await settle();
+  await rest();
+  await rest();
+  expect([next.answers.length, last.answers.length]).toEqual([1, 0]);
+  next.answers[0]!("next");
+  await settle();
+  await rest();
+  expect([next.answers.length, last.answers.length]).toEqual([1, 1]);
+  expect(shownOf(store, "next")).toBe("next");
+});
+
+test("what was fetched ahead is not renewed before it is needed", async () => {
+  const { feed, rest, now, next } = await readAhead();
+  now.answers[0]!("now");
+  await settle();
+  await rest();
+  next.answers[0]!("next");
+  served.runs = [{ ...finished("a", 1000), last_step: 700 }];
+  await feed.refresh();
+  now.answers[1]!("now");
+  await settle();
+  await rest();
+  expect(next.answers).toHaveLength(1);
+});
+
+test("nothing is asked ahead while hidden", async () => {
+  let visible = true;
+  const { feed, rest, now, next } = await readAhead(() => visible);
+  now.answers[0]!("now");
+  await settle();
+  visible = false;
+  await rest();
+  expect(next.answers).toHaveLength(0);
+  visible = true;
+  await feed.refresh();
+  await rest();
+  expect(next.answers).toHaveLength(1);
 });

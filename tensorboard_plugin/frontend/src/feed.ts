@@ -13,6 +13,9 @@ const OURS: readonly (keyof State)[] = ["loaded", "runs", "failure", "hover", "d
 /** Says what of a run, or of `FOLDER`, the page needs now; what is not there yet is asked for. */
 export type Wants = (state: State, run: string) => readonly Resource<unknown>[];
 
+/** Says what the page may need next, of which run, the likeliest first. */
+export type Ahead = (state: State) => readonly (readonly [run: string, resource: Resource<unknown>])[];
+
 /** What is first shown waits so long for what else was asked for: each answer redraws the page. */
 const TOGETHER_MS = 60;
 
@@ -22,11 +25,14 @@ export class Feed {
   /** What has come, but is not shown yet. */
   private readonly arrived = new Map<string, [run: string, resource: Resource<unknown>, Slot<unknown>]>();
   private showing: ReturnType<typeof setTimeout> | undefined;
+  private readingAhead = false;
 
   constructor(
     private readonly store: Store,
     private readonly isVisible: () => boolean,
     private readonly wants: Wants,
+    private readonly ahead: Ahead,
+    private readonly whenIdle: (task: () => void) => void,
   ) {
     store.listen((_, changed) => {
       const onlyFetched = [...changed].every((key) => OURS.includes(key));
@@ -97,6 +103,23 @@ export class Feed {
       }
     }
     this.store.set({ metric: firstMetric(state) });
+    this.readAhead();
+  }
+
+  /** Asks for one thing that may be needed next; when that has come, for another. */
+  private readAhead(): void {
+    if (this.readingAhead) return;
+    this.readingAhead = true;
+    this.whenIdle(() => {
+      this.readingAhead = false;
+      if (this.underWay.size > 0) return; // what is needed now comes first
+      const state = this.store.get();
+      const next = this.ahead(state).find(
+        ([run, resource]) =>
+          isReadable(state, run) && slotOf(state, run, resource).version === undefined,
+      );
+      if (next) void this.fill(...next, versionOf(state, ...next));
+    });
   }
 
   private async fill(run: string, resource: Resource<unknown>, wanted: string): Promise<void> {

@@ -112,6 +112,12 @@ export function onVisible(listener: () => void): void {
   document.addEventListener("visibilitychange", tell);
 }
 
+/** Does something when the browser has nothing else to do; not every browser says when that is. */
+export function whenIdle(task: () => void): void {
+  if ("requestIdleCallback" in window) window.requestIdleCallback(task);
+  else setTimeout(task, 100);
+}
+
 // --- address ----------------------------------------------------------------------------------
 
 const PREFIX = "p.tfdiag.";

@@ -1,6 +1,6 @@
 /** The Health tab. TensorBoard imports this module and calls `render()`, once. */
 
-import { Feed, type Wants } from "./feed";
+import { type Ahead, Feed, type Wants } from "./feed";
 import {
   isVisible,
   nameWindow,
@@ -11,6 +11,7 @@ import {
   readSetting,
   runFilter,
   watchTheme,
+  whenIdle,
   writeAddress,
   writeSetting,
 } from "./host";
@@ -35,7 +36,8 @@ export function render(): void {
     if (run !== FOLDER) return kind.wants(state, run);
     return [...(kind.ofFolder ?? []), ...railWants(state)];
   };
-  const feed = new Feed(store, isVisible, wants);
+  const ahead: Ahead = (state) => KINDS[state.view].ahead?.(state) ?? [];
+  const feed = new Feed(store, isVisible, wants, ahead, whenIdle);
   const channel = openChannel();
 
   const reload = async () => {

@@ -1,7 +1,9 @@
 /** The plot of the chosen measure as the state has it, and where its cursor is. */
 
-import type { Wants } from "./feed";
+import type { Recorded } from "./api";
+import type { Ahead, Wants } from "./feed";
 import { type Folding, readFolding, writeFolding } from "./model/lines";
+import { metricsOf } from "./model/metrics";
 import { buildPlot, type Plot, type PlotSource, restingPoint } from "./model/plot";
 import { metricOf, RUN, valueOf } from "./resources";
 import type { Point, State, Store } from "./state";
@@ -15,6 +17,32 @@ export const plotWants: Wants = (state, name) => {
   });
   return [RUN, ...[...new Set(names)].map(metricOf)];
 };
+
+/** Bytes of measures, beyond which none is fetched before it is chosen. */
+const ENOUGH = 100e6;
+
+/** Measure by measure what a choice of it needs; nothing once enough is kept. */
+export const plotAhead: Ahead = (state) => {
+  if (keptBytes(state) >= ENOUGH) return [];
+  const runs = state.shown.flatMap((name) => valueOf(state, name, RUN) ?? []);
+  return metricsOf(runs).flatMap((metric) =>
+    state.shown.flatMap((run) =>
+      plotWants({ ...state, metric: metric.name, ahead: null }, run).map(
+        (resource) => [run, resource] as const,
+      ),
+    ),
+  );
+};
+
+function keptBytes(state: State): number {
+  const measures = [...state.loaded.values()].flatMap((slots) =>
+    [...slots].filter(([name]) => name.startsWith(metricOf("").name)).map(([, slot]) => slot),
+  );
+  return measures.reduce(
+    (bytes, { value }) => bytes + ((value as Recorded | undefined)?.values.byteLength ?? 0),
+    0,
+  );
+}
 
 /** What there is yet of the runs that are shown. */
 export const plotOf = (state: State, folding = foldingOf(state)): Plot =>

@@ -2,7 +2,7 @@
 
 import { lineLayers } from "../model/health";
 import { buildPlot, type Plot } from "../model/plot";
-import { cursorIn, plotOf, plotWants, sourcesOf } from "../plotted";
+import { cursorIn, plotAhead, plotOf, plotWants, sourcesOf } from "../plotted";
 import { watch } from "../model/remember";
 import { CAMS, metricOf, type Resource, RUN } from "../resources";
 import type { Point, Store } from "../state";
@@ -26,6 +26,7 @@ const CAMERA: Keys = ["shown", "sample", "target", "runs"];
 export const DIAGNOSIS: ViewKind = {
   create: diagnosis,
   wants: (state, name) => [...plotWants(state, name), CAMS],
+  ahead: plotAhead,
 };
 
 function diagnosis(store: Store, retry: () => void): View {

@@ -1,6 +1,6 @@
 /** What the parts of the page that follow the cursor have in common. */
 
-import type { Wants } from "../feed";
+import type { Ahead, Wants } from "../feed";
 import type { Resource } from "../resources";
 import type { Point, State, Store } from "../state";
 
@@ -36,6 +36,8 @@ export interface View {
 export interface ViewKind {
   create(store: Store, retry: () => void): View;
   wants: Wants;
+  /** What the user may choose next: fetched while nothing else is. */
+  ahead?: Ahead;
   /** What it needs of the whole log folder. Such a view shows all runs; none has to be chosen. */
   ofFolder?: readonly Resource<unknown>[];
 }

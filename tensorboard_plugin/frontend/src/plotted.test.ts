@@ -1,0 +1,47 @@
+import { expect, test } from "vitest";
+import contract from "../../../tests/data/contract.json";
+import type { Recorded, Run } from "./api";
+import { plotAhead } from "./plotted";
+import { readRun } from "./readers";
+import { metricOf, RUN } from "./resources";
+import { initialState, type Loaded, type State } from "./state";
+
+const recorded: Run = readRun(contract["api/run"].answer);
+const [first, second] = recorded.metrics.filter((metric) => !metric.not_measured);
+const unmeasured = { ...second!, name: "unmeasured", not_measured: "no such layer" };
+const run: Run = { ...recorded, metrics: [first!, unmeasured, second!] };
+
+/** The runs a and b side by side; of a this many bytes of a measure are there. */
+function shown(bytes: number): State {
+  const values = new Float32Array(bytes / 4);
+  const measured: Recorded = {
+    recording: 1,
+    layers: 1,
+    steps: new Float64Array(),
+    wallTimes: new Float64Array(),
+    values,
+  };
+  const loaded: [string, Loaded][] = ["a", "b"].map((name) => [
+    name,
+    new Map<string, { value: unknown }>([[RUN.name, { value: run }]]),
+  ]);
+  const kept: [string, Loaded] = ["gone", new Map([[metricOf("x").name, { value: measured }]])];
+  return { ...initialState({}), shown: ["a", "b"], loaded: new Map([...loaded, kept]) };
+}
+
+test("what each measured measure needs is fetched ahead, of all shown runs before the next one", () => {
+  const ahead = plotAhead(shown(0)).filter(([, resource]) => resource !== RUN);
+  const names = ahead.map(([name, resource]) => `${name}: ${resource.name}`);
+  const needs = (metric: typeof first) =>
+    [...new Set([metric!.name, metric!.nonfinite])].map((name) => metricOf(name).name);
+  const expected = [first, second].flatMap((metric) =>
+    ["a", "b"].flatMap((name) => needs(metric).map((need) => `${name}: ${need}`)),
+  );
+  expect(names).toEqual(expected);
+  expect(names.length).toBeGreaterThan(2);
+});
+
+test("nothing is fetched ahead once enough is kept, of runs no longer shown too", () => {
+  expect(plotAhead(shown(99e6))).not.toEqual([]);
+  expect(plotAhead(shown(100e6))).toEqual([]);
+});
