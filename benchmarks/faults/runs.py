@@ -92,7 +92,16 @@ def monitor_fingerprint() -> str:
     return hashlib.sha256(b"".join(p.read_bytes() for p in files)).hexdigest()[:12]
 
 
-_JUDGE = ("rules", "report", "judge.py", "cli.py", "demo.py", "__init__.py", "explain.py")
+_JUDGE = (
+    "rules",
+    "report",
+    "judge.py",
+    "lint.py",
+    "cli.py",
+    "demo.py",
+    "__init__.py",
+    "explain.py",
+)
 
 
 def folder(cache: Path, program: Program, operator: Operator | None, seed: int) -> Path:
