@@ -33,7 +33,7 @@ export function keeping(changed: Changed, reset: () => void): Child {
           h("b", null, parts.join(" · ")),
           h("button.small", { "data-key": "reset all", onclick: reset }, "Reset all"),
           answer
-            ? h("span.save", null, h("code", null, FILE), save(answer.toml, "at the top"), show())
+            ? h("span.save", null, h("span", null, "as ", h("code", null, FILE)), save(answer.toml, "at the top"), show())
             : h("span.quiet", null, waiting(changed)),
         ),
   ];
