@@ -25,6 +25,10 @@ def of(tab, section, run):
     return region.get_by_role("group", name=run, exact=True)
 
 
+def row(tab, name):
+    return tab.frame.get_by_role("row", name=re.compile(f"^{name} "))
+
+
 def test_what_was_recorded_is_told_of_every_run(tab, each_address, demo):
     open_cost(tab, each_address)
     for run in RUNS:
@@ -33,24 +37,28 @@ def test_what_was_recorded_is_told_of_every_run(tab, each_address, demo):
         expect(time).to_contain_text(f"{100 * recording.cost['share']:.0f} % of the time")
         bar = time.get_by_role("img")
         expect(bar).to_have_accessible_name(re.compile("of the time"))
-        expect(of(tab, "Recording", run)).to_contain_text(f"{len(recording.trace.steps)}, step 0")
-        steps = of(tab, "Steps between records", run).first
-        expect(steps).to_contain_text(f"every {recording.monitor['every']} steps")
+        expect(time).to_contain_text("high because the run is short (")
+        records = f"{len(recording.trace.steps)} records, step 0"
+        expect(of(tab, "Records", run).first).to_contain_text(records)
+        expect(row(tab, "Gradients, updates")).to_contain_text(
+            f"every {recording.monitor['every']} steps"
+        )
 
 
 def test_what_all_runs_share_is_told_once(tab, address, demo):
     open_cost(tab, address)
-    region = tab.frame.get_by_role("region", name="Recording", exact=True)
+    region = tab.frame.get_by_role("region", name="Records", exact=True)
     expect(region.get_by_text("256 samples")).to_have_count(1)
     for package, version in open_recording(demo / RUNS[0]).versions.items():
         expect(region.get_by_text(f"{package} {version}")).to_have_count(1)
     means = tab.frame.get_by_role("region", name="What that means")
-    expect(means.get_by_text("The steps are fixed, whatever they cost.")).to_have_count(1)
+    expect(means.get_by_text("It records at fixed steps, whatever they cost")).to_have_count(1)
     expect(means.get_by_role("code")).to_have_text(["budget=0.02", "every=10, probe_every=40"])
-    expect(means.get_by_text("What is paid once")).to_have_count(1)
+    expect(means.get_by_text("Starting and finishing have a fixed cost")).to_have_count(1)
     for run in RUNS[1:]:
         tab.frame.get_by_role("checkbox", name=f"Show {run},").uncheck()
-    expect(of(tab, "Recording", RUNS[0])).to_contain_text("256 samples")
+    cell = row(tab, "Probe set").get_by_role("cell", name=RUNS[0])
+    expect(cell).to_contain_text("256 samples")
 
 
 def test_budget_and_cadence_are_put_in_words(tab, tmp_path):
@@ -63,9 +71,9 @@ def test_budget_and_cadence_are_put_in_words(tab, tmp_path):
         expect(of(tab, "Time", "budgeted").get_by_role("img")).to_have_accessible_name(
             "2 % of the time, budget 2 %"
         )
-        steps = of(tab, "Steps between records", "budgeted").first
-        expect(steps).to_contain_text("every 40 steps, asked for every 20 steps")
-        expect(steps).to_contain_text("at the beginning and the end, asked for every 100 steps")
+        gradients, probe = row(tab, "Gradients, updates"), row(tab, "Probe set")
+        expect(gradients).to_contain_text("every 40 steps, asked for every 20 steps")
+        expect(probe).to_contain_text("at the beginning and the end, asked for every 100 steps")
         means = of(tab, "What that means", "budgeted")
         expect(means).to_contain_text("gradients and the probe set more rarely")
         region = tab.frame.get_by_role("region", name="What that means", exact=True)
@@ -73,13 +81,13 @@ def test_budget_and_cadence_are_put_in_words(tab, tmp_path):
         expect(region.get_by_role("code")).to_have_text(changes)  # the same for both runs
         expect(region.get_by_role("button", name="Copy")).to_have_count(2)
         expect(of(tab, "Time", "young")).to_contain_text("Not known")
-        expect(of(tab, "Steps between records", "young").first).to_contain_text("not known")
+        expect(gradients.get_by_role("cell", name="young")).to_contain_text("not known")
 
 
 def test_distances_between_records_are_drawn(tab, tmp_path):
     recordings.record(tmp_path / "a", range(1, 100, 7), cams=True)
     with tensorboard(tmp_path, runs=1) as address:
         open_cost(tab, address)
-        drawn = of(tab, "Steps between records", "a").get_by_role("img")
+        drawn = of(tab, "Records", "a").get_by_role("img")
         expect(drawn).to_have_accessible_name("Steps between records: 7")
         assert drawn.locator("path.line").get_attribute("d").startswith("M")

@@ -30,6 +30,11 @@ def number(tab, rule, name):
     return tab.frame.get_by_role("spinbutton", name=f"{rule}, {name}:")
 
 
+def kept(tab):
+    """What was changed, as a file and as code."""
+    return tab.frame.get_by_role("region", name="Keep", exact=True)
+
+
 def findings(tab):
     return tab.frame.get_by_role("region", name="Findings")
 
@@ -48,14 +53,14 @@ def test_verdicts_change_with_a_number_as_the_rules_say(tab, each_address, demo)
     tab.frame.get_by_role("button", name="Reset Dead ReLU, patience").click()
     expect(number(tab, "Dead ReLU", "patience")).to_have_value("2")
     expect(number(tab, "Dead ReLU", "patience")).to_be_focused()
-    expect(verdicts).to_contain_text("the verdict stands here")
+    expect(verdicts).to_contain_text("Nothing is changed")
 
 
 def test_the_link_holds_the_changes_and_the_file_can_be_read(tab, address, tmp_path):
-    open_view(tab, address)
+    verdicts = open_view(tab, address)
     number(tab, "Update ratio", "high").fill("0.01")
-    number(tab, "Dead ReLU", "warn").fill("0.4")
-    region = tab.frame.get_by_role("region", name="Take along")
+    number(tab, "Dead ReLU", "warn").fill("40")  # percent
+    region = kept(tab)
     code = region.get_by_role("code")
     expect(region).to_contain_text('"dead-relu".warn = 0.4')
     tab.page.reload()
@@ -63,7 +68,7 @@ def test_the_link_holds_the_changes_and_the_file_can_be_read(tab, address, tmp_p
     expect(region).to_contain_text('"update-ratio".high = 0.01')
     file = tmp_path / "tfdiag.toml"
     with tab.page.expect_download() as download:
-        region.get_by_role("button", name="Download").click()
+        verdicts.get_by_role("button", name="Download").click()
     assert download.value.suggested_filename == "tfdiag.toml"
     Path(download.value.path()).rename(file)
     tried = {"update-ratio": {"high": 0.01}, "dead-relu": {"warn": 0.4}}
@@ -75,18 +80,68 @@ def test_the_link_holds_the_changes_and_the_file_can_be_read(tab, address, tmp_p
     assert "thresholds%22" not in tab.page.url
 
 
+def test_the_file_is_shown_and_nothing_but_the_page_scrolls(tab, address):
+    verdicts = open_view(tab, address)
+    number(tab, "Dead ReLU", "warn").fill("40")
+    verdicts.get_by_role("button", name="Show file and code").click()
+    expect(kept(tab)).to_be_focused()
+    expect(kept(tab).get_by_role("heading", name="tfdiag.toml")).to_be_in_viewport()
+    expect(tab.frame.get_by_role("button", name="Diagnosis", exact=True)).to_be_in_viewport(ratio=1)
+    expect(verdicts.get_by_role("button", name="Download")).to_be_in_viewport(ratio=1)
+    overflow = (
+        "({ scrollHeight, clientHeight, scrollTop }) => [scrollHeight - clientHeight, scrollTop]"
+    )
+    root = tab.frame.locator("html")
+    assert root.evaluate(overflow) == [0, 0]
+
+
+def test_no_field_lies_over_another(tab, address):
+    open_view(tab, address)
+    more = tab.frame.get_by_role("button", name=re.compile(r"^\d+ more thresholds"))
+    for _ in range(more.count()):
+        more.first.click()  # it is called otherwise from then on
+    boxes = tab.frame.locator("html").evaluate("""html =>
+        [...html.querySelectorAll(".tuning .threshold input")].map(one => {
+            const { x, y, width, height } = one.getBoundingClientRect();
+            return [x, y, width, height];
+        })""")
+    assert len(boxes) > 100 and all(width * height > 0 for _, _, width, height in boxes)
+    for i, (x, y, width, height) in enumerate(boxes):
+        for other_x, other_y, other_width, other_height in boxes[:i]:
+            is_beside = x + width <= other_x or other_x + other_width <= x
+            assert is_beside or y + height <= other_y or other_y + other_height <= y
+    low, high = (number(tab, "Update ratio", name).bounding_box() for name in ("low", "high"))
+    assert low["x"] + low["width"] < high["x"]
+
+
+def test_a_rule_shows_its_limits_and_the_rest_on_demand(tab, address):
+    open_view(tab, address)
+    expect(number(tab, "Exploding gradient", "norm")).to_be_visible()
+    expect(number(tab, "Exploding gradient", "growth")).to_be_hidden()
+    block = tab.frame.get_by_role("region", name="Exploding gradient", exact=True)
+    block.get_by_role("button", name="3 more thresholds of Exploding gradient").click()
+    number(tab, "Exploding gradient", "growth").fill("20")
+    expect(block).to_contain_text("recorded 10")
+    tab.page.reload()
+    expect(number(tab, "Exploding gradient", "growth")).to_have_value("20")
+    expect(number(tab, "Exploding gradient", "growth")).to_be_visible()  # it is changed
+    expect(number(tab, "Activation scale", "drift")).to_be_hidden()
+    tab.frame.get_by_role("textbox", name="Filter rules by their words").fill("drift")
+    expect(number(tab, "Activation scale", "drift")).to_be_visible()
+
+
 def test_a_number_that_does_not_fit_is_not_sent(tab, address):
     open_view(tab, address)
-    number(tab, "Dead ReLU", "warn").fill("40")
+    number(tab, "Dead ReLU", "warn").fill("400")
     row = tab.frame.get_by_role("region", name="Dead ReLU", exact=True)
-    expect(row).to_contain_text("Wanted: a number from 0 to 1.")
+    expect(row).to_contain_text("Wanted: percent from 0 to 100.")
     expect(number(tab, "Dead ReLU", "warn")).to_have_attribute("aria-invalid", "true")
     number(tab, "Dead ReLU", "watch").press("ArrowUp")
-    expect(number(tab, "Dead ReLU", "warn")).to_have_value("0.5")
-    expect(row).to_contain_text("Wanted: a number from 0 to 1.")  # why it came back
-    expect(number(tab, "Dead ReLU", "watch")).to_have_value("0.26")
-    expect(tab.frame.get_by_role("region", name="Thresholds")).to_contain_text("1 number changed")
-    number(tab, "Dead ReLU", "critical").fill("0.3")
+    expect(number(tab, "Dead ReLU", "warn")).to_have_value("50")
+    expect(row).to_contain_text("Wanted: percent from 0 to 100.")  # why it came back
+    expect(number(tab, "Dead ReLU", "watch")).to_have_value("26")
+    expect(tab.frame.get_by_role("region", name="Verdicts")).to_contain_text("1 number changed")
+    number(tab, "Dead ReLU", "critical").fill("30")
     expect(row).to_contain_text("Not above warn: it never comes to warn.")
 
 
@@ -102,7 +157,7 @@ def test_a_strip_shows_how_far_each_run_is_from_the_limits(tab, address, demo):
         if finding.rule == "dead-relu"
     )
     assert worst.evidence == "100 % ≥ 95 %"
-    number(tab, "Dead ReLU", "warn").fill("0.4")
+    number(tab, "Dead ReLU", "warn").fill("40")
     expect(strip).to_have_accessible_name(re.compile("warn ≥ 40 %"))
     expect(number(tab, "Dead ReLU", "warn")).to_be_focused()
     growth = tab.frame.get_by_role("region", name="Weight explosion", exact=True)
@@ -125,13 +180,13 @@ def hold(tab, run):
 def test_a_number_that_is_typed_stays_when_another_run_comes_in(tab, address):
     release = hold(tab, "dying-relu")
     open_view(tab, address)
-    number(tab, "Dead ReLU", "warn").fill("40")
+    number(tab, "Dead ReLU", "warn").fill("400")
     release()
     row = tab.frame.get_by_role("region", name="Dead ReLU", exact=True)
     expect(row.get_by_role("img", name="Critical in dying-relu")).to_be_visible()
-    expect(row).to_contain_text("Wanted: a number from 0 to 1.")
+    expect(row).to_contain_text("Wanted: percent from 0 to 100.")
     expect(number(tab, "Dead ReLU", "warn")).to_be_focused()
-    expect(number(tab, "Dead ReLU", "warn")).to_have_value("40")
+    expect(number(tab, "Dead ReLU", "warn")).to_have_value("400")
 
 
 def test_a_reason_that_is_typed_stays_when_another_run_comes_in(tab, address):
@@ -164,13 +219,13 @@ def test_a_finding_is_suppressed_with_a_reason_only(tab, each_address):
     expect(apart.get_by_role("listitem")).to_contain_text("1 finding")
     apart.get_by_role("button", name="Remove").click()
     expect(apart.get_by_role("listitem")).to_have_count(0)
-    expect(verdicts).to_contain_text("the verdict stands here")
+    expect(verdicts).to_contain_text("Nothing is changed")
 
 
 def test_rules_with_findings_come_first_and_words_filter_them(tab, address, demo):
     open_view(tab, address)
     found = {f.rule for run in RUNS for f in config.Config().check(load(demo / run)).findings}
-    rules = tab.frame.get_by_role("region", name="Thresholds").locator("h3 + code")
+    rules = tab.frame.get_by_role("region", name="Thresholds").locator(".rule-title p > code")
     listed = rules.all_inner_texts()
     assert set(listed[: len(found & set(listed))]) == found & set(listed)
     box = tab.frame.get_by_role("textbox", name="Filter rules by their words")
@@ -204,5 +259,5 @@ def test_names_and_reasons_are_text_and_nothing_else(tab, tmp_path):
         findings(tab).get_by_role("textbox", name="Reason").fill(HOSTILE)
         findings(tab).get_by_role("button", name="Suppress", exact=True).click()
         expect(tab.frame.get_by_role("region", name="Suppressed")).to_contain_text(HOSTILE)
-        expect(tab.frame.get_by_role("region", name="Take along")).to_contain_text(HOSTILE)
+        expect(kept(tab)).to_contain_text(HOSTILE)
     assert dialogs == []

@@ -5,10 +5,10 @@ import {
   distanceAxis,
   distances,
   duration,
+  high,
   inSeconds,
   lasted,
   meaning,
-  much,
   often,
   type Recorded,
   shareAxis,
@@ -62,47 +62,50 @@ test("times have a digit more than whole seconds", () => {
   expect(duration(600)).toBe("10 min");
 });
 
-test("a large share is called much", () => {
+test("a large share is called high, and a short run is told as its reason", () => {
   const said = (budget: number | null, cost: { seconds: number; share: number }) =>
-    much(run({ budget }, { ...kept, ...cost }));
-  expect(said(null, { seconds: 4.6, share: 0.46 })).toBe("much: a short run");
-  expect(said(null, { seconds: 3600, share: 0.46 })).toBe("much");
+    high(run({ budget }, { ...kept, ...cost }));
+  expect(said(null, { seconds: 4.6, share: 0.46 })).toBe("high because the run is short (10 s)");
+  expect(said(null, { seconds: 3600, share: 0.46 })).toBe("high");
   expect(said(null, { seconds: 1, share: 0.05 })).toBe("");
   expect(said(0.02, { seconds: 1, share: 0.03 })).toBe("");
-  expect(said(0.02, { seconds: 1, share: 0.041 })).toBe("much: a short run");
+  expect(said(0.02, { seconds: 1, share: 0.041 })).toBe("high because the run is short (24 s)");
 });
 
 test("the meaning follows from share, budget and cadence", () => {
   expect(meaning(run({}, kept))).toMatchObject({ changes: [] });
-  expect(meaning(run({}, kept)).text).toContain("within its budget");
+  expect(meaning(run({}, kept)).facts[0]).toContain("within its budget");
   const stretched = meaning(run({}, { ...kept, every: 200, probe_every: 0 }));
-  expect(stretched.text).toContain("gradients and the probe set more rarely");
+  expect(stretched.facts[0]).toContain("gradients and the probe set more rarely");
   expect(stretched.changes.map(({ code }) => code)).toEqual([
     "budget=0.04",
     "every=20, probe_every=100",
   ]);
   const over = meaning(run({}, { ...kept, share: 0.03 }));
-  expect(over.text).toMatch(/^It took more than its budget\. /);
+  expect(over.facts).toEqual([
+    "It took more than its budget.",
+    "Starting and finishing have a fixed cost; on a longer run the share falls.",
+  ]);
   expect(over.changes[0]!.code).toBe("probe_samples=64");
 });
 
 test("fixed steps have no budget to keep", () => {
-  const { text, general, changes } = meaning(run({ every: 5, probe_every: 0, budget: null }, kept));
-  expect(text).toBe("");
-  expect(general).toContain("fixed");
+  const { facts, changes } = meaning(run({ every: 5, probe_every: 0, budget: null }, kept));
+  expect(facts).toHaveLength(1);
+  expect(facts[0]).toContain("at fixed steps");
   expect(changes.map(({ code }) => code)).toEqual([
     "budget=0.02",
     "every=10",
   ]);
 });
 
-test("a large share is explained by what is paid once where training is short", () => {
+test("a large share is explained by its fixed cost where training is short", () => {
   const why = (cost: { seconds: number; share: number }) =>
-    meaning(run({ budget: null }, { ...kept, ...cost })).text;
+    meaning(run({ budget: undefined }, { ...kept, ...cost })).facts;
   expect(lasted({ seconds: 3, share: 0.4 })).toBeCloseTo(7.5);
-  expect(why({ seconds: 3, share: 0.4 })).toContain("paid once");
-  expect(why({ seconds: 3600, share: 0.4 })).toContain("each record");
-  expect(why({ seconds: 3600, share: 0.01 })).toBe("");
+  expect(why({ seconds: 3, share: 0.4 })).toEqual([expect.stringContaining("fixed cost")]);
+  expect(why({ seconds: 3600, share: 0.4 })).toEqual([expect.stringContaining("Each record")]);
+  expect(why({ seconds: 3600, share: 0.01 })).toEqual([]);
 });
 
 test("what all runs share is said once", () => {
@@ -113,8 +116,8 @@ test("what all runs share is said once", () => {
 });
 
 test("what is not known is not made up", () => {
-  expect(meaning(run({}, null)).text).toBe("");
-  expect(meaning(run({ budget: undefined }, kept)).text).toBe("");
+  expect(meaning(run({}, null)).facts).toEqual([]);
+  expect(meaning(run({ budget: undefined }, kept)).facts).toEqual([]);
 });
 
 test("no tick stands between two whole numbers of steps", () => {

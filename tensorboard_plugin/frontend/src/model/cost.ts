@@ -95,10 +95,8 @@ export interface Change {
 }
 
 export interface Meaning {
-  /** Why it took as much as it did; empty where nothing is to be said. */
-  text: string;
-  /** How the settings of the monitor work, whatever this run did. */
-  general: string;
+  /** Whether the budget was kept, and what that did to the records: a sentence each. */
+  facts: string[];
   /** How to change it, if there is a reason to. */
   changes: Change[];
 }
@@ -107,23 +105,20 @@ export interface Meaning {
 export function meaning(run: Recorded): Meaning {
   const { monitor, cost } = run;
   const { budget } = monitor;
-  if (!budget) {
-    const text = cost && cost.share > MUCH ? whyMuch(cost, true) : "";
-    return { text, general: budget === null ? FIXED : "", changes: bounded(run) };
-  }
-  if (!cost) return { text: "", general: "", changes: denser(run, budget) };
+  const why = cost ? whyHigh(cost, budget ?? MUCH) : [];
+  if (!budget) return { facts: [...why, ...(budget === null ? [FIXED] : [])], changes: bounded(run) };
+  if (!cost) return { facts: [], changes: denser(run, budget) };
   const rarer = inWords(cadences(run));
   if (cost.share > budget) {
     const although = rarer && `, although it records ${rarer} more rarely than asked for`;
-    const text = `It took more than its budget${although}. ${whyMuch(cost, false)}`;
-    return { text, general: "", changes: [...fewer(run), ...denser(run, budget)] };
+    const over = `It took more than its budget${although}.`;
+    return { facts: [over, ...why], changes: [...fewer(run), ...denser(run, budget)] };
   }
   if (rarer) {
-    const text = `To stay within its budget it records ${rarer} more rarely than asked for. Finer curves take more time.`;
-    return { text, general: "", changes: denser(run, budget) };
+    const kept = `To stay within its budget it records ${rarer} more rarely than asked for.`;
+    return { facts: [kept, "Finer curves take more time."], changes: denser(run, budget) };
   }
-  const text = "It stays within its budget, and records as often as it was asked to.";
-  return { text, general: "", changes: [] };
+  return { facts: ["It stays within its budget, and records as often as it was asked to."], changes: [] };
 }
 
 /** The axis of distances between records: there is no half a step. */
@@ -139,18 +134,18 @@ const [MUCH, SHORT] = [0.05, 300];
 export const lasted = ({ seconds, share }: { seconds: number; share: number }) =>
   share > 0 ? seconds / share : 0;
 
-/** "much: a short run" beside a share that is above what is usual, or far above what was asked for. */
-export function much({ cost, monitor: { budget } }: Recorded): string {
+/** "high because the run is short (20 s)": of a share above what is usual, or far above what was asked for. */
+export function high({ cost, monitor: { budget } }: Recorded): string {
   if (!cost || cost.share <= (budget ? 2 * budget : MUCH)) return "";
-  return lasted(cost) < SHORT ? "much: a short run" : "much";
+  const time = lasted(cost);
+  return time < SHORT ? `high because the run is short (${formatAge(Math.round(time))})` : "high";
 }
 
-function whyMuch(cost: { seconds: number; share: number }, fixed: boolean): string {
-  if (lasted(cost) >= SHORT) return "That is much for so long a training: each record weighs beside a step.";
-  const once = "What is paid once, at the beginning and the end, weighs much in so short a training";
-  return fixed
-    ? `${once}, and so does each record beside steps this short.`
-    : `${once}; a longer one brings the share down.`;
+function whyHigh(cost: { seconds: number; share: number }, usual: number): string[] {
+  if (cost.share <= usual) return [];
+  if (lasted(cost) < SHORT)
+    return ["Starting and finishing have a fixed cost; on a longer run the share falls."];
+  return ["Each record takes long beside a step of this training."];
 }
 
 /** What all runs have in common; null where they differ, or where there is only one. */
@@ -160,9 +155,7 @@ export function shared<T>(all: readonly T[]): T | null {
   return all.length > 1 && all.every((one) => JSON.stringify(one) === text) ? first! : null;
 }
 
-const FIXED =
-  "The steps are fixed, whatever they cost. With a budget the monitor measures its own time and " +
-  "records as often as that allows.";
+const FIXED = "It records at fixed steps, whatever they cost; with a budget, as often as that allows.";
 
 const bounded = ({ monitor }: Recorded): Change[] => [
   { what: `Take at most ${formatShare(DEFAULT_BUDGET)} of the time`, code: `budget=${DEFAULT_BUDGET}` },

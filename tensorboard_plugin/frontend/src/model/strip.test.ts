@@ -31,13 +31,23 @@ const norm = (name: string, sign: ">" | "<", limit: number, values: Record<strin
   recorded: new Map([["a", limit]]),
   worst: new Map(Object.entries(values).map(([run, value]) => [run, { value, layer: null }])),
 });
-const gauge = (...thresholds: Tunable[]): Gauge => ({ measure: "output_rms", thresholds });
+const gauge = (...thresholds: Tunable[]): Gauge => ({ measure: "output_rms", isUpper: true, thresholds });
 
-test("thresholds of one measure stand together, what only counts does not", () => {
-  expect(gauges([warn, patience, watch])).toEqual({
-    gauges: [{ measure: "dead_fraction", thresholds: [warn, watch] }],
+const lower = (watched: Tunable): Tunable => ({ ...watched, default: 0.25 });
+
+test("limits of one measure stand together, the lowest first; what only counts does not", () => {
+  expect(gauges([warn, patience, lower(watch)])).toEqual({
+    gauges: [{ measure: "dead_fraction", isUpper: true, thresholds: [lower(watch), warn] }],
     rest: [patience],
   });
+});
+
+test("each side of a measure has its own gauge, the lower one first", () => {
+  const [high, low] = [norm("high", ">", 1e3, { a: 5 }), norm("low", "<", 1e-3, { a: 0.5 })];
+  expect(gauges([high, low]).gauges.map(({ isUpper, thresholds }) => [isUpper, thresholds])).toEqual([
+    [false, [low]],
+    [true, [high]],
+  ]);
 });
 
 test("a share lies between nothing and all, each run once", () => {
@@ -69,10 +79,9 @@ test("magnitudes lie on a log axis; nothing stretches it, and 0 is at its left e
   expect(zero.values[0]).toEqual({ at: 0, words: "a 0" });
 });
 
-test("a measure with limits on both sides has two values of a run", () => {
-  const both = gauge(norm("high", ">", 1e3, { a: 5 }), norm("low", "<", 1e-3, { a: 0.5 }));
-  const words = stripOf(both, {}, ["a"])!.values.map((one) => one.words);
-  expect(words).toEqual(["a smallest 0.5", "a largest 5"]);
+test("a run has one mark, however many limits there are", () => {
+  const two = gauge(norm("norm", ">", 100, { a: 5 }), norm("extreme", ">", 1e3, { a: 5 }));
+  expect(stripOf(two, {}, ["a"])!.values.map(({ words }) => words)).toEqual(["a 5"]);
 });
 
 test("runs that are near each other have one label, those without a value none", () => {

@@ -2,16 +2,19 @@
 
 import type { Severity } from "../api";
 import { formatMagnitude, formatShare, formatTick } from "./number";
-import type { Tunable } from "./thresholds";
+import { isShare, type Tunable } from "./thresholds";
 
 /** Half of the room that a letter takes, as a share of the axis. */
 const ROOM = 0.035;
 /** Decades beyond the limits that are drawn; overflow on its way to NaN would stretch the axis. */
 const MOST_DECADES = 6;
 
-/** Thresholds of one rule that are compared with the same measure. */
+/** Limits of one rule on one side of the same measure. */
 export interface Gauge {
   measure: string;
+  /** Whether what is above them is in trouble. */
+  isUpper: boolean;
+  /** The lowest first. */
   thresholds: Tunable[];
 }
 
@@ -25,14 +28,20 @@ export interface Strip {
   labels: { at: number; runs: number[] }[];
 }
 
-/** The thresholds of a rule that can be drawn, by their measure; the others come after. */
+/** The thresholds of a rule that can be drawn, a measure's lower side first; the others come after. */
 export function gauges(thresholds: readonly Tunable[]): { gauges: Gauge[]; rest: Tunable[] } {
-  const found = new Map<string, Tunable[]>();
-  for (const one of thresholds) {
-    if (one.measure !== null) found.set(one.measure, [...(found.get(one.measure) ?? []), one]);
-  }
+  const drawn = thresholds.filter(({ measure }) => measure !== null);
+  const sides = [...new Set(drawn.map(({ measure }) => measure!))].flatMap((measure) =>
+    [false, true].map((isUpper) => ({
+      measure,
+      isUpper,
+      thresholds: drawn
+        .filter((one) => one.measure === measure && isAbove(one) === isUpper)
+        .sort((a, b) => a.default - b.default),
+    })),
+  );
   return {
-    gauges: [...found].map(([measure, of]) => ({ measure, thresholds: of })),
+    gauges: sides.filter((side) => side.thresholds.length > 0),
     rest: thresholds.filter(({ measure }) => measure === null),
   };
 }
@@ -58,22 +67,15 @@ export function stripOf(
     const values = changed === undefined ? [...new Set(own)] : [changed];
     return values.map((value) => ({ value, severity: severity ?? rest, words: `${name} ${sign} ${told(value, most)}` }));
   });
-  const isTwoSided = new Set(thresholds.map(isUpper)).size > 1;
-  const values = thresholds
-    .flatMap((threshold) =>
-      shown.flatMap((run, i) => {
-        const one = threshold.worst.get(run);
-        if (!one) return [];
-        const which = isTwoSided ? [isUpper(threshold) ? "largest" : "smallest"] : [];
-        const where = one.layer === null ? [] : [`in ${one.layer}`];
-        const words = [called(run), ...which, told(one.value, threshold.most), ...where].join(" ");
-        return [{ run: i, value: one.value, words }];
-      }),
-    )
-    .filter((one, i, all) => all.findIndex(({ words }) => words === one.words) === i);
+  const values = shown.flatMap((run, i) => {
+    const threshold = thresholds.find(({ worst }) => worst.has(run));
+    if (!threshold) return [];
+    const { value, layer } = threshold.worst.get(run)!;
+    const where = layer === null ? [] : [`in ${layer}`];
+    return [{ run: i, value, words: [called(run), told(value, threshold.most), ...where].join(" ") }];
+  });
   if (values.length === 0) return null;
-  const isShare = thresholds.every(({ most }) => most === 1);
-  const axis = isShare ? SHARES : axisOf(limits.map((one) => one.value), values.map((one) => one.value));
+  const axis = thresholds.every(isShare) ? SHARES : axisOf(limits.map((one) => one.value), values.map((one) => one.value));
   const placed = values
     .map((one) => ({ ...one, at: axis.at(one.value) }))
     .sort((a, b) => a.at - b.at);
@@ -85,7 +87,7 @@ export function stripOf(
   };
 }
 
-const isUpper = ({ sign }: Tunable) => sign === ">" || sign === "≥";
+const isAbove = ({ sign }: Tunable) => sign === ">" || sign === "≥";
 
 /** As the evidence of a finding writes it. */
 const told = (value: number, most: number | null) =>
@@ -125,7 +127,7 @@ function labels(placed: readonly { run: number; at: number }[]): Strip["labels"]
     const last = all.at(-1);
     if (last && at - (last.from + last.to) / 2 < ROOM * (last.runs.length + 1)) {
       last.to = at;
-      last.runs = [...new Set([...last.runs, run])].sort();
+      last.runs = [...last.runs, run].sort();
     } else all.push({ from: at, to: at, runs: [run] });
   }
   return all.map(({ from, to, runs }) => ({ at: (from + to) / 2, runs }));

@@ -8,15 +8,20 @@ import {
   countEdits,
   disorder,
   edited,
+  foremost,
+  inField,
+  isFor,
   matches,
   nudged,
   numberOf,
   plain,
   readEdits,
   readSuppressions,
+  sentences,
   summary,
   tunable,
   type Tunable,
+  withUnit,
   written,
 } from "./thresholds";
 
@@ -112,12 +117,43 @@ describe("the rules of several runs", () => {
   });
 });
 
+describe("what is shown of a rule", () => {
+  const named = (...names: string[]) => names.map((name) => ({ ...norm, name, measure: null, severity: null }));
+  const of = (...thresholds: Tunable[]) => ({ id: "x", title: "X", thresholds, found: new Map() });
+
+  test("before it is unfolded are its limits and their timing, or else its first threshold", () => {
+    const others = named("growth", "doubling", "patience");
+    expect([...foremost(of(...others, share))]).toEqual(["patience", "warn"]);
+    expect([...foremost(of(...named("growth", "doubling", "checks", "warm_up")))]).toEqual(["growth", "warm_up"]);
+  });
+
+  test("is all of it where only one would be folded", () => {
+    expect([...foremost(of(share, ...named("growth")))]).toEqual(["warn", "growth"]);
+  });
+
+  test("is what the filter's words ask for, not what they say of the rule", () => {
+    const rule = { ...of(share), title: "Dead share" };
+    expect(isFor(share, rule, "UNITS")).toBe(true);
+    expect(isFor(share, rule, "share")).toBe(false);
+    expect(isFor(share, rule, "")).toBe(false);
+  });
+
+  test("is told in sentences, the same one for the same", () => {
+    const [high, low] = [{ ...norm, name: "high", about: "RMS" }, { ...norm, name: "low", about: "the same" }];
+    expect([...sentences([high, low])]).toEqual([
+      ["high", "RMS."],
+      ["low", "RMS."],
+    ]);
+  });
+});
+
 describe("a number", () => {
   test("has to fit, or says what is wanted", () => {
-    expect(numberOf("0.4", share)).toBe(0.4);
+    expect(numberOf("40", share)).toBe(0.4);
+    expect(numberOf("0.7", share)).toBe(0.007);
     expect(numberOf("1e-7", norm)).toBe(1e-7);
     expect(numberOf("5", records)).toBe(5);
-    expect(numberOf("40", share)).toBe("a number from 0 to 1");
+    expect(numberOf("101", share)).toBe("percent from 0 to 100");
     expect(numberOf("-1", norm)).toBe("a number of at least 0");
     expect(numberOf("2.5", records)).toBe("a whole number of at least 1");
     for (const text of ["", " ", "x", "1e999", "NaN"])
@@ -131,6 +167,13 @@ describe("a number", () => {
     expect(nudged(0, 1, norm)).toBe(10);
     expect(nudged(1, -1, records)).toBe(1);
     expect(nudged(3, 1, records)).toBe(4);
+  });
+
+  test("that is a share stands in its field in percent, and is read back as it was", () => {
+    for (const value of [0, 0.07, 0.25, 0.29, 0.57, 0.95, 1e-5, 1])
+      expect(numberOf(inField(value, share), share)).toBe(value);
+    expect([0.07, 0.29, 0.015].map((value) => inField(value, share))).toEqual(["7", "29", "1.5"]);
+    expect([withUnit(0.25, share), withUnit(0.25, norm)]).toEqual(["25 %", "0.25"]);
   });
 
   test("is written as in a file", () => {

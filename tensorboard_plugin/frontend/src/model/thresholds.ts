@@ -136,12 +136,59 @@ export function matches(rule: TunableRule, text: string): boolean {
     .every((word) => all.includes(word));
 }
 
-/** The number that a text is, or in words what is wanted instead. */
-export function numberOf(text: string, { whole, least, most }: Tunable): number | string {
-  const value = text.trim() === "" ? NaN : Number(text);
+/** Whether a filter's words ask for this threshold, and not only for its rule. */
+export function isFor(threshold: Tunable, { id, title }: TunableRule, text: string): boolean {
+  const [rule, own] = [`${id} ${title}`, `${threshold.name} ${threshold.about}`].map((one) => one.toLowerCase());
+  const words = text.toLowerCase().split(/\s+/);
+  return words.some((word) => !rule!.includes(word) && own!.includes(word));
+}
+
+/** Shown of every rule, beside its limits. */
+const TIMING: readonly string[] = ["patience", "warm_up"];
+
+/** What is shown of a rule before it is unfolded, by name: its limits, and from when on they hold. */
+export function foremost({ thresholds }: TunableRule): Set<string> {
+  const limits = thresholds.filter(({ measure, severity }) => measure !== null || severity !== null);
+  const first = limits.length ? limits : thresholds.slice(0, 1);
+  const shown = thresholds.filter((one) => first.includes(one) || TIMING.includes(one.name));
+  const isOneLeft = thresholds.length - shown.length < 2; // "1 more" takes as much room as the one
+  return new Set((isOneLeft ? thresholds : shown).map(({ name }) => name));
+}
+
+/** What each threshold is, by name, as a sentence; "the same" is what the one before it is. */
+export function sentences(thresholds: readonly Tunable[]): Map<string, string> {
+  let last = "";
+  return new Map(
+    thresholds.map(({ name, about }) => {
+      if (about !== "the same") last = about;
+      return [name, `${last.charAt(0).toUpperCase()}${last.slice(1)}.`];
+    }),
+  );
+}
+
+/** Whether it is typed and shown in percent. It is kept as a share all the same: 0.25. */
+export const isShare = ({ most }: Pick<Tunable, "most">) => most === 1;
+
+/** Neither 0.07 * 100 nor 0.7 / 100 has a trail of digits. */
+const rounded = (value: number) => Number(value.toPrecision(12));
+
+/** As it stands in its field: "25" for 0.25 where that is a share. */
+export const inField = (value: number, threshold: Tunable) =>
+  plain(isShare(threshold) ? rounded(value * 100) : value);
+
+/** "25 %" */
+export const withUnit = (value: number, threshold: Tunable) =>
+  `${inField(value, threshold)}${isShare(threshold) ? " %" : ""}`;
+
+/** The number that a field's text is, or in words what is wanted instead. */
+export function numberOf(text: string, threshold: Tunable): number | string {
+  const { whole, least, most } = threshold;
+  const typed = text.trim() === "" ? NaN : Number(text);
+  const value = isShare(threshold) ? rounded(typed / 100) : typed;
   const fits = Number.isFinite(value) && value >= least && value <= (most ?? Infinity);
   if (fits && (!whole || Number.isSafeInteger(value))) return value;
-  if (most !== null) return `a number from ${least} to ${most}`;
+  const end = (limit: number) => inField(limit, threshold);
+  if (most !== null) return `${isShare(threshold) ? "percent" : "a number"} from ${end(least)} to ${end(most)}`;
   return `${whole ? "a whole number" : "a number"} of at least ${least}`;
 }
 
@@ -170,7 +217,7 @@ export function disorder(
 export function nudged(value: number, by: 1 | -1, threshold: Tunable): number {
   const size = value === 0 ? threshold.default || 1 : value;
   const digit = threshold.whole ? 1 : 10 ** (Math.floor(Math.log10(size)) - 1);
-  const next = Number((value + by * digit).toPrecision(12));
+  const next = rounded(value + by * digit);
   return Math.min(threshold.most ?? Infinity, Math.max(threshold.least, next));
 }
 

@@ -10,10 +10,10 @@ import {
   distanceAxis,
   distances,
   duration,
+  high,
   inSeconds,
   lasted,
   meaning,
-  much,
   shareAxis,
   shared,
   stairs,
@@ -52,44 +52,36 @@ function sections(state: State, retry: () => void): HTMLElement[] {
   const end = shareAxis(runs);
   const lastStep = Math.max(1, ...runs.map((run) => runEnd(run.steps)));
   const axis = distanceAxis(runs.map((run) => distances(run.steps)));
-  const each: Each = (draw) =>
+  const each: Each = (draw, role = "group") =>
     state.shown.map((name) => {
       const run = valueOf(state, name, RUN);
-      return cell(name, run && draw(run));
+      return cell(name, role, run && draw(run));
     });
   const budget = shared(runs.map(budgetWords));
   return [
-    section("Time", ["What the monitor took of the training's time.", budget], [
+    section("Time", "Its share of the training's time.", [
       state.shown.map((name) => time(state, name, end, budget === null, retry)),
+      budget && h("p.full.quiet.cost-words", null, prose(budget)),
     ]),
     means(runs, each),
-    section("Steps between records", ["Asked for, and in force by now."], [
-      each((run) => [
-        fact("Gradients, updates", ...rhythm(cadences(run).gradients)),
-        fact("Probe set", ...rhythm(cadences(run).probe)),
-      ]),
-      timeline(axis, lastStep, each),
-    ]),
-    recording(runs, each),
+    records(runs, each, timeline(axis, lastStep, each)),
   ];
 }
 
 /** One cell for each shown run, empty until it is there. */
-type Each = (draw: (run: Run) => Child[]) => HTMLElement[];
+type Each = (draw: (run: Run) => Child[], role?: string) => HTMLElement[];
 
 function means(runs: readonly Run[], each: Each): HTMLElement {
   const all = runs.map(meaning);
-  const text = shared(all.map((one) => one.text));
-  const general = shared(all.map((one) => one.general));
+  const facts = shared(all.map((one) => one.facts));
   const changes = shared(all.map((one) => one.changes));
-  return section("What that means", ["How to change it: arguments of HealthMonitor.", general], [
-    text && h("p.full.cost-words", null, prose(text)),
-    [text, general, changes].includes(null) &&
+  return section("What that means", null, [
+    facts && h("div.full", null, sentences(facts)),
+    (facts === null || changes === null) &&
       each((run) => {
         const told = meaning(run);
         return [
-          text === null && told.text && h("p.cost-words", null, prose(told.text)),
-          general === null && told.general && h("p.cost-words", null, prose(told.general)),
+          facts === null && sentences(told.facts),
           changes === null && changeList(told.changes, run.run),
         ];
       }),
@@ -99,30 +91,55 @@ function means(runs: readonly Run[], each: Each): HTMLElement {
   ]);
 }
 
-function recording(runs: readonly Run[], each: Each): HTMLElement {
-  const [first = [], ...others] = runs.map(recorded);
-  const alike = first.filter((fact, i) => shared([fact, ...others.map((of) => of[i])]) !== null);
-  const names = alike.map(({ name }) => name);
-  return section("Recording", alike.map(({ name, told }) => `${name}: ${told}`), [
-    each((run) =>
-      recorded(run)
-        .filter(({ name }) => !names.includes(name))
-        .map(({ name, told }) => fact(name, told)),
-    ),
+const sentences = (facts: readonly string[]) => facts.map((one) => h("p.cost-words", null, prose(one)));
+
+/** What was recorded and how often; told once where all runs agree. */
+function records(runs: readonly Run[], each: Each, distances: Child): HTMLElement {
+  const rows = FACTS.map(([name, told]) => {
+    const same = shared(runs.map(told));
+    return h(
+      "div.fact",
+      { role: "row" },
+      h("div.side", { role: "rowheader" }, h("p", null, name)),
+      same ? h("div.full", { role: "cell" }, same) : each((run) => [told(run)], "cell"),
+    );
+  });
+  return section("Records", null, [
+    each((run) => [
+      `${plural(run.steps.length, "record")}, step ${formatCount(run.steps[0] ?? 0)} to ${formatCount(run.last_step)}`,
+    ]),
+    h("div.facts", { role: "table", "aria-label": "Facts" }, rows),
+    distances,
   ]);
 }
 
-/** @param about what holds for all runs, said once. */
-const section = (title: string, about: readonly (string | null)[], parts: Child[]) =>
+const FACTS: readonly [name: string, told: (run: Run) => string][] = [
+  ["Gradients, updates", (run) => rhythm(cadences(run).gradients)],
+  ["Probe set", probeSet],
+  ["Layers", ({ model }) => formatCount(model.layers.length)],
+  [
+    "Versions",
+    ({ versions }) =>
+      Object.entries(versions).map(([name, version]) => `${name} ${version}`).join(" · ") || "not known",
+  ],
+  ["Steps between records", spacing],
+];
+
+function probeSet(run: Run): string {
+  const samples = run.probe_samples > 0 ? plural(run.probe_samples, "sample") : "none";
+  return [samples, run.probe_samples > 0 && rhythm(cadences(run).probe)].filter(Boolean).join(", ");
+}
+
+const section = (title: string, about: string | null, parts: Child[]) =>
   h(
     "section.section",
     { "aria-label": title },
-    h("div.side", null, h("h2", null, title), about.map((words) => words && h("p", null, prose(words)))),
+    h("div.side", null, h("h2", null, title), about && h("p", null, about)),
     parts,
   );
 
-const cell = (run: string, ...children: Child[]) =>
-  h("div.cost-cell", { role: "group", "aria-label": called(run) }, children);
+const cell = (run: string, role: string, ...children: Child[]) =>
+  h("div.cost-cell", { role, "aria-label": called(run) }, children);
 
 function time(
   state: State,
@@ -133,19 +150,20 @@ function time(
 ): HTMLElement {
   const { value: run, failure } = slotOf(state, name, RUN);
   const error = state.runs?.find((one) => one.run === name)?.error;
-  if (error) return cell(name, problem("This recording cannot be read", error));
-  if (!run && failure) return cell(name, problem("This run could not be fetched", failure, retry));
-  if (!run) return cell(name, h("p.quiet", { role: "status" }, "Loading …"));
-  if (!run.cost) return cell(name, h("p.cost-share", null, "Not known"), h("p.quiet", null, unknown(run)));
+  if (error) return cell(name, "group", problem("This recording cannot be read", error));
+  if (!run && failure) return cell(name, "group", problem("This run could not be fetched", failure, retry));
+  if (!run) return cell(name, "group", h("p.quiet", { role: "status" }, "Loading …"));
+  if (!run.cost) return cell(name, "group", h("p.cost-share", null, "Not known"), h("p.quiet", null, unknown(run)));
   const { share, seconds } = run.cost;
   return cell(
     name,
+    "group",
     h(
       "p.cost-share",
       null,
       formatShare(share),
       h("span", null, ` of the time, ${inSeconds(seconds)} of ${duration(lasted(run.cost))}`),
-      much(run) && h("b", null, much(run)),
+      high(run) && h("b", null, high(run)),
     ),
     bar(share, budgetOf(run), end),
     withBudget && h("p.quiet", null, prose(budgetWords(run))),
@@ -195,13 +213,10 @@ const changeList = (changes: readonly Change[], whose: string) =>
     ),
   );
 
-const fact = (name: string, ...told: Child[]) =>
-  h("p.fact", null, h("span.quiet", null, name), h("span", null, told));
-
 /** "every 200 steps, asked for every 20 steps" */
-function rhythm({ asked, inForce, stretched }: Cadence): Child[] {
-  if (stretched) return [h("b", null, inForce), h("span.quiet", null, `, asked for ${asked}`)];
-  return [asked, asked !== inForce && h("span.quiet", null, `, in force: ${inForce}`)];
+function rhythm({ asked, inForce, stretched }: Cadence): string {
+  if (stretched) return `${inForce}, asked for ${asked}`;
+  return asked === inForce ? asked : `${asked}, in force: ${inForce}`;
 }
 
 /** How far each record is from the one before: where the line rises, the cadence was stretched. */
@@ -237,17 +252,4 @@ function spacing({ steps }: Run): string {
   const least = found.reduce((a, b) => Math.min(a, b));
   const most = found.reduce((a, b) => Math.max(a, b));
   return least === most ? formatCount(least) : `${formatCount(least)} to ${formatCount(most)}`;
-}
-
-function recorded(run: Run): { name: string; told: string }[] {
-  const [first, last] = [run.steps[0] ?? 0, run.last_step];
-  const versions = Object.entries(run.versions).map(([name, version]) => `${name} ${version}`);
-  const range = `step ${formatCount(first)} to ${formatCount(last)}`;
-  return [
-    { name: "Records", told: `${formatCount(run.steps.length)}, ${range}` },
-    { name: "Steps between", told: spacing(run) },
-    { name: "Probe set", told: run.probe_samples > 0 ? plural(run.probe_samples, "sample") : "none" },
-    { name: "Layers", told: formatCount(run.model.layers.length) },
-    { name: "Versions", told: versions.join(" · ") || "not known" },
-  ];
 }

@@ -13,7 +13,7 @@ import {
 import { JUDGED, slotOf, trialOf, valueOf } from "../resources";
 import type { State, Store } from "../state";
 import { h, refill } from "./element";
-import { exported } from "./exported";
+import { kept, keeping } from "./kept";
 import type { Keys, View, ViewKind } from "./panel";
 import { suppressed, suppressing } from "./suppressions";
 import { findings, lead, spoken } from "./trial";
@@ -67,6 +67,11 @@ function thresholds(store: Store, retry: () => void): View {
   }, () => drawFindings());
   const suppress = (all: readonly Suppression[]) => store.choose("suppress", written(all));
 
+  const resetAll = () => {
+    store.choose("thresholds", "");
+    suppress([]);
+  };
+
   let tried: Tried[] = [];
   const drawFindings = () => refill(list, () => findings(store.get(), store, tried, form, retry));
 
@@ -76,16 +81,17 @@ function thresholds(store: Store, retry: () => void): View {
       if (!changed(ALL)) return;
       tried = state.shown.map((name) => tryOut(state, name, answered));
       const isChanged = trialOfState(state) !== null;
-      refill(top, lead(state, tried, isChanged));
+      const edits = readEdits(state.choices.thresholds);
+      const all = readSuppressions(state.choices.suppress);
+      const change = { tried, edits: countEdits(edits), suppressions: all.length };
+      refill(top, lead(state, tried, isChanged, keeping(change, resetAll)));
       const words = isChanged ? spoken(tried) : "";
       if (status.textContent !== words) status.textContent = words;
       drawFindings();
-      const edits = readEdits(state.choices.thresholds);
       const before = tried.flatMap((one) => one.before ?? []);
       table.update(state, tunable(before), edits);
-      const all = readSuppressions(state.choices.suppress);
       refill(apart, suppressed(all, tried, suppress));
-      refill(file, exported(tried, countEdits(edits), all.length));
+      refill(file, kept(change));
     },
   };
 }

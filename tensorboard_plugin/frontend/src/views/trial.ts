@@ -14,10 +14,10 @@ import type { Tried } from "./thresholds";
 const FEW = 4;
 
 /** What stays on top while the page scrolls. */
-export function lead(state: State, tried: readonly Tried[], isChanged: boolean): HTMLElement[] {
+export function lead(state: State, tried: readonly Tried[], isChanged: boolean, keeping: Child): HTMLElement[] {
   const cells = isChanged
     ? tried.map(withChanges)
-    : [h("p.full.quiet", null, "Change a number or suppress a finding: the verdict stands here.")];
+    : [h("p.full.quiet", null, "Change a number or suppress a finding: the verdict that comes of it stands here.")];
   return [
     heads(state),
     h(
@@ -27,6 +27,7 @@ export function lead(state: State, tried: readonly Tried[], isChanged: boolean):
       tried.map(recorded),
       h("div.side", null, h("h2", null, "With changes")),
       cells,
+      keeping,
     ),
   ];
 }
