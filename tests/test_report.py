@@ -285,7 +285,7 @@ def test_nan_from_the_start_is_not_blamed_on_the_learning_rate():
 def test_a_gradient_that_was_always_huge_is_a_matter_of_scale():
     run = traces.with_series(traces.stuck(), gradient_norm=1e6)
     judged = report.verdict(check(from_first_step(run)))
-    assert judged.summary.startswith("Very likely the scale of the data")
+    assert judged.summary.startswith("Probably the scale of the data")
     assert judged.try_first.text.startswith("Scale inputs, and the targets")
 
 
@@ -307,7 +307,7 @@ def risen(run, at=200, before=0.1, after=30.0):
 )
 def test_a_learning_rate_that_rose_is_the_cause(run):
     judged = report.verdict(check(risen(run)))
-    assert "Very likely the learning rate: it rose from 0.1 to 30 by step 200." in judged.summary
+    assert " the learning rate: it rose from 0.1 to 30 by step 200." in judged.summary
     assert judged.try_first.text.startswith("Keep the learning rate")
     assert judged.try_first.code == "SGD(learning_rate=0.1)"
 

@@ -48,6 +48,18 @@ def test_every_run_has_the_verdict_and_the_findings_of_its_rules(tab, each_addre
     expect(tab.card("exploding").get_by_role("button", name="Hide rules")).to_be_visible()
 
 
+def test_a_number_in_a_plot_opens_its_finding(tab, address):
+    tab.open(address)
+    tab.settle()
+    row = tab.findings("dying-relu").filter(has_text="No better than a guess")
+    expect(row).to_have_count(0)  # it is behind "more"
+    losses = tab.frame.get_by_role("region", name="Loss", exact=True)
+    losses.get_by_role("button", name=re.compile("^Finding \\d+: No better than a guess")).click()
+    expect(row).to_have_attribute("aria-expanded", "true")
+    expect(row).to_be_focused()
+    expect(row).to_be_in_viewport()
+
+
 def test_a_finding_tells_evidence_reason_and_remedy(tab, address, demo):
     tab.open(address)
     tab.findings("dying-relu").filter(has_text="Dead ReLU").click()

@@ -50,7 +50,7 @@ function card(state: State, store: Store, name: string, retry: () => void): HTML
       ? problem("This run could not be fetched", slot.failure, retry)
       : slot.value
         ? findingsTable(slot.value, state, store, recorded(slot.value, state, store))
-        : h("div"),
+        : h(verdict && !verdict.try_first ? "div" : "div.pending"),
   );
 }
 
