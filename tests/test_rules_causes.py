@@ -5,6 +5,7 @@ import pytest
 
 from tests import traces
 from tests.test_diagnosis import found, judged
+from tfdiag import report
 from tfdiag.rules import check
 from tfdiag.rules.causes import Graph, explanation, heads, sources, without_circles
 from tfdiag.trace import Finding
@@ -122,3 +123,60 @@ def test_a_collapse_is_dated_by_an_untrained_model():
     assert Graph(judged(large, collapse)).joins(large, collapse)
     fails, best = found("held-out-fails", 280), found("overtraining", 20, "watch")
     assert Graph(judged(fails, best)).joins(fails, best)
+
+
+def test_a_cause_is_as_late_as_its_record_and_no_later():
+    early = found("activation-scale", 100, layer="dense")
+    facts = {"probe_gap": 60.0, "records": 121.0}  # a record every 5 steps, 600 in all
+
+    def joins(rule, step, **fields):
+        cause = found(rule, step, layer="dense", **fields)
+        return Graph(judged(cause, early, **facts)).joins(cause, early)
+
+    assert joins("exploding-gradient", 105, metric="gradient_norm")
+    assert not joins("exploding-gradient", 155, metric="gradient_norm")
+    assert joins("input-range", 155) and not joins("input-range", 165)
+
+
+def with_bias(run, name, start):
+    layers = tuple(
+        replace(layer, options={"bias_initializer": start}) if layer.name == name else layer
+        for layer in run.architecture.layers
+    )
+    return replace(run, architecture=replace(run.architecture, layers=layers))
+
+
+def test_biases_below_zero_are_why_a_layer_is_dead_from_the_start():
+    run = with_bias(traces.dying(0, 1.0), "dense", "Constant(value=-1)")
+    assert told(run) == (
+        "initial-weights",
+        "Probably the bias initializer of dense: Constant(value=-1)",
+    )
+    judged = report.as_json(check(run))
+    assert [link["text"] for link in judged["diagnosis"]["chain"][:2]] == [
+        "the biases of dense begin at -1",
+        "dense dead from the start",
+    ]
+    first = judged["verdict"]["try_first"]
+    assert first == {
+        "text": "Start the biases of dense at 0.",
+        "code": 'bias_initializer="zeros"',
+    }
+    assert all(finding["rule"] != "initial-weights" for finding in judged["findings"])
+
+
+@pytest.mark.parametrize(
+    ("start", "since", "name"),
+    [
+        ("Constant(value=0.5)", 0, "dense"),
+        ("Constant(value=-0.001)", 0, "dense"),
+        ("RandomNormal(mean=0, stddev=1)", 0, "dense"),
+        ("Constant(value=-1)", 40, "dense"),  # it worked before
+        ("Constant(value=-1)", 0, "dense_1"),  # another layer
+        (None, 0, "dense"),
+    ],
+)
+def test_other_biases_are_not_blamed(start, since, name):
+    run = traces.dying(since, 1.0)
+    run = run if start is None else with_bias(run, name, start)
+    assert check(run).clues == ()

@@ -2,35 +2,61 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tfdiag.report.titles import inner, title
 from tfdiag.rules import Report, Rule
-from tfdiag.rules.diagnosis import Diagnosis, Event
-from tfdiag.rules.wording import since
+from tfdiag.rules.diagnosis import Diagnosis, Event, is_of_loss
+from tfdiag.rules.wording import number, since
 from tfdiag.trace import Finding
 
 ARROW = " → "
+#: How sure an inferred cause is, where a sentence begins.
+_SURENESS = {"possible": "Possibly", "likely": "Probably", "very likely": "Very likely"}
 
 
 def cause(told: Diagnosis, report: Report) -> str:
-    """Returns a sentence that names the cause, without its full stop."""
+    """Returns a sentence that names the cause and, if it is inferred, how sure that is.
+
+    It is without its full stop.
+    """
+    sure = _SURENESS[told.sureness]
     if told.text is not None:
-        return told.text
+        return re.sub("^Probably ", f"{sure} ", told.text)
     first = told.cause.message.split(". ")[0].rstrip(".")
     inferred = len(told.chain) > 1 or not any(told.cause is one for one in report.findings)
-    return f"Probable cause: {first}" if inferred else first
+    return f"{sure} the cause: {first}" if inferred else first
+
+
+def cost(report: Report) -> str:
+    """Returns a sentence about what became of the loss; empty if the headline is about it."""
+    if any(is_of_loss(one) and one.severity != "watch" for one in report.findings[:1]):
+        return ""
+    first, last = (fact(report, name) for name in ("loss_first", "loss_last"))
+    if math.isnan(first + last):
+        return ""
+    of = "probe loss" if report.facts.get("loss") == "probe_loss" else "loss"
+    if number(first) == number(last):
+        return f"The {of} stayed at {number(last)}."
+    verb = "fell" if last < first else "rose"
+    return f"The {of} {verb} from {number(first)} to {number(last)}."
+
+
+def fact(report: Report, name: str) -> float:
+    """Returns a number that the report keeps; nan if it has none, or none that is finite."""
+    value = report.facts.get(name)
+    return value if isinstance(value, float) and math.isfinite(value) else math.nan
 
 
 def chain(told: Diagnosis, report: Report, catalogue: Mapping[str, Rule]) -> list[str]:
-    """Returns the links of the chain: "dense saturated, step 40 (70 % ≥ 50 %)", ..."""
+    """Returns the links of the chain: "dense saturated, step 40", "loss does not decrease"."""
     texts = []
     for i, one in enumerate(told.chain):
         text = _event(one, report, catalogue)
-        if i == 0 and any(one.findings[0] is finding for finding in report.findings):
-            text += f" ({one.findings[0].evidence})" if one.findings[0].evidence else ""
-        elif i > 0 and one.step < told.chain[i - 1].step:  # its date is uncertain
+        if i > 0 and one.step < told.chain[i - 1].step:  # its date is uncertain
             text = inner(title(one.rule, catalogue))
         texts.append(text)
     return texts
@@ -79,7 +105,7 @@ def as_json(
             "rule": told.cause.rule,
             "layer": told.cause.layer,
             "step": told.cause.step,
-            "text": f"{cause(told, report)}.",
+            "text": f"{cause(told, report)}. {cost(report)}".rstrip(),
         },
         "chain": [
             {

@@ -10,7 +10,7 @@ from typing import Any
 from tfdiag.report import diagnoses
 from tfdiag.report.titles import inner, title
 from tfdiag.rules import ALL_RULES, STATIC_RULES, Outcome, Report, Rule
-from tfdiag.rules.diagnosis import Diagnosis, diagnose, is_of_loss
+from tfdiag.rules.diagnosis import Diagnosis, diagnose
 from tfdiag.rules.outcome import NOT_EVALUATED
 from tfdiag.rules.suppression import unwanted
 from tfdiag.rules.wording import count, number, share
@@ -77,8 +77,7 @@ def verdict_of(
     sentences = [f"{diagnoses.cause(told, report)}."]
     if others:
         sentences.append(f"Also found: {', '.join(others)}.")
-    if not is_of_loss(worst):
-        sentences.append(_loss(report))
+    sentences.append(diagnoses.cost(report))
     return Verdict(
         severity=worst.severity,
         title=headline(worst, catalogue.get(worst.rule), report.facts),
@@ -119,7 +118,7 @@ def _without_trouble(report: Report, catalogue: Mapping[str, Rule]) -> Verdict:
         headed = f"Healthy, {len(report.findings)} to watch"
     elif unheard:
         headed = f"Healthy, {len(unheard)} not evaluated"
-    sentences = [_loss(report)]
+    sentences = [diagnoses.cost(report)]
     sentences += watched
     if not watched:
         healthy = [o for o in report.outcomes if o.outcome == "healthy"]
@@ -155,22 +154,6 @@ def applies(outcome: Outcome, report: Report) -> bool:
     """Returns False if the rule has nothing to judge here, or must not: no gap in what we know."""
     silent = outcome.outcome == NOT_EVALUATED
     return not (silent and (unwanted(outcome) or report.exempts_all(outcome)))
-
-
-def _loss(report: Report) -> str:
-    first, last = (_fact(report, name) for name in ("loss_first", "loss_last"))
-    if math.isnan(first + last):
-        return ""
-    of = "probe loss" if report.facts.get("loss") == "probe_loss" else "loss"
-    if number(first) == number(last):
-        return f"The {of} stayed at {number(last)}."
-    verb = "fell" if last < first else "rose"
-    return f"The {of} {verb} from {number(first)} to {number(last)}."
-
-
-def _fact(report: Report, name: str) -> float:
-    value = report.facts.get(name)
-    return value if isinstance(value, float) and math.isfinite(value) else math.nan
 
 
 def _first_of_all(
@@ -210,7 +193,7 @@ def _watch(finding: Finding, report: Report, catalogue: Mapping[str, Rule]) -> T
         return None
     text = rule.watch
     for limit in rule.limits:
-        value = _fact(report, f"{rule.id} {limit.argument}")
+        value = diagnoses.fact(report, f"{rule.id} {limit.argument}")
         if math.isnan(value):  # an older tfdiag recorded it
             value = rule.thresholds[limit.argument]
         written = share(value) if limit.argument in rule.shares else number(value)

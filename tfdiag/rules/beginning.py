@@ -81,6 +81,12 @@ _HE = 'kernel_initializer="he_normal"'
     "of He; the limits are heuristics",
     verdict="{layer} starts too large",
     cases=(
+        Case(  # a clue, see `clues.py`: this rule judges kernels
+            lambda finding, facts: finding.metric == "bias_initializer",
+            "{layer}: biases below zero",
+            ("Start the biases of {layer} at 0.",),
+            'bias_initializer="zeros"',
+        ),
         Case(
             lambda finding, facts: finding.value < finding.limit,
             "{layer} starts too small",

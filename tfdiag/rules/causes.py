@@ -10,8 +10,10 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 
+from tfdiag.metrics import METRICS, TRAINING
 from tfdiag.rules.activations import dead_relu, saturated_activation
-from tfdiag.rules.clues import SUDDEN
+from tfdiag.rules.beginning import initial_weights
+from tfdiag.rules.clues import BIASES, SUDDEN
 from tfdiag.rules.flow import gradient_flow_ratio, zero_gradient
 from tfdiag.rules.generalization import overfitting, overtraining
 from tfdiag.rules.gradients import exploding_gradient, gradient_spike, vanishing_gradient
@@ -45,8 +47,8 @@ class Chain:
     def explains(self, cause: Finding, effect: Finding, slack: float) -> bool:
         """Returns True if `effect` can be a consequence of `cause`.
 
-        A cause must not come after its effect, by more than `slack` steps. When the loss stopped
-        falling is too uncertain to hold that against a cause.
+        A cause must not come after its effect, but by `slack` steps: see `_lateness`. When the loss
+        stopped falling is too uncertain to hold that against a cause.
         """
         return (
             cause is not effect
@@ -89,6 +91,12 @@ CHAINS: tuple[Chain, ...] = (
         lambda f: f.step <= 1,
         (*SUDDEN, *_STARVED),
         "Probably the scale of the data: the gradient was huge from the start ({evidence})",
+    ),
+    Chain(
+        initial_weights,
+        lambda f: f.metric == BIASES,
+        (dead_relu,),
+        "Probably the bias initializer of {layer}: {evidence}",
     ),
     Chain(
         dead_relu,
@@ -341,7 +349,7 @@ class Graph:
     """
 
     def __init__(self, report: Report):
-        self._slack = _slack(report)
+        self._report = report
         names = report.facts.get("layer_order")
         #: The layers that are spoken of, numbered from the input side; {} if not known.
         self.depths: dict[str, int] = {}
@@ -354,7 +362,7 @@ class Graph:
 
     def strength(self, cause: Finding, effect: Finding) -> int | None:
         """Returns the order of what joins the two, of several the last one; None if nothing."""
-        return _strength(cause, effect, self._slack, self.depths)
+        return _strength(cause, effect, _lateness(cause, self._report), self.depths)
 
 
 def _strength(cause: Finding, effect: Finding, slack: float, depths: dict[str, int]) -> int | None:
@@ -404,7 +412,6 @@ def explanation(report: Report) -> tuple[Finding, str] | None:
 
     A stuck loss alone is proof enough only where the chain's other effects are missing.
     """
-    slack = _slack(report)
     troubles = [finding for finding in report.findings if _harmful(finding)]
     causes = sorted((*report.findings, *report.clues), key=lambda finding: finding.step)
     for chain in CHAINS:
@@ -412,7 +419,8 @@ def explanation(report: Report) -> tuple[Finding, str] | None:
         for cause in causes:
             effects = [f for f in troubles if f.rule in ids and f is not cause]
             dated = [f for f in effects if f.rule != loss_not_decreasing.id] or effects
-            if any(chain.explains(cause, effect, slack) for effect in dated):
+            late = _lateness(cause, report)
+            if any(chain.explains(cause, effect, late) for effect in dated):
                 numbers = {"value": number(cause.value), "limit": number(cause.limit)}
                 return cause, chain.text.format(**{**asdict(cause), **numbers})
     return None
@@ -464,7 +472,7 @@ def sources(report: Report, among: tuple[Finding, ...] | None = None) -> list[Fi
 def heads(report: Report) -> list[str]:
     """Returns the rules whose worst finding follows from that of no other rule, the worst first.
 
-    What the others found is a consequence: the tab folds it below these.
+    What the others found is a consequence.
     """
     first: dict[str, Finding | None] = {}
     for finding, source in zip(report.findings, sources(report), strict=True):
@@ -493,7 +501,16 @@ def without_circles(
     return follows
 
 
-def _slack(report: Report) -> float:
-    """Returns the steps from one look at the probe set to the next: how late a date can be."""
-    gap = report.facts.get("probe_gap")
+#: What begins at the recorded step at which it is seen. Of the rest some is measured on the probe
+#: set, more rarely, and weights grow or fade long before a limit tells.
+_EACH_RECORD = {one.name for one in METRICS if one.source == TRAINING} - {"weight_rms"} | {
+    *("loss", "gradient_norm", "learning_rate")
+}
+
+
+def _lateness(cause: Finding, report: Report) -> float:
+    """Returns how many steps before its date a cause may have begun: to the record before it."""
+    gap, records = (report.facts.get(name) for name in ("probe_gap", "records"))
+    if cause.metric in _EACH_RECORD and isinstance(records, float) and records > 1:
+        gap = report.step / (records - 1)
     return gap if isinstance(gap, float) and gap > 0 else 0.0

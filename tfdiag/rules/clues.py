@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from tfdiag.architecture import Architecture
 from tfdiag.rules.activations import dead_relu, saturated_activation
+from tfdiag.rules.beginning import initial_weights
 from tfdiag.rules.gradients import exploding_gradient
 from tfdiag.rules.loss import loss_blowup
 from tfdiag.rules.numerics import nonfinite_loss, nonfinite_tensor
@@ -33,10 +36,14 @@ SUDDEN = (
 _RECENT = 10
 #: Times the highest learning rate so far that is a rise. Source: heuristic, no source.
 _RISE = 2.0
+#: What a clue about initial biases is measured by: the option of a layer.
+BIASES = "bias_initializer"
+#: An initial bias from which on it can keep units below zero. Source: heuristic, no source.
+_SINKS = -0.1
 
 
 def clues(trace: Trace, findings: Iterable[Finding], high: float) -> tuple[Finding, ...]:
-    """Returns what points to the learning rate shortly before the first sudden trouble.
+    """Returns what points to initial biases, and to the learning rate before sudden trouble.
 
     A rate that the run had survived before explains nothing, so a rise counts from the
     highest rate so far. A layer that died moves no more, and nothing of a NaN can be
@@ -47,9 +54,41 @@ def clues(trace: Trace, findings: Iterable[Finding], high: float) -> tuple[Findi
         high: update ratio above which a step is too large.
 
     Returns:
-        The rise, or else the large step, as a finding of `update_ratio` that is not reported
-        but told as a cause.
+        Biases far below zero of layers that are dead from the start, as findings of
+        `initial_weights`; the rise, or else the large step, as one of `update_ratio`: they are not
+        reported but told as causes.
     """
+    findings = tuple(findings)
+    return (*_biases(trace.architecture, findings), *_rate(trace, findings, high))
+
+
+def _biases(architecture: Architecture, findings: Iterable[Finding]) -> Iterator[Finding]:
+    layers = {layer.name: layer for layer in architecture.layers}
+    for finding in findings:
+        layer = layers.get(finding.layer or "")
+        if finding.rule != dead_relu.id or finding.severity == "watch" or finding.step or not layer:
+            continue
+        if not layer.parameters and len(layer.inputs) == 1:  # the activation of another layer
+            layer = layers.get(layer.inputs[0], layer)
+        start = str((layer.options or {}).get(BIASES))
+        constant = re.fullmatch(r"Constant\(value=(-[\d.e+-]+)\)", start)
+        if not constant or float(constant[1]) > _SINKS:
+            continue
+        value = float(constant[1])
+        yield Finding(
+            severity="watch",
+            step=0,
+            message=f"The biases of {layer.name} begin at {number(value)}.",
+            evidence=start,
+            layer=layer.name,
+            value=value,
+            limit=0.0,
+            metric=BIASES,
+            rule=initial_weights.id,
+        )
+
+
+def _rate(trace: Trace, findings: Iterable[Finding], high: float) -> tuple[Finding, ...]:
     ids = {rule.id for rule in SUDDEN}
     steps = [f.step for f in findings if f.rule in ids and f.severity != "watch"]
     if not steps:

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import type { Finding, Rule } from "../api";
 import {
+  earlier,
   exemptions,
   findingsOf,
   heads,
@@ -57,18 +58,37 @@ test("one rule is one problem with one number, worst first", () => {
   expect(place(problems([finding("loss", null, 1)])[0]!)).toBe("");
 });
 
-test("what follows from another problem is not told at once, nor is a fourth", () => {
-  const after = { ...finding("starved", "a", 60), follows: { rule: "dead", layer: "b" } };
-  const all = problems([found[0]!, after, finding("loss", null, 5), finding("end", null, 9)]);
-  expect(heads(all).map(({ rule }) => rule)).toEqual(["dead", "loss", "end"]);
-  expect(heads(problems([...all.flatMap((p) => p.findings), finding("late", null, 9)]))).toHaveLength(3);
-  const told = heads(all, "starved").map(({ rule }) => rule);
-  expect(told).toEqual(["dead", "starved", "loss"]); // unless the headline is about it
+test("the first three are told at once, so that no number is missing among them", () => {
+  const after = (rule: string, of: string, severity: Finding["severity"]) => ({
+    ...finding(rule, null, 60, severity),
+    follows: { rule: of, layer: null },
+  });
+  const all = problems([
+    after("loss", "nan", "critical"),
+    after("nan", "gradient", "critical"),
+    finding("gradient", "b", 9),
+    after("scale", "gradient", "warn"),
+    finding("rate", null, 9, "watch"),
+  ]);
+  const told = heads(all).map(({ number, rule }) => [number, rule]);
+  expect(told).toEqual([[1, "gradient"], [2, "nan"], [3, "loss"]]);
+  for (const one of heads(all)) expect(sourceOf(one, all)?.number ?? 0).toBeLessThan(one.number);
   const circle = [
     { ...finding("a", null, 1), follows: { rule: "b", layer: null } },
     { ...finding("b", null, 1), follows: { rule: "a", layer: null } },
   ];
   expect(heads(problems(circle))).toHaveLength(2);
+});
+
+test("a finding that began before the cause of the worst one follows from nothing", () => {
+  const worst = { ...finding("scale", "pool", 157), follows: { rule: "gradient", layer: "b" } };
+  const before = finding("scale", "conv_2", 100, "watch");
+  const all = problems([worst, before, finding("gradient", "b", 155)]);
+  const scale = all.find(({ rule }) => rule === "scale")!;
+  expect(sourceOf(scale, all)?.rule).toBe("gradient");
+  expect(sourceOf(scale, all, before)).toBeUndefined();
+  expect(earlier(scale)).toBe("conv_2 from 100");
+  expect(earlier(problems([worst])[0]!)).toBe("");
 });
 
 test("the worst problem is that of the worst finding, not its milder cause", () => {
@@ -103,7 +123,7 @@ test("a finding is seen in a measure, or in the chart of the loss", () => {
   expect(isInLoss(about(null, "a"), measures)).toBe(false);
 });
 
-test("a cause comes before what follows from it, and that right after its cause", () => {
+test("the worst comes first, but for what it follows from", () => {
   const after = (rule: string, of: string) => ({
     ...finding(rule, null, 1),
     follows: { rule: of, layer: null },
@@ -112,9 +132,9 @@ test("a cause comes before what follows from it, and that right after its cause"
   expect(
     order(after("nan", "rate"), finding("other", null, 1), finding("rate", null, 1)),
   ).toEqual([
-    [1, "other"],
-    [2, "rate"],
-    [3, "nan"],
+    [1, "rate"],
+    [2, "nan"],
+    [3, "other"],
   ]);
   expect(order(after("a", "b"), after("b", "c"), finding("c", null, 1))).toEqual([
     [1, "c"],

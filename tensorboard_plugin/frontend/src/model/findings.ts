@@ -1,6 +1,7 @@
 /** Findings as a reader meets them: one number per problem, however many layers it is in. */
 
 import type { Finding, Rule, Severity } from "../api";
+import { formatCount } from "./number";
 
 export interface Problem {
   /** Its number in this run, from 1; it marks the problem's place in the heat maps. */
@@ -19,7 +20,10 @@ export function worstProblem(findings: readonly Finding[]): Problem | undefined 
   return problems(findings).find(({ rule }) => rule === findings[0]?.rule);
 }
 
-/** Puts the findings of one rule together; causes are numbered first, each with what follows. */
+/**
+ * Puts the findings of one rule together and numbers them: the worst first, but before it what it
+ * follows from.
+ */
 export function problems(findings: readonly Finding[]): Problem[] {
   const byRule = new Map<string, Problem>();
   for (const finding of findings) {
@@ -40,34 +44,23 @@ export function problems(findings: readonly Finding[]): Problem[] {
   return causesFirst([...byRule.values()]).map((problem, i) => ({ ...problem, number: i + 1 }));
 }
 
-/** What follows from a problem stands right after it; otherwise the order is kept. */
+/** What a problem follows from stands before it; otherwise the order is kept. */
 function causesFirst(found: readonly Problem[]): Problem[] {
   const ordered = new Set<Problem>();
-  const add = (problem: Problem) => {
-    if (ordered.has(problem)) return;
+  const add = (problem: Problem, asked: readonly Problem[] = []) => {
+    const source = sourceOf(problem, found);
+    if (source && !asked.includes(source)) add(source, [...asked, problem]); // but never in a circle
     ordered.add(problem);
-    found.filter((other) => sourceOf(other, found) === problem).forEach(add);
   };
-  found.filter((problem) => !sourceOf(problem, found)).forEach(add);
-  found.forEach(add); // two that follow from each other have no root
+  found.forEach((problem) => add(problem));
   return [...ordered];
 }
 
 /** Problems that are told at once, at most. */
 const FEW = 3;
 
-/**
- * What is told at once: what follows from no other problem, and what the headline of the run is
- * about, which may be the last consequence. The rest unfolds.
- *
- * @param headline the rule of the worst finding.
- */
-export function heads(found: readonly Problem[], headline?: string): Problem[] {
-  const headed = found.filter(({ rule }) => rule === headline);
-  const first = found.filter((problem) => !sourceOf(problem, found));
-  const told = [...new Set([...headed, ...(first.length ? first : found)])].slice(0, FEW);
-  return found.filter((problem) => told.includes(problem));
-}
+/** What is told at once: the first by their numbers, so that none is missed. The rest unfolds. */
+export const heads = (found: readonly Problem[]): Problem[] => found.slice(0, FEW);
 
 /** "dense", "dense and 8 more" with the worst first, or nothing, for the whole model alone. */
 export function place({ findings }: Problem): string {
@@ -76,10 +69,23 @@ export function place({ findings }: Problem): string {
   return `${worst ?? "whole model"} and ${others.length} more`;
 }
 
-/** The problem that the worst finding of this one follows from, if it is among them. */
-export function sourceOf(problem: Problem, all: readonly Problem[]): Problem | undefined {
-  const source = problem.findings[0].follows;
-  return all.find((other) => other !== problem && other.rule === source?.rule);
+/** "conv_2 from 100": where a problem was seen before the step of its worst finding. */
+export function earlier({ findings, step }: Problem): string {
+  const first = findings.reduce((one, other) => (other.step < one.step ? other : one));
+  return first.step < step ? `${first.layer ?? "whole model"} from ${formatCount(first.step)}` : "";
+}
+
+/**
+ * The problem that a finding of this one follows from, if it is among them.
+ *
+ * @param finding the worst, if not told: another may have begun before the cause of that.
+ */
+export function sourceOf(
+  problem: Problem,
+  all: readonly Problem[],
+  finding: Finding = problem.findings[0],
+): Problem | undefined {
+  return all.find((other) => other !== problem && other.rule === finding.follows?.rule);
 }
 
 /** Heat maps have values of layers; this one of them shows what a series of the whole model tells. */
@@ -99,6 +105,7 @@ export function isInLoss(finding: Finding, measures: readonly { name: string }[]
 
 export interface Mark {
   number: number;
+  rule: string;
   title: string;
   layer: string | null;
   step: number;
@@ -106,18 +113,18 @@ export interface Mark {
 
 /** In the heat maps of a measure: the worst finding of each problem that is seen there. */
 export function layerMarks(found: readonly Problem[], measure: string | null): Mark[] {
-  return found.flatMap(({ number, title, findings }) => {
+  return found.flatMap(({ number, rule, title, findings }) => {
     const seen = findings.find((f) => f.layer !== null && measureOf(f) === measure);
     return seen && measure !== null
-      ? [{ number, title, layer: seen.layer, step: seen.step }]
+      ? [{ number, rule, title, layer: seen.layer, step: seen.step }]
       : [];
   });
 }
 
 /** In the chart of the loss: the problems of the whole model. */
 export function modelMarks(found: readonly Problem[]): Mark[] {
-  return found.flatMap(({ number, title, findings: [{ layer, step }] }) =>
-    layer === null ? [{ number, title, layer, step }] : [],
+  return found.flatMap(({ number, rule, title, findings: [{ layer, step }] }) =>
+    layer === null ? [{ number, rule, title, layer, step }] : [],
   );
 }
 

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Limit, Metric, Run } from "../api";
-import { bySource, defaultMetric, limitsOf, metricsOf, severityOf } from "./metrics";
+import { bySource, defaultMetric, isUsual, limitsOf, metricsOf, severityOf } from "./metrics";
 
 const metric = (name: string, more: Partial<Metric> = {}): Metric => ({
   name,
@@ -51,4 +51,12 @@ test("measures stand by their source", () => {
     ["training step", 2],
     ["probe set", 1],
   ]);
+});
+
+test("what has a limit or a finding is asked for often", () => {
+  const limit: Limit = { severity: "warn", rule: "r", value: 1, above: true };
+  const limited = metric("a", { limits: [limit] });
+  const runs = [run([limited, metric("b"), metric("c")], [{ severity: "watch", metric: "b" }])];
+  const usual = metricsOf(runs).filter((one) => isUsual(one, runs));
+  expect(usual.map(({ name }) => name)).toEqual(["a", "b"]);
 });

@@ -32,6 +32,10 @@ export function severityOf(runs: readonly Run[], metric: string): Severity | nul
   return SEVERITIES.find((severity) => found.some((f) => f.severity === severity)) ?? null;
 }
 
+/** Whether a measure is asked for often: some rule has a limit on it, or found something in it. */
+export const isUsual = (metric: Metric, runs: readonly Run[]): boolean =>
+  limitsOf(runs, metric.name).length > 0 || severityOf(runs, metric.name) !== null;
+
 /** The limits of all runs on one measure, each value once, ascending. */
 export function limitsOf(runs: readonly Run[], metric: string): Limit[] {
   const byKey = new Map<string, Limit>();

@@ -15,9 +15,10 @@ import { modelMarks, problems, spread } from "../model/findings";
 import { formatCount, formatMagnitude, formatShare, formatTick } from "../model/number";
 import type { Plot } from "../model/plot";
 import { curveTable } from "../model/tables";
-import type { Point } from "../state";
+import type { Point, Store } from "../state";
 import { h, refill, svg } from "./element";
 import { exports } from "./export";
+import { numberMark } from "./findings";
 import { type Panel, place } from "./panel";
 
 const MARK = 16; // pixels of a number, so that none covers another
@@ -35,17 +36,17 @@ interface Row {
   marked: boolean;
 }
 
-export function curves(plot: Plot, start: (at: Point | null, pin: boolean) => void): Panel {
+export function curves(plot: Plot, store: Store): Panel {
   const runs = plot.columns.flatMap((column) => column.run ?? []);
   const kinds = curveRows(runs);
   const names = kinds.flatMap((row) => row.series.map((series) => series.name));
-  const rows = kinds.map((row) => curveRow(row, plot, start));
+  const rows = kinds.map((row) => curveRow(row, plot, store));
   const element = h(
     "section.section.curves",
     { id: "loss", "aria-label": "Loss" },
     rows.map((row) => [row.side, row.cells]),
     h("div.side", null, names.length > 0 && exports("Loss", () => curveTable(runs, names))),
-    plot.columns.map(() => stepAxis(plot.end)),
+    runs.length > 0 && plot.columns.map(() => stepAxis(plot.end)),
   );
   return {
     element,
@@ -89,10 +90,10 @@ function curveRows(runs: Run[]): Row[] {
   return rows;
 }
 
-function curveRow(row: Row, plot: Plot, start: (at: Point | null, pin: boolean) => void) {
+function curveRow(row: Row, plot: Plot, store: Store) {
   const all = plot.columns.flatMap((c) => row.series.map(({ name }) => c.run?.series[name] ?? []));
   const axis = curveAxis(all, row.bounds);
-  const cells = plot.columns.map((column) => curveCell(row, column.run, plot, axis, start));
+  const cells = plot.columns.map((column) => curveCell(row, column.run, plot, axis, store));
   const about = [row.about, axis.log && "log scale"].filter(Boolean).join(", ");
   return {
     side: h(
@@ -119,7 +120,7 @@ function curveCell(
   run: Run | undefined,
   plot: Plot,
   axis: CurveAxis,
-  start: (at: Point | null, pin: boolean) => void,
+  store: Store,
 ) {
   const line = h("div.cursor-step");
   const readout = h("p.curve-readout");
@@ -152,12 +153,12 @@ function curveCell(
     const step = ((event.clientX - box.left) / box.width) * plot.end;
     return { step: steps[Math.max(0, lastAtMost(steps, step))] ?? 0, layer: null };
   };
-  area.addEventListener("pointermove", (event) => start(at(event), false));
-  area.addEventListener("pointerleave", () => start(null, false));
-  area.addEventListener("click", (event) => start(at(event), true));
+  area.addEventListener("pointermove", (event) => store.set({ hover: at(event) }));
+  area.addEventListener("pointerleave", () => store.set({ hover: null }));
+  area.addEventListener("click", (event) => store.set({ step: at(event).step }));
   return {
     element: h("div.plot.curve-plot", null, readout, area),
-    paint: () => refill(marks, run && row.marked && numbers(run, plot.end, area.clientWidth)),
+    paint: () => refill(marks, run && row.marked && numbers(run, plot.end, area.clientWidth, store)),
     point(point: Point) {
       place(line, point, plot.end);
       refill(readout, ...values(row, run, drawn, point.step));
@@ -230,19 +231,10 @@ export function hatches(
 }
 
 /** Findings about the whole model have no layer; their numbers stand on the loss. */
-function numbers(run: Run, end: number, width: number): HTMLElement[] {
+function numbers(run: Run, end: number, width: number, store: Store): HTMLElement[] {
   const marks = modelMarks(problems(run.findings));
   const places = spread(marks.map(({ step }) => (step / end) * width), MARK, width);
-  return marks.map((mark, i) =>
-    h(
-      "b.number.mark",
-      {
-        style: `left:${places[i]}px;top:9px`,
-        title: `${mark.number}: ${mark.title}`,
-      },
-      String(mark.number),
-    ),
-  );
+  return marks.map((mark, i) => numberMark(run, mark, [places[i]!, 9], store));
 }
 
 export function endDot(

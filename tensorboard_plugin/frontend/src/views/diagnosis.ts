@@ -5,7 +5,7 @@ import { buildPlot, type Plot } from "../model/plot";
 import { cursorIn, plotAhead, plotOf, plotWants, sourcesOf } from "../plotted";
 import { watch } from "../model/remember";
 import { CAMS, metricOf, type Resource, RUN } from "../resources";
-import type { Point, Store } from "../state";
+import type { Store } from "../state";
 import { camPanel } from "./campanel";
 import { curves } from "./curves";
 import { h, refill } from "./element";
@@ -37,8 +37,6 @@ function diagnosis(store: Store, retry: () => void): View {
 
   const all = () => [maps, losses, camera].flatMap((panel) => panel ?? []);
   const at = () => cursorIn(plot, store.get());
-  const hoverStep = (point: Point | null, pin: boolean) =>
-    store.set(pin && point ? { step: point.step } : { hover: point });
 
   return {
     element: h("div.diagnosis", null, cards, plots, cams),
@@ -55,7 +53,7 @@ function diagnosis(store: Store, retry: () => void): View {
       if (otherRuns || otherMeasures || changed(PLOTS)) {
         plot = plotOf(state);
         maps = heatmaps(state, store, plot, retry);
-        if (!losses || otherRuns || changed(CURVES)) losses = curves(plot, hoverStep);
+        if (!losses || otherRuns || changed(CURVES)) losses = curves(plot, store);
         refill(plots, maps.element, losses.element);
         maps.paint();
         losses.paint();

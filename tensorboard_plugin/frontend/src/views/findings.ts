@@ -4,10 +4,12 @@ import type { Finding, Rule, Run, Suppressed } from "../api";
 import { called, reportAddress } from "../requests";
 import { fileName } from "../model/csv";
 import {
+  earlier,
   exemptions,
   heads,
   isGap,
   isInLoss,
+  type Mark,
   measureOf,
   place,
   type Problem,
@@ -29,14 +31,39 @@ const rowName = (run: Run, rule: string) => `${run.run}\n${rule}`;
 const moreName = (run: Run) => `${run.run}\nmore`;
 const restName = (run: Run) => `${run.run}\nrest`;
 
-/** The server has the worst finding first: that of the headline. */
-const toldAtOnce = (run: Run, found: readonly Problem[]) => heads(found, run.findings[0]?.rule);
-
 /** What has to be unfolded so that all of a problem is to be seen. */
-export function unfolding(run: Run, problem: Problem): string[] {
+export function unfolding(run: Run, problem: Pick<Problem, "rule">): string[] {
   const own = rowName(run, problem.rule);
-  const atOnce = toldAtOnce(run, problems(run.findings)).some(({ rule }) => rule === problem.rule);
+  const atOnce = heads(problems(run.findings)).some(({ rule }) => rule === problem.rule);
   return atOnce ? [own] : [own, moreName(run)];
+}
+
+/** The number of a problem in a plot: a button that unfolds the problem in its run's table. */
+export function numberMark(
+  run: Run,
+  mark: Mark,
+  [left, top]: readonly [left: number, top: number],
+  store: Store,
+): HTMLElement {
+  const row = `[data-key="${CSS.escape(rowName(run, mark.rule))}"]`;
+  return h(
+    "button.number.mark",
+    {
+      style: `left:${left}px;top:${top}px`,
+      "data-key": `mark ${run.run} ${mark.number}`,
+      "aria-label": `Finding ${mark.number}: ${mark.title}`,
+      title: `${mark.number}: ${mark.title}`,
+      onclick: (event: MouseEvent) => {
+        event.stopPropagation(); // it pins no step
+        const open = new Set([...store.get().open, ...unfolding(run, mark)]);
+        store.set({ view: "diagnosis", open, hover: null });
+        const told = document.querySelector<HTMLElement>(row);
+        told?.focus({ preventScroll: true });
+        told?.scrollIntoView({ block: "nearest", behavior: "smooth" });
+      },
+    },
+    String(mark.number),
+  );
 }
 
 /** @param settings stand on one line with the report. */
@@ -47,14 +74,19 @@ export function findingsTable(
   settings: HTMLElement,
 ): HTMLElement {
   const found = problems(run.findings);
-  const atOnce = toldAtOnce(run, found);
+  const atOnce = heads(found);
   const hidden = found.length - atOnce.length;
   const [more, rest] = [moreName(run), restName(run)];
   const [allFindings, allRules] = [state.open.has(more), state.open.has(rest)];
-  const fold = (name: string, open: boolean, words: string) =>
+  const fold = (name: string, open: boolean, words: string, label: string | null = null) =>
     h(
       "button.link",
-      { "data-key": name, "aria-expanded": String(open), onclick: () => store.toggle(name) },
+      {
+        "data-key": name,
+        "aria-expanded": String(open),
+        "aria-label": label,
+        onclick: () => store.toggle(name),
+      },
       words,
     );
   return h(
@@ -76,7 +108,9 @@ export function findingsTable(
       "div.under",
       null,
       hidden > 0 &&
-        fold(more, allFindings, allFindings ? "Fewer findings" : plural(hidden, "more finding")),
+        (allFindings
+          ? fold(more, true, "Fewer findings")
+          : fold(more, false, `${hidden} more`, plural(hidden, "more finding"))),
       fold(rest, allRules, allRules ? "Hide rules" : tally(unsuppressed(run), run.suppressed.length)),
       h(
         "a",
@@ -107,6 +141,7 @@ function row(run: Run, problem: Problem, all: Problem[], state: State, store: St
   const source = sourceOf(problem, all);
   const name = rowName(run, problem.rule);
   const open = state.open.has(name);
+  const before = earlier(problem);
   const worst = problem.findings[0];
   return h(
     open ? "div.finding.open" : "div.finding",
@@ -122,8 +157,15 @@ function row(run: Run, problem: Problem, all: Problem[], state: State, store: St
         problem.title,
         " ",
         h(problem.findings.length > 1 ? "span.place" : "code", null, place(problem)),
+        before && h("span.before", null, `, ${before}`),
         source &&
-          h("span.follows", null, "follows from ", h("b.number", null, String(source.number))),
+          h(
+            "span.follows",
+            { title: `Follows from ${source.number}: ${source.title}` },
+            h("span.sr", null, "follows "),
+            "from\u00a0",
+            h("b.number", null, String(source.number)),
+          ),
       ),
       h("span.evidence", null, prose(worst.evidence)),
       h(

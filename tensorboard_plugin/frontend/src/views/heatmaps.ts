@@ -80,7 +80,6 @@ export function heatmap(
     ending(column, plot),
     rowBand,
     stepLine,
-    numbers,
   );
   listen(area, column, plot, store);
   const failure = slotFailure(state, column);
@@ -88,6 +87,7 @@ export function heatmap(
     "div.plot",
     { style: `height:${plot.layout.total}px` },
     area,
+    numbers,
     signs(column, plot),
     failure && h("div.over", null, problem("Not fetched", failure, retry)),
   );
@@ -96,7 +96,7 @@ export function heatmap(
     plot: element,
     paint() {
       paintHeat(canvas, column, plot, state.dark);
-      refill(numbers, ...markElements(column, plot, area.clientWidth));
+      refill(numbers, ...markElements(column, plot, area.clientWidth, store));
     },
     point(at: Point) {
       place(stepLine, at, plot.end);

@@ -126,7 +126,7 @@ function item(
   all: Problem[],
   store: Store,
 ): HTMLElement {
-  const source = sourceOf(about, all);
+  const source = sourceOf(about, all, finding);
   const key = `${run.run} ${finding.rule} ${finding.step}`;
   const more = () => {
     const open = new Set([...store.get().open, ...unfolding(run, about)]);

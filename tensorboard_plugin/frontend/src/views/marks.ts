@@ -2,7 +2,9 @@
 
 import { layerMarks, problems, spread, worstOf } from "../model/findings";
 import { layerAt, type Plot, type PlotColumn } from "../model/plot";
+import type { Store } from "../state";
 import { h } from "./element";
+import { numberMark } from "./findings";
 import { glyph } from "./glyph";
 
 /** The worst finding of each line's layers in this measure, at its right. */
@@ -25,9 +27,15 @@ const namesOf = (column: PlotColumn, rows: readonly number[]) =>
 
 const MARK = 15;
 
-export function markElements(column: PlotColumn, plot: Plot, width: number): HTMLElement[] {
-  const found = column.cells ? problems(column.run?.findings ?? []) : [];
-  const all = layerMarks(found, plot.metric?.name ?? null);
+export function markElements(
+  column: PlotColumn,
+  plot: Plot,
+  width: number,
+  store: Store,
+): HTMLElement[] {
+  const { run } = column;
+  if (!run || !column.cells) return [];
+  const all = layerMarks(problems(run.findings), plot.metric?.name ?? null);
   return plot.lines.flatMap(({ rows }, line) => {
     const names = namesOf(column, rows);
     const here = all.filter(({ layer }) => layer !== null && names.has(layer));
@@ -37,8 +45,6 @@ export function markElements(column: PlotColumn, plot: Plot, width: number): HTM
       width,
     );
     const top = plot.layout.tops[line]! + (plot.layout.heights[line]! - 1) / 2;
-    return here.map((mark, i) =>
-      h("b.number.mark", { style: `left:${placed[i]}px;top:${top}px` }, String(mark.number)),
-    );
+    return here.map((mark, i) => numberMark(run, mark, [placed[i]!, top], store));
   });
 }

@@ -22,7 +22,7 @@ export function measureTools(
   return h(
     "div.full.tools",
     null,
-    metricChoice(metricsOf(runs), runs, state.metric, store, where),
+    metricChoice(metricsOf(runs), runs, state, store, where),
     h("div.about", null, h("p.quiet", null, plot.metric?.about ?? ""), colours),
   );
 }

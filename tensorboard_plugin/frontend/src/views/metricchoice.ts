@@ -1,33 +1,53 @@
 /** Which measure the heat maps show. */
 
 import type { Metric, Run } from "../api";
-import { bySource, severityOf } from "../model/metrics";
-import type { Store } from "../state";
+import { bySource, isUsual, severityOf } from "../model/metrics";
+import type { State, Store } from "../state";
 import { h } from "./element";
 import { glyph } from "./glyph";
+
+/** The name of the choice that unfolds the measures that are seldom asked for. */
+const MORE = "measures";
 
 export function metricChoice(
   metrics: Metric[],
   runs: Run[],
-  chosen: string | null,
+  state: State,
   store: Store,
   where = "heat maps",
 ): HTMLElement {
+  const usual = metrics.filter((one) => one.name === state.metric || isUsual(one, runs));
+  const open = Boolean(state.choices[MORE]);
+  const offered = open ? metrics : usual;
   return h(
     "div.choice",
     { role: "group", "aria-label": `Measure shown in the ${where}` },
-    bySource(metrics).map(([source, group]) =>
+    bySource(offered).map(([source, group]) =>
       h(
         "div.choice-group",
-        { role: "group", "aria-label": `Measured on the ${source}` },
+        {
+          role: "group",
+          "aria-label": `Measured on the ${source}`,
+          title: `Measured on the ${source}`,
+        },
         h("span.choice-title", null, source),
         h(
           "div.segments",
           null,
-          group.map((metric) => button(metric, runs, chosen, store)),
+          group.map((metric) => button(metric, runs, state.metric, store)),
         ),
       ),
     ),
+    usual.length < metrics.length &&
+      h(
+        "button.link.choice-more",
+        {
+          "data-key": "more measures",
+          "aria-expanded": String(open),
+          onclick: () => store.choose(MORE, open ? "" : "all"),
+        },
+        open ? "Fewer measures" : `${metrics.length - usual.length} more`,
+      ),
   );
 }
 

@@ -43,26 +43,41 @@ function card(state: State, store: Store, name: string, retry: () => void): HTML
         ? title(verdict)
         : waiting(),
     verdict
-      ? h("div", null, reasons(verdict, slot.value))
+      ? h("div", null, reasons(verdict, slot.value, state, store))
       : h("div"),
     verdict?.try_first ? tryFirst(verdict.try_first, name) : wellDone ? null : h("div"),
     slot.failure && !slot.value
       ? problem("This run could not be fetched", slot.failure, retry)
       : slot.value
         ? findingsTable(slot.value, state, store, recorded(slot.value, state, store))
-        : h("div"),
+        : h(verdict && !verdict.try_first ? "div" : "div.pending"),
   );
 }
 
-/** The cause, its way to the last consequence, and how sure that is. */
-function reasons(verdict: Verdict, run: Run | undefined): Child[] {
+/** The cause, how sure that is, and its way to the last consequence. */
+function reasons(verdict: Verdict, run: Run | undefined, state: State, store: Store): Child[] {
   const diagnosis = run?.diagnosis;
   const links = run ? chainOf(run) : [];
   const words = diagnosis && links.length > 0 ? diagnosis.cause.text : verdict.summary;
+  const name = `${run?.run}\nsureness`;
+  const open = state.open.has(name);
+  const why = () =>
+    h(
+      "button.link.why",
+      {
+        "data-key": name,
+        "aria-expanded": String(open),
+        title: `${capital(diagnosis!.sureness)}: ${diagnosis!.reason}`,
+        onclick: () => store.toggle(name),
+      },
+      "How sure?",
+    );
   return [
-    h("p.summary", null, prose(words)),
+    h("p.summary", null, prose(words), diagnosis && [" ", why()]),
+    diagnosis &&
+      open &&
+      h("p.sureness", null, prose(`${capital(diagnosis.sureness)}: ${diagnosis.reason}.`)),
     links.length > 0 && h("ol.chain", { "aria-label": "What led to what" }, links.map(link)),
-    diagnosis && h("p.sureness", null, prose(`${capital(diagnosis.sureness)}: ${diagnosis.reason}.`)),
   ];
 }
 
@@ -113,8 +128,8 @@ function recorded(run: Run, state: State, store: Store): HTMLElement {
     { open: Boolean(state.choices.settings) },
     h(
       "summary",
-      { "data-key": `settings ${run.run}`, onclick: unfold },
-      ["Settings", short.filter(Boolean).join(", ")].filter(Boolean).join(": "),
+      { "data-key": `settings ${run.run}`, title: short.filter(Boolean).join(", "), onclick: unfold },
+      "Settings",
     ),
     h(
       "dl",
