@@ -25,7 +25,7 @@ import { glyph } from "./glyph";
 
 const MANY_LAYERS = 3;
 
-const rowName = (run: Run, rule: string) => `${run.run}\n${rule}`;
+const rowName = (run: Pick<Run, "run">, rule: string) => `${run.run}\n${rule}`;
 const moreName = (run: Run) => `${run.run}\nmore`;
 const restName = (run: Run) => `${run.run}\nrest`;
 
@@ -37,6 +37,15 @@ export function unfolding(run: Run, problem: Problem): string[] {
   const own = rowName(run, problem.rule);
   const atOnce = toldAtOnce(run, problems(run.findings)).some(({ rule }) => rule === problem.rule);
   return atOnce ? [own] : [own, moreName(run)];
+}
+
+/** The name of the choice that holds the finding to which another view, or a link, has led. */
+const CHOSEN = "finding";
+
+/** Leads to what a rule found in a run, or to nothing: it is shown unfolded, tinted and in view. */
+export function choosing(run: string, rule: string | null, { choices }: State): Pick<State, "choices"> {
+  const { [CHOSEN]: _, ...others } = choices;
+  return { choices: rule === null ? others : { ...others, [CHOSEN]: rowName({ run }, rule) } };
 }
 
 /** @param settings stand on one line with the report. */
@@ -61,7 +70,9 @@ export function findingsTable(
     found.length || allRules ? "div.findings" : "div.findings.none",
     null,
     found.length > 0 && tableHead(),
-    (allFindings ? found : atOnce).map((problem) => row(run, problem, found, state, store)),
+    found
+      .filter((problem) => allFindings || atOnce.includes(problem) || isChosen(run, problem, state))
+      .map((problem) => row(run, problem, found, state, store)),
     allRules &&
       h(
         "div.rest",
@@ -106,14 +117,21 @@ const tableHead = () =>
 function row(run: Run, problem: Problem, all: Problem[], state: State, store: Store): HTMLElement {
   const source = sourceOf(problem, all);
   const name = rowName(run, problem.rule);
-  const open = state.open.has(name);
+  const chosen = isChosen(run, problem, state);
+  const open = chosen || state.open.has(name);
   const worst = problem.findings[0];
-  return h(
+  /** What was chosen stays in its place when it is closed. */
+  const letGo = () => {
+    const names = new Set([...state.open, ...unfolding(run, problem)]);
+    names.delete(name);
+    store.set({ open: names, ...choosing(run.run, null, state) });
+  };
+  const element = h(
     open ? "div.finding.open" : "div.finding",
     null,
     h(
       "button.finding-row",
-      { "data-key": name, "aria-expanded": String(open), onclick: () => store.toggle(name) },
+      { "data-key": name, "aria-expanded": String(open), onclick: () => (chosen ? letGo() : store.toggle(name)) },
       h("b.number", { title: `${problem.number} marks its place below` }, String(problem.number)),
       glyph(problem.severity),
       h(
@@ -134,6 +152,18 @@ function row(run: Run, problem: Problem, all: Problem[], state: State, store: St
     ),
     open && detail(run, problem, source, store),
   );
+  if (chosen) bringIntoView(element);
+  return element;
+}
+
+const isChosen = (run: Run, problem: Problem, { choices }: State) =>
+  choices[CHOSEN] === rowName(run, problem.rule);
+
+/** Once: not again when it is only redrawn, so that the page does not jump. */
+function bringIntoView(element: HTMLElement): void {
+  const isThere = document.querySelector(".finding.chosen") !== null;
+  element.classList.add("chosen");
+  if (!isThere) requestAnimationFrame(() => element.scrollIntoView({ block: "nearest" }));
 }
 
 function detail(
