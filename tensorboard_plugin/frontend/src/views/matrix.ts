@@ -88,7 +88,11 @@ function matrix(store: Store, retry: () => void): View {
     const place = placeOf(event);
     if (place) tell(pointedAt(place));
   });
-  box.addEventListener("pointerleave", () => tell(box.contains(document.activeElement) ? stand : {}));
+  const rest = () => {
+    const active = document.activeElement;
+    tell(active && drawn.places.has(active) ? stand : {});
+  };
+  box.addEventListener("pointerleave", rest);
   box.addEventListener("click", (event) => {
     const place = placeOf(event);
     if (place) open(pointedAt(place), store);
@@ -119,7 +123,7 @@ function matrix(store: Store, retry: () => void): View {
     box.scrollTo(left, top);
     const places = [...drawn.places].filter(([element]) => isAbout(drawn.about.get(element)!, stand));
     standAt(places[0]?.[1] ?? [0, 1]);
-    tell(box.contains(document.activeElement) ? stand : {});
+    rest();
   };
 
   return {

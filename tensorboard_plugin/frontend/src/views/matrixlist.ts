@@ -14,7 +14,11 @@ export function longTable(drawn: Drawn, fold: HTMLElement | null): HTMLElement {
   const rows = rowsOf(drawn);
   return h(
     "table.long",
-    { role: "grid", "aria-label": "What each rule found in each run" },
+    {
+      role: "grid",
+      "aria-label": "What each rule found in each run",
+      style: `--rules:${rows.length}`,
+    },
     h("thead", null, drawn.blocks.some(({ title }) => title !== null) && groups(drawn), names(rows, fold, drawn), totals(rows)),
     h("tbody", null, drawn.columns.map((column) => line(column, rows, drawn))),
   );
