@@ -36,6 +36,10 @@ class Compare:
         self.tab.open(address)
         self.frame.get_by_role("button", name="Compare", exact=True).click()
 
+    def unfold(self):
+        """Lists all measures."""
+        self.parting.get_by_role("button", name=re.compile("more measures$")).click()
+
     def row(self, title):
         return self.parting.get_by_role("row").filter(
             has=self.frame.get_by_role("rowheader", name=re.compile(f"^{title}( |$)"))
@@ -80,6 +84,7 @@ def test_the_two_are_chosen_and_kept_in_the_address(compare, address, demo):
     expect(heading).to_contain_text(first(demo, "dying-relu", "healthy").layer)
     compare.baseline.select_option("dying-relu")  # who takes the other's run changes places
     expect(compare.run).to_have_value("healthy")
+    compare.unfold()
     expect(compare.row("Dead units")).to_contain_text("points smaller")
     compare.frame.get_by_role("button", name="Swap").click()
     expect(compare.baseline).to_have_value("healthy")
@@ -92,6 +97,7 @@ def test_the_two_are_chosen_and_kept_in_the_address(compare, address, demo):
 def test_a_difference_is_read_out_where_a_measure_parts(compare, each_address, demo):
     compare.open(each_address)
     compare.run.select_option("dying-relu")
+    compare.unfold()
     compare.row("Dead units").get_by_role("button").click()
     expect(compare.map).to_have_accessible_name(re.compile("^Dead units of dying-relu beside"))
     expect(compare.readout).to_contain_text("points larger")

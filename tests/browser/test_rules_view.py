@@ -124,7 +124,9 @@ def test_a_cell_is_read_out_and_leads_to_its_layer(tab, address, demo):
 def test_a_click_leads_to_its_finding_wherever_it_is_folded(tab, address):
     grid = open_rules(tab, address)
     cell(grid, "vanishing-gradient", "dying-relu").click()
-    row = tab.card("dying-relu").get_by_role("button", name=re.compile(TITLES["vanishing-gradient"]))
+    row = tab.card("dying-relu").get_by_role(
+        "button", name=re.compile(TITLES["vanishing-gradient"])
+    )
     expect(row).to_have_attribute("aria-expanded", "true")
     expect(row).to_be_in_viewport()
     tab.page.reload()  # a link leads there too

@@ -56,7 +56,8 @@ export function findingsTable(
   settings: HTMLElement,
 ): HTMLElement {
   const found = problems(run.findings);
-  const atOnce = toldAtOnce(run, found);
+  const told = toldAtOnce(run, found);
+  const atOnce = found.filter((problem) => told.includes(problem) || isChosen(run, problem, state));
   const hidden = found.length - atOnce.length;
   const [more, rest] = [moreName(run), restName(run)];
   const [allFindings, allRules] = [state.open.has(more), state.open.has(rest)];
@@ -70,9 +71,7 @@ export function findingsTable(
     found.length || allRules ? "div.findings" : "div.findings.none",
     null,
     found.length > 0 && tableHead(),
-    found
-      .filter((problem) => allFindings || atOnce.includes(problem) || isChosen(run, problem, state))
-      .map((problem) => row(run, problem, found, state, store)),
+    (allFindings ? found : atOnce).map((problem) => row(run, problem, found, state, store)),
     allRules &&
       h(
         "div.rest",

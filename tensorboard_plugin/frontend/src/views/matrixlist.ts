@@ -19,6 +19,14 @@ export function longTable(drawn: Drawn, fold: HTMLElement | null): HTMLElement {
       "aria-label": "What each rule found in each run",
       style: `--rules:${rows.length}`,
     },
+    // Widths by column: the first row may be one of headings over several.
+    h(
+      "colgroup",
+      null,
+      h("col", { style: "width:var(--name)" }),
+      rows.map(() => h("col", { style: "width:var(--cell)" })),
+      h("col"),
+    ),
     h("thead", null, drawn.blocks.some(({ title }) => title !== null) && groups(drawn), names(rows, fold, drawn), totals(rows)),
     h("tbody", null, drawn.columns.map((column) => line(column, rows, drawn))),
   );
@@ -34,7 +42,7 @@ const groups = ({ blocks, passed, isOpen }: Drawn) =>
       h("th.begins", { scope: "colgroup", colspan: rows.length, title }, h("span", null, title)),
     ),
     isOpen && passed.length > 0 && h("td.begins", { colspan: passed.length }),
-    h("td.run-verdict"),
+    h("td"),
   );
 
 function names(rows: Row[], fold: HTMLElement | null, drawn: Drawn): HTMLElement {
@@ -52,7 +60,7 @@ function names(rows: Row[], fold: HTMLElement | null, drawn: Drawn): HTMLElement
     null,
     h("td.run-name.corner", null, fold),
     cells,
-    h("th.run-verdict", { scope: "col" }, "Verdict"),
+    h("td"), // the last slanted name reaches into it
   );
 }
 
@@ -62,7 +70,7 @@ const totals = (rows: Row[]) =>
     null,
     h("th.run-name", { scope: "row" }, "Runs in which it found something"),
     rows.map(({ found }) => h("td", null, found > 0 && formatCount(found))),
-    h("td.run-verdict"),
+    h("th.run-verdict", { scope: "col" }, "Verdict"),
   );
 
 function line(column: Column, rows: Row[], drawn: Drawn): HTMLElement {
