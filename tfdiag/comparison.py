@@ -107,10 +107,10 @@ def partings(
     Johnstone (1994), "Ideal Spatial Adaptation by Wavelet Shrinkage", Biometrika 81(3), for the
     median over 0.6745.
     """
-    found = [*_losses(run, baseline), *_measures(run, baseline, found)]
+    told = [*_losses(run, baseline), *_measures(run, baseline, found)]
     order = ("parted", "together", "not-comparable")
     return sorted(
-        found,
+        told,
         key=lambda one: (order.index(one.outcome), one.step if one.outcome == "parted" else 0),
     )
 
