@@ -325,7 +325,7 @@ def compare(run: str, ours: Recording, baseline: str, theirs: Recording) -> dict
     return {
         "run": run,
         "baseline": baseline,
-        "partings": [asdict(one) for one in partings(ours.trace, theirs.trace)],
+        "partings": [asdict(one) for one in partings(ours.trace, theirs.trace, _found_in(ours))],
         "settings": [asdict(one) for one in told],
         "findings": _findings_beside(ours, theirs),
         "numbers": [
@@ -343,6 +343,16 @@ def _settings(recording: Recording, names: Mapping[str, str]) -> Settings:
         monitor=recording.monitor,
         names=names,
     )
+
+
+def _found_in(recording: Recording) -> dict[str, int]:
+    """Returns the layers in which something was found, each with the first step of it."""
+    first: dict[str, int] = {}
+    report = recording.report_json and Report.from_json(recording.report_json)
+    for finding in report.findings if report else ():
+        if finding.layer is not None:
+            first[finding.layer] = min(finding.step, first.get(finding.layer, finding.step))
+    return first
 
 
 def _findings_beside(ours: Recording, theirs: Recording) -> dict[str, Any] | None:

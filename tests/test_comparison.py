@@ -55,6 +55,23 @@ def test_a_measure_parts_where_it_was_changed():
     assert "parted" not in {one.outcome for one in others}
 
 
+def test_of_layers_that_part_at_once_one_with_a_finding_is_told_of():
+    run = traces.changed(traces.trace(), "gradient_rms", 0.0, ("dense_1",), since=160)
+    run = traces.changed(run, "gradient_rms", 50.0, ("dense_2",), since=160)
+
+    def layer(found):
+        (told,) = (
+            one for one in partings(run, traces.trace(), found) if one.name == "gradient_rms"
+        )
+        return told.layer
+
+    assert layer({}) == layer({"dense_2": 180}) == "dense_1"  # it is infinitely far off
+    assert layer({"dense_2": 160}) == "dense_2"
+    later = traces.changed(run, "gradient_rms", 0.0, ("dense",), since=100)
+    found = {one.name: one.layer for one in partings(later, traces.trace(), {"dense_2": 50})}
+    assert found["gradient_rms"] == "dense"  # what parts first stays first
+
+
 def test_both_directions_are_seen_alike():
     changed = traces.changed(traces.trace(), "dead_fraction", 0.97, ("dense",), since=40)
     there, back = (

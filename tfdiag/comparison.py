@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -70,8 +71,17 @@ class Parting:
     limit: float = math.nan
 
 
-def partings(run: Trace, baseline: Trace) -> list[Parting]:
+def partings(
+    run: Trace, baseline: Trace, found: Mapping[str, int] = MappingProxyType({})
+) -> list[Parting]:
     """Returns of the losses and of each measure when they part, what parts first before others.
+
+    Args:
+        run: the run that is compared.
+        baseline: a run that went well.
+        found: layers of the run to the first step of a finding in them. Of the layers that part at
+            the same step such a one is told of before others, so that nothing else is said here
+            than in the diagnosis.
 
     Runs are compared at the records of the one that has fewer of them, between the first and the
     last step that both have; the other one is taken at its last record until then. They are apart
@@ -97,10 +107,10 @@ def partings(run: Trace, baseline: Trace) -> list[Parting]:
     Johnstone (1994), "Ideal Spatial Adaptation by Wavelet Shrinkage", Biometrika 81(3), for the
     median over 0.6745.
     """
-    found = [*_losses(run, baseline), *_measures(run, baseline)]
+    told = [*_losses(run, baseline), *_measures(run, baseline, found)]
     order = ("parted", "together", "not-comparable")
     return sorted(
-        found,
+        told,
         key=lambda one: (order.index(one.outcome), one.step if one.outcome == "parted" else 0),
     )
 
@@ -115,7 +125,7 @@ def _losses(run: Trace, baseline: Trace) -> Iterator[Parting]:
         yield _compare(told, *pair)
 
 
-def _measures(run: Trace, baseline: Trace) -> Iterator[Parting]:
+def _measures(run: Trace, baseline: Trace, found: Mapping[str, int]) -> Iterator[Parting]:
     alike = counterparts(run.architecture, baseline.architecture)
     for metric in METRICS:
         if metric.scale == "count":
@@ -126,9 +136,8 @@ def _measures(run: Trace, baseline: Trace) -> Iterator[Parting]:
             yield replace(told, reason=reason or "the models have no layer in common")
             continue
         ours, theirs = (_columns(trace, metric.name, metric.nonfinite) for trace in (run, baseline))
-        yield _first_of(
-            _compare(replace(told, layer=a), ours[a], theirs[b]) for a, b in alike.items()
-        )
+        layers = (_compare(replace(told, layer=a), ours[a], theirs[b]) for a, b in alike.items())
+        yield _first_of(layers, found)
 
 
 def _unmeasured(run: Trace, baseline: Trace, name: str) -> str | None:
@@ -153,12 +162,17 @@ def _why_none(trace: Trace, name: str) -> str | None:
     return None if has_one else f"no layer with {words}"
 
 
-def _first_of(layers: Iterator[Parting]) -> Parting:
+def _first_of(layers: Iterator[Parting], found: Mapping[str, int]) -> Parting:
     """Returns the layer to tell of: the first to part, else one of which something is known."""
+
+    def rank(one: Parting) -> tuple[float, bool, float]:
+        step = math.inf if one.step is None else one.step
+        return step, found.get(one.layer or "", math.inf) > step, -_excess(one)
+
     told = list(layers)
     parted = [one for one in told if one.outcome == "parted"]
     if parted:
-        return min(parted, key=lambda one: (one.step, -_excess(one)))
+        return min(parted, key=rank)
     together = [one for one in told if one.outcome == "together"]
     chosen = max(together or told, key=lambda one: one.step or 0)
     return replace(chosen, layer=None)

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import type { Finding, Measurements, Metric, Parting, Run, RunSummary, Setting } from "../api";
 import {
   byGroup,
+  byOutcome,
   choosePair,
   comparable,
   difference,
@@ -10,9 +11,9 @@ import {
   emptyReason,
   formatDistance,
   headline,
+  letters,
   measureToBeginWith,
   noise,
-  partingRows,
   scheduleWords,
   settingValue,
   told,
@@ -142,12 +143,12 @@ test("each difference is of what both measured last", () => {
 
 test("an empty row says why", () => {
   const both = buildPlot([baseline, run], "m");
-  expect(both.layers.map((_, row) => emptyReason(both, row))).toEqual([
+  expect(both.layers.map((_, row) => emptyReason(both, row, { baseline: "A", run: "C" }))).toEqual([
     null,
     "no weights",
-    "only in the run",
+    "only in C",
     null,
-    "only in the baseline",
+    "only in A",
   ]);
 });
 
@@ -174,17 +175,30 @@ test("magnitudes differ by a factor, everything else by an amount", () => {
   expect(formatDistance(0.002, "linear")).toBe("0.002");
 });
 
+const called = { baseline: "A", run: "C" };
+
 test("how the run is beside the baseline", () => {
-  expect(told(0.03, 0.001, "log")).toBe("30 × larger");
-  expect(told(1, 1.5, "log")).toBe("1.5 × smaller");
-  expect(told(2, 2, "log")).toBe("equal");
-  expect(told(0, 2, "log")).toBe("0 in the run");
-  expect(told(2, 0, "log")).toBe("0 in the baseline");
-  expect(told(null, 2, "log")).toBe("NaN in the run");
-  expect(told(2, null, "share")).toBe("NaN in the baseline");
-  expect(told(null, null, "log")).toBe("NaN in both");
-  expect(told(0.97, 0.02, "share")).toBe("95 points larger");
-  expect(told(-1, 1, "linear")).toBe("2 smaller");
+  const of = (run: number | null, baseline: number | null, scale: Parting["scale"]) =>
+    told(run, baseline, scale, called);
+  expect(of(0.03, 0.001, "log")).toBe("30 × larger");
+  expect(of(1, 1.5, "log")).toBe("1.5 × smaller");
+  expect(of(1000, 1, "log")).toBe("1,000 × larger");
+  expect(of(2e19, 0.1, "log")).toBe("over 1,000 × larger");
+  expect(of(2, 2, "log")).toBe("equal");
+  expect(of(0, 2, "log")).toBe("0 in C");
+  expect(of(2, 0, "log")).toBe("0 in A");
+  expect(of(null, 2, "log")).toBe("NaN in C");
+  expect(of(2, null, "share")).toBe("NaN in A");
+  expect(of(null, null, "log")).toBe("NaN in both");
+  expect(of(0.97, 0.02, "share")).toBe("95 points larger");
+  expect(of(-1, 1, "linear")).toBe("2 smaller");
+});
+
+test("runs are called by their letters", () => {
+  expect(letters({ baseline: "good", run: "bad" }, ["bad", "x", "good"])).toEqual({
+    baseline: "C",
+    run: "A",
+  });
 });
 
 const parting = (more: Partial<Parting>): Parting => ({
@@ -207,26 +221,26 @@ const apart: Partial<Parting> = { outcome: "parted", run: 4, baseline: 1, apart:
 test("the first line tells the first parting", () => {
   const silent = parting({ outcome: "not-comparable", step: null, reason: "no ReLU" });
   const first = parting({ ...apart, title: "Update ratio", layer: "dense_2", step: 1300 });
-  expect(headline([first, parting(apart), parting({}), silent])).toEqual({
+  expect(headline([first, parting(apart), parting({}), silent], called)).toEqual({
     title: "They part by step 1,300, in `dense_2`",
     about:
       "First in the update ratio: 4 × larger. 1 measure after it; 1 measure within the noise; 1 not comparable.",
   });
-  expect(headline([parting(apart)]).title).toBe("They part by step 40");
-  expect(headline([parting(apart)]).about).toBe("First in the loss: 4 × larger. ");
+  expect(headline([parting(apart)], called).title).toBe("They part by step 40");
+  expect(headline([parting(apart)], called).about).toBe("First in the loss: 4 × larger. ");
   const other = parting({ ...apart, title: "Output RMS" });
-  expect(headline([parting(apart), other, first]).about).toBe(
+  expect(headline([parting(apart), other, first], called).about).toBe(
     "2 measures at once: 4 × larger. 1 measure after them.",
   );
-  expect(headline([parting(apart), { ...other, run: null }]).about).toBe(
+  expect(headline([parting(apart), { ...other, run: null }], called).about).toBe(
     "2 measures at once, among them the loss: 4 × larger. ",
   );
-  expect(headline([parting({}), silent])).toEqual({
+  expect(headline([parting({}), silent], called)).toEqual({
     title: "They do not part up to step 40",
     about: "1 measure within the noise; 1 not comparable.",
   });
-  expect(headline([silent])).toEqual({ title: "They cannot be compared yet", about: "No ReLU." });
-  expect(headline([]).title).toBe("They cannot be compared yet");
+  expect(headline([silent], called)).toEqual({ title: "They cannot be compared yet", about: "No ReLU." });
+  expect(headline([], called).title).toBe("They cannot be compared yet");
 });
 
 test("noise in the unit of the measure", () => {
@@ -266,24 +280,26 @@ test("settings as they were set", () => {
   expect(byGroup(all, true)).toEqual([["training", [all[2]]]]);
 });
 
-test("what parts first stands on top, and measures with NaN in one run in one row", () => {
-  const broken = { ...apart, run: null, apart: null };
-  const rows = partingRows([
-    parting({ name: "silent", outcome: "not-comparable" }),
-    parting({ ...broken, name: "rms", step: 60 }),
-    parting({ name: "together" }),
-    parting({ ...apart, name: "late", step: 80 }),
-    parting({ ...broken, name: "loss", step: 50 }),
+test("what parts first stands on top, and of what does not part each thing is said once", () => {
+  const { parted, others } = byOutcome([
+    parting({ title: "silent", outcome: "not-comparable", reason: "no ReLU" }),
+    parting({ ...apart, name: "rms", step: 60 }),
+    parting({ title: "together" }),
     parting({ ...apart, name: "early", step: 20 }),
+    parting({ title: "alike" }),
   ]);
-  expect(rows.map((row) => row.partings.map(({ name }) => name))).toEqual([
-    ["early"],
-    ["loss", "rms"],
-    ["late"],
-    ["together"],
-    ["silent"],
+  expect(parted.map(({ name }) => name)).toEqual(["early", "rms"]);
+  expect(others).toEqual([
+    { words: "within the noise up to step 40", titles: ["together", "alike"] },
+    { words: "not comparable: no ReLU", titles: ["silent"] },
   ]);
-  expect(rows[1]!.words).toBe("NaN in the run");
+});
+
+test("colours reach no further than a factor that says something", () => {
+  const huge = source("huge", "log", ["conv"], [0, 10], [[1e30], [1e30]]);
+  const small = source("small", "log", ["conv"], [0, 10], [[1], [1]]);
+  const scale = differencePlot(buildPlot([small, huge], "m")).scale!;
+  expect(differenceTicks(scale.hi, "log")).toEqual(["1/1,000", "1", "1,000 ×"]);
 });
 
 test("the first measure is that of a finding, or has numbers in both runs", () => {
@@ -303,7 +319,7 @@ test("the first measure is that of a finding, or has numbers in both runs", () =
 });
 
 test("a factor is marked as a quotient, everything else as a difference", () => {
-  expect(differenceTicks(5, "log")).toEqual(["1/32 ×", "1 ×", "32 ×"]);
+  expect(differenceTicks(5, "log")).toEqual(["1/32", "1", "32 ×"]);
   expect(differenceTicks(1, "share")).toEqual(["−100 points", "0", "+100 points"]);
 });
 

@@ -5,8 +5,9 @@ import { cellAt, type Cells } from "./cells";
 import { measureOf } from "./findings";
 import { absence } from "./layers";
 import { formatCount, formatMagnitude, formatSetting, formatShare, plural } from "./number";
+import { KEYS } from "./runs";
 import { layerAt, type Plot, type PlotColumn } from "./plot";
-import { colourScale, type ColourScale, roundUp, sample } from "./scale";
+import { type ColourScale, roundUp, sample, symmetricScale } from "./scale";
 
 export interface Pair {
   baseline: string;
@@ -39,6 +40,12 @@ export function choosePair(
   const good = names.find((name) => name === baseline) ?? names.find((name) => name !== chosen)!;
   const other = chosen !== good ? chosen : undefined;
   return { baseline: good, run: other ?? names.findLast((name) => name !== good)! };
+}
+
+/** The letters of the two runs, by which they are called everywhere. */
+export function letters(pair: Pair, shown: readonly string[]): Pair {
+  const letter = (name: string) => KEYS[shown.indexOf(name)] ?? "?";
+  return { baseline: letter(pair.baseline), run: letter(pair.run) };
 }
 
 /** One heat map of the differences between the columns of two: first the baseline, then the run. */
@@ -97,9 +104,13 @@ export function difference(run: number, baseline: number, scale: Metric["scale"]
   return run === baseline ? 0 : Math.log2(run / baseline);
 }
 
+/** Beyond this factor it says nothing any more how many times as large something is. */
+const MOST_TIMES = 1000;
+
 const MOST = 4000;
 /** Smaller differences than these are no full colour. */
 const LEAST_REACH = { log: 1, share: 0.1, linear: 0, count: 1 };
+const MOST_REACH = { log: Math.log2(MOST_TIMES), share: 1, linear: Infinity, count: Infinity };
 
 /** Neutral where both are equal; as far to one side as to the other. */
 function differenceScale(metric: Metric, cells: Cells, rows: boolean[]): ColourScale {
@@ -110,27 +121,41 @@ function differenceScale(metric: Metric, cells: Cells, rows: boolean[]): ColourS
   const sizes = sample(values, MOST)
     .map(Math.abs)
     .sort((x, y) => x - y);
-  const reach = Math.max(
-    LEAST_REACH[metric.scale],
-    roundUp(sizes[Math.floor(sizes.length * 0.99)] ?? 0),
+  const reach = Math.min(
+    MOST_REACH[metric.scale],
+    Math.max(LEAST_REACH[metric.scale], roundUp(sizes[Math.floor(sizes.length * 0.99)] ?? 0)),
   );
-  return colourScale({ ...metric, scale: "linear" }, [], [reach], []);
+  return symmetricScale(reach);
 }
 
 /** "32 ×" or "20 points": a distance on the difference scale of a measure. */
 export function formatDistance(distance: number, scale: Metric["scale"]): string {
-  if (scale === "log") return `${formatFactor(2 ** distance)} ×`;
+  if (scale === "log") return formatTimes(2 ** distance);
   if (scale === "share") return formatPoints(distance);
   return formatMagnitude(distance);
 }
 
-const formatFactor = (factor: number) =>
-  factor < 10 ? String(Number(factor.toPrecision(2))) : formatMagnitude(factor);
+/** "1.5 ×", "640 ×", or "over 1,000 ×": the values stand beside it. */
+function formatTimes(factor: number): string {
+  if (Math.round(factor) > MOST_TIMES) return `over ${formatCount(MOST_TIMES)} ×`;
+  return `${factor < 10 ? String(Number(factor.toPrecision(2))) : formatMagnitude(factor)} ×`;
+}
 
 const formatPoints = (share: number) => `${formatShare(share).replace(" %", "")} points`;
 
-/** "4.2 × larger", "12 points smaller" or "equal": how the run is beside the baseline. */
-export function told(run: number | null, baseline: number | null, scale: Metric["scale"]): string {
+/**
+ * "4.2 × larger", "12 points smaller" or "equal": how the run is beside the baseline.
+ *
+ * @param called what the two are called.
+ */
+export function told(
+  run: number | null,
+  baseline: number | null,
+  scale: Metric["scale"],
+  called: Pair,
+): string {
+  const whoIs = (what: string, runIs: boolean, baselineIs: boolean) =>
+    `${what} in ${runIs && baselineIs ? "both" : runIs ? called.run : called.baseline}`;
   if (run === null || baseline === null) return whoIs("NaN", run === null, baseline === null);
   if (run === baseline) return "equal";
   if (scale === "log" && (run === 0 || baseline === 0)) return whoIs("0", run === 0, false);
@@ -139,13 +164,10 @@ export function told(run: number | null, baseline: number | null, scale: Metric[
   return `${size} ${distance > 0 ? "larger" : "smaller"}`;
 }
 
-const whoIs = (what: string, run: boolean, baseline: boolean) =>
-  `${what} in ${run && baseline ? "both" : run ? "the run" : "the baseline"}`;
-
 /** The low end, the middle and the high end of the difference scale: run over or minus baseline. */
 export function differenceTicks(end: number, scale: Metric["scale"]): [string, string, string] {
   const far = formatDistance(end, scale);
-  return scale === "log" ? [`1/${far}`, "1 ×", far] : [`−${far}`, "0", `+${far}`];
+  return scale === "log" ? [`1/${far.replace(" ×", "")}`, "1", far] : [`−${far}`, "0", `+${far}`];
 }
 
 /** "up to 1.5 ×": what is still noise. */
@@ -156,7 +178,10 @@ export function noise(parting: Parting): string {
 }
 
 /** The first line of the page, and a sentence below it. */
-export function headline(partings: readonly Parting[]): { title: string; about: string } {
+export function headline(
+  partings: readonly Parting[],
+  called: Pair,
+): { title: string; about: string } {
   const of = (outcome: Parting["outcome"]) => partings.filter((one) => one.outcome === outcome);
   const [parted, together, silent] = [of("parted"), of("together"), of("not-comparable")];
   const rest = [
@@ -171,7 +196,7 @@ export function headline(partings: readonly Parting[]): { title: string; about: 
     const others = after > 0 ? [`${plural(after, "measure")} after ${atOnce.length > 1 ? "them" : "it"}`] : [];
     return {
       title: `They part by step ${formatCount(first.step!)}${where}`,
-      about: `${opening(atOnce)}. ${sentence([...others, ...rest])}`,
+      about: `${opening(atOnce, called)}. ${sentence([...others, ...rest])}`,
     };
   }
   if (together.length > 0) {
@@ -186,9 +211,9 @@ export function headline(partings: readonly Parting[]): { title: string; about: 
 }
 
 /** "First in the loss: 4 × larger": what parts first; several at once have no first one. */
-function opening(atOnce: readonly Parting[]): string {
+function opening(atOnce: readonly Parting[], called: Pair): string {
   const [first] = atOnce as [Parting];
-  const words = atOnce.map(({ run, baseline, scale }) => told(run, baseline, scale));
+  const words = atOnce.map(({ run, baseline, scale }) => told(run, baseline, scale, called));
   if (atOnce.length === 1) return `First in the ${inner(first.title)}: ${words[0]}`;
   const named = new Set(words).size > 1 ? `, among them the ${inner(first.title)}` : "";
   return `${plural(atOnce.length, "measure")} at once${named}: ${words[0]}`;
@@ -202,28 +227,26 @@ const sentence = (parts: readonly string[]) => {
   return text && `${text[0]!.toUpperCase()}${text.slice(1)}.`;
 };
 
-/** Measures of which the same is to be said; `words` say it. */
-export interface PartingRow {
-  words: string;
-  partings: Parting[];
-}
-
-const ORDER: readonly Parting["outcome"][] = ["parted", "together", "not-comparable"];
-
-/** What parts first on top; all that is told of measures with NaN in the same run is one row. */
-export function partingRows(partings: readonly Parting[]): PartingRow[] {
-  const rows = new Map<string, PartingRow>();
-  const rank = (one: Parting) => ORDER.indexOf(one.outcome);
-  const sorted = [...partings].sort(
-    (a, b) => rank(a) - rank(b) || (rank(a) === 0 ? a.step! - b.step! : 0),
-  );
-  for (const one of sorted) {
-    const words = told(one.run, one.baseline, one.scale);
-    const isBroken = one.outcome === "parted" && (one.run === null || one.baseline === null);
-    const key = isBroken ? words : one.name;
-    rows.set(key, { words, partings: [...(rows.get(key)?.partings ?? []), one] });
+/** Measures that part, the first on top; the others by what is to be said of them. */
+export function byOutcome(partings: readonly Parting[]): {
+  parted: Parting[];
+  others: { words: string; titles: string[] }[];
+} {
+  const parted = partings.filter((one) => one.outcome === "parted");
+  const others = new Map<string, string[]>();
+  for (const outcome of ["together", "not-comparable"] as const) {
+    for (const one of partings.filter((one) => one.outcome === outcome)) {
+      const words =
+        outcome === "together"
+          ? `within the noise up to step ${formatCount(one.step ?? 0)}`
+          : `not comparable: ${one.reason ?? "no reason given"}`;
+      others.set(words, [...(others.get(words) ?? []), one.title]);
+    }
   }
-  return [...rows.values()];
+  return {
+    parted: parted.sort((a, b) => a.step! - b.step!),
+    others: [...others].map(([words, titles]) => ({ words, titles })),
+  };
 }
 
 /** The measure of the run's first finding if both have it, else one that has numbers in both. */
@@ -285,17 +308,17 @@ export function scheduleWords(steps: readonly number[], rates: readonly (number 
 }
 
 /** Why a row has no difference; null where it has one. */
-export function emptyReason(pair: Plot, row: number): string | null {
+export function emptyReason(pair: Plot, row: number, called: Pair): string | null {
   const [theirs, ours] = pair.columns as [PlotColumn, PlotColumn];
   if (ours.filled[row] && theirs.filled[row]) return null;
   const [a, b] = [layerAt(ours, row), layerAt(theirs, row)];
-  if (!a || !b) return `only in the ${a ? "run" : "baseline"}`;
+  if (!a || !b) return `only in ${a ? called.run : called.baseline}`;
   const reasons = [ours, theirs].map((column) =>
     column.filled[row] || !column.run || !column.metric
       ? null
       : (absence(column.run, column.metric, layerAt(column, row)) ?? "not measured"),
   );
   const [why, other] = reasons;
-  if (why && other) return why === other ? why : `run: ${why}; baseline: ${other}`;
-  return why ? `${why} in the run` : `${other} in the baseline`;
+  if (why && other) return why === other ? why : `${called.run}: ${why}; ${called.baseline}: ${other}`;
+  return why ? `${why} in ${called.run}` : `${other} in ${called.baseline}`;
 }

@@ -13,6 +13,7 @@ import {
   MOST_COLUMNS,
   shorten,
   shortWords,
+  shownBesides,
   signOf,
   withRun,
   wordsOf,
@@ -43,7 +44,7 @@ test("a cell says what was found, that all is well, or why nothing is known", ()
   expect(signOf(cellOf(dying, "dead-relu"))).toBe("critical");
   expect(wordsOf(cellOf(dying, "dead-relu"))).toBe("4 findings");
   expect(signOf(cellOf(healthy, "input-range"))).toBe("ok");
-  expect(wordsOf(cellOf(healthy, "input-range"))).toBe("healthy");
+  expect(wordsOf(cellOf(healthy, "input-range"))).toBe("passed");
   expect(signOf(cellOf(dying, "nonfinite-loss"))).toBe("not-evaluated");
   expect(wordsOf(cellOf(dying, "nonfinite-loss"))).toBe(
     "not evaluated: loss_nonfinite was not measured",
@@ -75,7 +76,18 @@ test("shown runs come first as they stand side by side, then the worst, then the
   expect(names(columns)).toEqual(["watched", "old", "bad", "new"]);
   expect(columns.map(({ key }) => key)).toEqual([0, 2, -1, -1]);
   expect(columns.map(({ found }) => found)).toEqual([1, 0, 1, 0]);
-  expect(inNeed(columns)).toBe(1);
+});
+
+test("how many need action is told of the runs that the filter finds, and who is drawn besides", () => {
+  const all = [run("fine", "watch"), run("bad", "critical"), run("worse", "warn"), run("new", null)];
+  expect(inNeed(all, 4)).toBe("2 of 4 runs need action");
+  expect(inNeed(all.slice(0, 2), 4)).toBe("1 of 2 runs that the filter finds needs action");
+  expect(inNeed(all.slice(1, 2), 4)).toBe("The run that the filter finds needs action");
+  expect(inNeed(all.slice(3), 1)).toBe("The run does not need action");
+  expect(inNeed([all[0]!, all[3]!], 2)).toBe("None of 2 runs need action");
+  expect(inNeed([], 4)).toBe("The filter finds no run");
+  const listed = all.slice(0, 2);
+  expect(shownBesides(columnsOf(all, listed, ["new", "bad", "worse"]), listed)).toEqual([0, 2]);
 });
 
 test("a filter leaves the shown runs, and no more columns than can be read are drawn", () => {

@@ -54,10 +54,10 @@ export function signOf(cell: RuleCell): CellSign {
   return cell.severity ?? (cell.outcome === "healthy" ? "ok" : "not-evaluated");
 }
 
-/** "2 findings", "healthy", or why there is nothing to say. */
+/** "2 findings", "passed", or why there is nothing to say. */
 export function wordsOf(cell: RuleCell): string {
   if (cell.count > 0) return plural(cell.count, "finding");
-  if (cell.outcome === "healthy") return "healthy";
+  if (cell.outcome === "healthy") return "passed";
   const reason = cell.reason ?? "no reason given";
   if (!cell.all_exempt) return `not evaluated: ${reason}`;
   return reason.startsWith("every layer is exempt") ? reason : `every layer is exempt: ${reason}`;
@@ -106,10 +106,23 @@ function worst(run: JudgedRun): number {
   return rank < 0 ? SEVERITIES.length : rank;
 }
 
-/** How many of the runs have a finding that calls for action. */
-export function inNeed(columns: readonly Column[]): number {
-  return columns.filter(({ run }) => worst(run) < SEVERITIES.indexOf("watch")).length;
+/**
+ * "2 of 3 runs need action": those with a finding that calls for it.
+ *
+ * @param listed the runs that the filter finds, of `all` there are.
+ */
+export function inNeed(listed: readonly JudgedRun[], all: number): string {
+  const count = listed.filter((run) => worst(run) < SEVERITIES.indexOf("watch")).length;
+  const ofFilter = listed.length < all ? "that the filter finds " : "";
+  if (listed.length === 0) return all === 0 ? "No run was recorded" : "The filter finds no run";
+  if (listed.length === 1) return `The run ${ofFilter}${count ? "needs" : "does not need"} action`;
+  const runs = `${formatCount(listed.length)} runs ${ofFilter}`;
+  return `${count ? formatCount(count) : "None"} of ${runs}${count === 1 ? "needs" : "need"} action`;
 }
+
+/** The positions of shown runs that the filter does not find: they are drawn all the same. */
+export const shownBesides = (columns: readonly Column[], listed: readonly JudgedRun[]): number[] =>
+  columns.flatMap(({ run, key }) => (listed.includes(run) ? [] : [key]));
 
 /** All rules, the worst first in one list, or in groups as the catalogue has them. */
 export function blocksOf(

@@ -131,7 +131,11 @@ export function interpolation(points: [x: number, y: number][]): (x: number) => 
 
 function linearScale(limits: Limit[], values: number[]): ColourScale {
   const sizes = [...values, ...limits.map((l) => l.value)].map(Math.abs).sort((a, b) => a - b);
-  const reach = roundUp(sizes[Math.floor(sizes.length * 0.99)] ?? 1);
+  return symmetricScale(roundUp(sizes[Math.floor(sizes.length * 0.99)] ?? 1), limits);
+}
+
+/** Neutral at 0, as far to one side as to the other. */
+export function symmetricScale(reach: number, limits: Limit[] = []): ColourScale {
   const along = (value: number) => clamp(0.5 + value / (2 * reach));
   return {
     kind: "linear",

@@ -1,24 +1,18 @@
-/** When two runs part, measure by measure, and what they were set to differently. */
+/** When two runs part, what they were set to differently, and measure by measure how far apart they are. */
 
-import type { Comparison, Parting, Run, RunSummary, Setting } from "../api";
-import {
-  byGroup,
-  headline,
-  noise,
-  type Pair,
-  type PartingRow,
-  partingRows,
-  settingValue,
-  told,
-} from "../model/compare";
+import type { Comparison, Parting, RunSummary } from "../api";
+import { byOutcome, headline, letters, noise, type Pair, told } from "../model/compare";
 import { formatCount, formatValue, plural } from "../model/number";
-import { RUN, valueOf } from "../resources";
 import type { State, Store } from "../state";
-import { type Child, h, prose } from "./element";
-import { columnHeads, over } from "./pairheads";
+import { h, prose } from "./element";
+import { glyph } from "./glyph";
+import { against, columnHeads } from "./pairheads";
 import { pairTable, type PairRow } from "./pairtable";
+import { differentSettings, sameSettings } from "./pairsettings";
 
-/** The name of the choice that holds whether measures with NaN are listed one by one. */
+/** So many measures are told at once. */
+const FEW = 3;
+/** The name of the choice that holds whether all of them are listed. */
 const UNFOLDED = "partings";
 
 export function apart(
@@ -26,108 +20,105 @@ export function apart(
   pair: Pair,
   state: State,
   store: Store,
-): HTMLElement[] {
-  const summaries = [pair.baseline, pair.run].map((name) =>
-    state.runs?.find((run) => run.run === name),
-  );
-  return [
+): HTMLElement {
+  const of = (name: string) => state.runs?.find((run) => run.run === name);
+  const both = [of(pair.baseline), of(pair.run)];
+  const words = comparison && headline(comparison.partings, letters(pair, state.shown));
+  return h(
+    "section.section.apart",
+    { "aria-label": "When they part" },
     h(
-      "section.section.apart",
-      { "aria-label": "When they part" },
+      "div.side",
+      null,
+      h("h2", null, "When they part"),
       h(
-        "div.side",
+        "p",
         null,
-        h("h2", null, "When they part"),
-        h(
-          "p",
-          null,
-          "By the first step that both recorded at which a difference stays beyond the noise: what the baseline's own records scatter, or what another seed does.",
-        ),
+        "By the first step from which a difference stays beyond the noise: what the baseline scatters, or what another seed does.",
       ),
-      summaries.map(verdict),
-      comparison
-        ? [parted(comparison), partings(comparison, pair, state, store)]
-        : h("p.quiet", { role: "status" }, "Comparing …"),
     ),
-    ...(comparison ? [settings(comparison, pair, state, store)] : []),
-  ];
+    both.map(verdict),
+    words ? h("h3.title.parted", null, prose(words.title)) : h("p.quiet", { role: "status" }, "Comparing …"),
+    both.map((run) => h("p.summary", null, prose(run?.verdict?.summary ?? ""))),
+    comparison && [
+      h(
+        "div.facts",
+        null,
+        words?.about && h("p.summary", null, prose(words.about)),
+        differentSettings(comparison, pair, state, store),
+      ),
+      sameSettings(comparison, state, store),
+      measures(comparison, pair, state, store),
+    ],
+  );
 }
 
 const verdict = (run: RunSummary | undefined) =>
-  h("p.summary", null, prose(run?.verdict?.summary ?? ""));
-
-function parted({ partings: found }: Comparison): HTMLElement {
-  const { title, about } = headline(found);
-  return h(
-    "div.facts",
+  h(
+    "p.title.judged",
     null,
-    h("h3.title", null, prose(title)),
-    about && h("p.summary", null, prose(about)),
+    run?.verdict && [glyph(run.verdict.severity), h("span", null, prose(run.verdict.title))],
   );
-}
 
-function partings(comparison: Comparison, pair: Pair, state: State, store: Store): HTMLElement {
-  const open = state.choices[UNFOLDED] === "all";
-  const columns = [h("span", null, over(pair, state)), h("span", null, "by step"), h("span", null, "first in")];
+function measures(comparison: Comparison, pair: Pair, state: State, store: Store): HTMLElement {
+  const { parted, others } = byOutcome(comparison.partings);
+  const rows = parted.map((one) => partingRow(one, pair, state, store));
+  const rest = others.map(({ words, titles }): PairRow => ({
+    kind: "quiet",
+    name: titles.length === 1 ? titles[0] : plural(titles.length, "measure"),
+    between: [prose(words), titles.length > 1 && `: ${titles.join(", ")}`],
+  }));
   return pairTable(
     "Measures, what parts first on top",
-    columnHeads("Measure", pair, state, h("div.between", null, columns)),
-    partingRows(comparison.partings).flatMap((row) =>
-      row.partings.length === 1
-        ? [partingRow(row.partings[0]!, store)]
-        : [folded(row, open, store), ...(open ? row.partings.map((one) => partingRow(one, store)) : [])],
+    columnHeads(
+      "Measure",
+      pair,
+      state,
+      h("div.between", null, h("span", null, against(pair, state)), h("span", null, "by step")),
     ),
+    rows.length <= FEW
+      ? [...rows, ...rest]
+      : [...rows.slice(0, FEW), ...unfolding([...rows.slice(FEW), ...rest], comparison, state, store)],
   );
 }
 
-function folded({ words, partings: all }: PartingRow, open: boolean, store: Store): PairRow {
-  const step = all[0]!.step!;
-  const layer = all.find((one) => one.step === step && one.layer !== null)?.layer ?? null;
-  return {
-    name: h(
-      "button.link",
-      {
-        "data-key": `partings ${words}`,
-        "aria-expanded": String(open),
-        onclick: () => store.choose(UNFOLDED, open ? "" : "all"),
-      },
-      plural(all.length, "measure"),
-    ),
-    baseline: finite(all[0]!.baseline),
-    run: finite(all[0]!.run),
-    between: between(words, step, layer),
-  };
+/** The line that unfolds the rows below it. */
+function unfolding(rows: PairRow[], { partings }: Comparison, state: State, store: Store): PairRow[] {
+  const open = state.choices[UNFOLDED] === "all";
+  const count = formatCount(partings.length - FEW);
+  const button = h(
+    "button.link",
+    {
+      "data-key": "partings",
+      "aria-expanded": String(open),
+      onclick: () => store.choose(UNFOLDED, open ? "" : "all"),
+    },
+    open ? `Hide the other ${count}` : `${count} more measures`,
+  );
+  return [{ name: button }, ...(open ? rows : [])];
 }
 
-const finite = (value: number | null) => (value === null ? "NaN" : "finite");
-
-function partingRow(parting: Parting, store: Store): PairRow {
-  const { outcome, reason, run, baseline, scale, step, layer, title } = parting;
-  if (outcome !== "parted") {
-    const words =
-      outcome === "together"
-        ? `within the noise up to step ${formatCount(step ?? 0)}`
-        : `not comparable: ${reason ?? "no reason given"}`;
-    return { kind: "quiet", name: title, between: prose(words) };
-  }
+function partingRow(parting: Parting, pair: Pair, state: State, store: Store): PairRow {
+  const { run, baseline, scale, step, layer } = parting;
   const value = (one: number | null) => (one === null ? "NaN" : formatValue(one, scale));
   const least = parting.limit === null ? "" : `, noise ${noise(parting)}`;
   return {
-    name: goTo(parting, store),
+    name: [goTo(parting, store), layer !== null && [" ", h("code", { title: layer }, layer)]],
     baseline: value(baseline),
     run: value(run),
-    between: between([told(run, baseline, scale), h("span.quiet", null, least)], step!, layer),
+    between: h(
+      "div.between",
+      null,
+      h(
+        "span",
+        null,
+        told(run, baseline, scale, letters(pair, state.shown)),
+        h("span.quiet", null, least),
+      ),
+      h("span", null, formatCount(step!)),
+    ),
   };
 }
-
-const between = (words: Child, step: number, layer: string | null) =>
-  h(
-    "div.between",
-    null,
-    h("span", null, words),
-    h("span", null, formatCount(step)),
-    h("span", null, layer !== null && h("code", { title: layer }, layer)),
-  );
 
 /** Puts the cursor where a measure parts, in the heat map below. */
 function goTo(parting: Parting, store: Store): HTMLElement {
@@ -145,60 +136,5 @@ function goTo(parting: Parting, store: Store): HTMLElement {
       onclick: show,
     },
     title,
-  );
-}
-
-const ALL = "compare same settings";
-
-function settings({ settings: found }: Comparison, pair: Pair, state: State, store: Store): HTMLElement {
-  const different = byGroup(found, false);
-  const alike = byGroup(found, true);
-  const count = alike.reduce((sum, [, group]) => sum + group.length, 0);
-  const open = state.open.has(ALL);
-  const recorded = { baseline: valueOf(state, pair.baseline, RUN), run: valueOf(state, pair.run, RUN) };
-  return h(
-    "section.section.settings",
-    { "aria-label": "What differs" },
-    h("div.side", null, h("h2", null, "What differs")),
-    h(
-      "div.full.facts",
-      null,
-      h(
-        "p",
-        null,
-        different.length === 0 &&
-          "No recorded setting differs. What is not recorded may: the seed, the order of the data, the code around the model. ",
-        h(
-          "button.link",
-          { "data-key": ALL, "aria-expanded": String(open), onclick: () => store.toggle(ALL) },
-          `${formatCount(count)} the same`,
-        ),
-      ),
-      open && sameSettings(alike),
-    ),
-    different.length > 0 &&
-      pairTable("Settings that differ", columnHeads("Setting", pair, state, ""), different.flatMap((one) => groupRows(one, recorded))),
-  );
-}
-
-type Recorded = Record<"baseline" | "run", Run | undefined>;
-
-const groupRows = ([group, of]: [string, Setting[]], recorded: Recorded): PairRow[] => [
-  { kind: "group", name: group },
-  ...of.map((setting) => ({
-    name: setting.name,
-    baseline: settingValue(setting, "baseline", recorded.baseline),
-    run: settingValue(setting, "run", recorded.run),
-  })),
-];
-
-function sameSettings(groups: [string, Setting[]][]): HTMLElement {
-  return h(
-    "dl.same",
-    null,
-    groups.map(([group, of]) => [
-      h("dt", null, `${group}, ${plural(of.length, "setting")}`),
-      h("dd", null, of.map((one) => `${one.name} ${settingValue(one, "run")}`).join(" · ")),
-    ]),
   );
 }

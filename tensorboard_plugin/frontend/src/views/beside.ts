@@ -1,16 +1,17 @@
 /** The findings of two runs, and their key numbers, beside each other. */
 
 import type { Comparison, Finding } from "../api";
-import { type Pair, told } from "../model/compare";
+import { letters, type Pair, told } from "../model/compare";
 import { place, type Problem, problems } from "../model/findings";
 import { formatCount, formatMagnitude, plural, readableNumbers } from "../model/number";
 import type { State } from "../state";
 import { h, prose } from "./element";
 import { glyph } from "./glyph";
-import { columnHeads, over } from "./pairheads";
+import { against, columnHeads } from "./pairheads";
 import { pairTable } from "./pairtable";
 
-export function comparedFindings({ findings }: Comparison): HTMLElement {
+export function comparedFindings({ findings }: Comparison, pair: Pair, state: State): HTMLElement {
+  const called = letters(pair, state.shown);
   return h(
     "section.section.found",
     { "aria-label": "Findings of both" },
@@ -23,25 +24,25 @@ export function comparedFindings({ findings }: Comparison): HTMLElement {
     findings === null
       ? h("p.quiet.full", null, "Not compared yet: the rules have not judged both runs.")
       : [
-          only("Only in the baseline", findings.baseline),
-          only("Only in the run", findings.run),
-          shared(findings.both),
+          only(`Only in ${called.baseline}`, findings.baseline, called),
+          only(`Only in ${called.run}`, findings.run, called),
+          shared(findings.both, called),
         ],
   );
 }
 
-function only(title: string, findings: Finding[]): HTMLElement {
+function only(title: string, findings: Finding[], called: Pair): HTMLElement {
   return h(
     "div.facts",
     null,
     h("h3.title", null, title),
     findings.length === 0
       ? h("p.quiet", null, "None.")
-      : h("ul", null, problems(findings).map((one) => line(one, one.findings[0].evidence))),
+      : h("ul", null, problems(findings).map((one) => line(one, one.findings[0].evidence, called))),
   );
 }
 
-function shared(both: { run: Finding; baseline: Finding }[]): HTMLElement {
+function shared(both: { run: Finding; baseline: Finding }[], called: Pair): HTMLElement {
   const theirs = new Map(both.map(({ run, baseline }) => [run, baseline]));
   return h(
     "div.facts",
@@ -58,15 +59,15 @@ function shared(both: { run: Finding; baseline: Finding }[]): HTMLElement {
             const words =
               worst.evidence === other.evidence
                 ? worst.evidence
-                : `run ${worst.evidence}; baseline ${other.evidence}`;
-            return line(one, words, other);
+                : `${called.run}: ${worst.evidence}; ${called.baseline}: ${other.evidence}`;
+            return line(one, words, called, other);
           }),
         ),
   );
 }
 
 /** @param other the baseline's finding, if it has one of another severity. */
-function line(one: Problem, evidence: string, other?: Finding): HTMLElement {
+function line(one: Problem, evidence: string, called: Pair, other?: Finding): HTMLElement {
   const milder = other && other.severity !== one.severity ? other : null;
   const where = place(one);
   return h(
@@ -79,7 +80,7 @@ function line(one: Problem, evidence: string, other?: Finding): HTMLElement {
       one.title,
       " ",
       where && h(one.findings.length > 1 ? "span.place" : "code", null, where),
-      milder && [h("span.quiet", null, " baseline "), glyph(milder.severity, 12)],
+      milder && [h("span.quiet", null, ` ${called.baseline} `), glyph(milder.severity, 12)],
     ),
     h("span.evidence", { title: readableNumbers(evidence) }, prose(evidence)),
     h("span.since", null, `step ${formatCount(one.step)}`),
@@ -100,12 +101,12 @@ export function keyNumbers({ numbers }: Comparison, pair: Pair, state: State): H
       ? h("p.quiet.full", null, "No number was measured in both.")
       : pairTable(
           plural(numbers.length, "key number"),
-          columnHeads("Number", pair, state, over(pair, state)),
+          columnHeads("Number", pair, state, against(pair, state)),
           numbers.map(({ title, run, baseline }) => ({
             name: title,
             baseline: formatMagnitude(baseline),
             run: formatMagnitude(run),
-            between: run * baseline >= 0 && told(run, baseline, "log"),
+            between: run * baseline >= 0 && told(run, baseline, "log", letters(pair, state.shown)),
           })),
         ),
   );

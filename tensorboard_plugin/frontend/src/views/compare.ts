@@ -110,7 +110,7 @@ function compare(store: Store, retry: () => void): View {
         );
         refill(
           findings,
-          slot.value && [comparedFindings(slot.value), keyNumbers(slot.value, pair, state)],
+          slot.value && [comparedFindings(slot.value, pair, state), keyNumbers(slot.value, pair, state)],
         );
       }
       if (changed(PLOTS)) {
@@ -124,6 +124,7 @@ function compare(store: Store, retry: () => void): View {
     },
     point: () => panel?.point(at()),
     paint: () => panel?.paint(),
+    docked: true,
     cursor() {
       const now = at();
       return { steps: plot.steps, layers: lineLayers(plot, now.layer, now.step), at: now };

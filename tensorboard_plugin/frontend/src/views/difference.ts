@@ -2,7 +2,7 @@
 
 import type { Parting } from "../api";
 import { cellAt } from "../model/cells";
-import { differenceTicks, emptyReason, formatDistance, type Pair, told } from "../model/compare";
+import { differenceTicks, emptyReason, formatDistance, letters, type Pair, told } from "../model/compare";
 import { furthestRow } from "../model/health";
 import { formatCount } from "../model/number";
 import { lineAt, type Plot, type PlotColumn } from "../model/plot";
@@ -51,7 +51,7 @@ export function difference(
         h("p", null, "A difference is of what both recorded last."),
         foldAll(both, store),
       ),
-      measureTools(both, state, store, "heat maps", both.scale && legend(both, both.scale, plot.scale, state.dark)),
+      measureTools(both, state, store, "heat maps", both.scale && legend(both, both.scale, plot.scale, letters(pair, state.shown), state.dark)),
       losses.side,
       losses.elements,
       facts,
@@ -81,6 +81,7 @@ function heatMap(
   retry: () => void,
 ) {
   const column = plot.columns[0]!;
+  const named = letters(pair, state.shown);
   const canvas = heatCanvas(column);
   canvas.style.height = `${plot.layout.total}px`;
   const stepLine = h("div.cursor-step");
@@ -97,7 +98,7 @@ function heatMap(
       "aria-describedby": readout.id,
     },
     canvas,
-    emptyRows(both),
+    emptyRows(both, named),
     rowBand,
     stepLine,
     first(parting, plot),
@@ -116,7 +117,7 @@ function heatMap(
       place(stepLine, at, plot.end);
       placeRow(rowBand, at, plot);
       readout.setAttribute("aria-live", document.activeElement === area ? "polite" : "off");
-      refill(readout, ...reading(both, plot, at));
+      refill(readout, ...reading(both, plot, at, named));
     },
   };
 }
@@ -131,7 +132,7 @@ function first(parting: Parting | undefined, plot: Plot): HTMLElement | null {
 }
 
 /** "4.2 × larger  dense  at step 400" */
-function reading(both: Plot, plot: Plot, at: Point): (Node | string)[] {
+function reading(both: Plot, plot: Plot, at: Point, named: Pair): (Node | string)[] {
   const column = plot.columns[0]!;
   const { cells } = column;
   const line = plot.lines[lineAt(plot, at.layer)];
@@ -139,8 +140,8 @@ function reading(both: Plot, plot: Plot, at: Point): (Node | string)[] {
   if (row < 0 || !both.metric) return [];
   const where = h("code", null, both.layers[row]!);
   const worst = line!.kind === "folded" ? `worst of ${formatCount(line!.count)}, ` : "";
-  const reason = cells && emptyReason(both, row);
-  if (!cells) return [h("span.quiet", null, absent(both) ?? "Loading …"), where];
+  const reason = cells && emptyReason(both, row, named);
+  if (!cells) return [h("span.quiet", null, absent(both, named) ?? "Loading …"), where];
   if (reason) return [h("span.quiet", null, reason), where];
   const cell = at.step > cells.end ? -1 : cellAt(cells, at.step);
   if (cell < 0) return [h("span.quiet", null, "not measured in both at this step"), where];
@@ -150,7 +151,7 @@ function reading(both: Plot, plot: Plot, at: Point): (Node | string)[] {
   if (run === undefined || baseline === undefined)
     return [h("span.quiet", null, "not measured in both at this step"), where];
   return [
-    h("b", null, told(run, baseline, scale)),
+    h("b", null, told(run, baseline, scale, named)),
     where,
     h("span.quiet", null, `${worst}at step ${formatCount(step)}`),
   ];
@@ -167,22 +168,22 @@ function valueAt(column: PlotColumn, row: number, step: number): number | null |
 }
 
 /** Why there is no difference at all. */
-function absent(both: Plot): string | null {
-  const names = ["baseline", "run"];
+function absent(both: Plot, named: Pair): string | null {
+  const names = [named.baseline, named.run];
   const reasons = both.columns.map((column, i) =>
-    column.metric?.not_measured ? `The ${names[i]} has none: ${column.metric.not_measured}` : null,
+    column.metric?.not_measured ? `${names[i]} has none: ${column.metric.not_measured}` : null,
   );
   return reasons.find((reason) => reason !== null) ?? null;
 }
 
 /** Why rows are empty, said once for rows below each other. */
-function emptyRows(both: Plot): HTMLElement[] {
-  const all = absent(both);
+function emptyRows(both: Plot, named: Pair): HTMLElement[] {
+  const all = absent(both, named);
   if (all !== null) return [h("p.row-words.all", null, all)];
   if (both.columns.some((column) => !column.cells)) return [];
   const { tops, heights } = both.layout;
   const reasons = both.lines.map(({ rows }) => {
-    const all = rows.map((row) => emptyReason(both, row));
+    const all = rows.map((row) => emptyReason(both, row, named));
     return all.includes(null) ? null : [...new Set(all)].join(", ");
   });
   return reasons.flatMap((reason, line) =>
@@ -218,17 +219,17 @@ function listen(area: HTMLElement, column: PlotColumn, plot: Plot, store: Store)
 }
 
 /** The colours of both runs and, once it is known, of their difference; NaN and nothing look alike. */
-function legend(both: Plot, values: ColourScale, between: ColourScale | null, dark: boolean): HTMLElement {
+function legend(both: Plot, values: ColourScale, between: ColourScale | null, named: Pair, dark: boolean): HTMLElement {
   const of = both.metric!.scale;
   const end = between && formatDistance(between.hi, of);
-  const words = end && `difference from baseline larger by ${end} to run larger by ${end}`;
+  const words = end && `difference from ${named.baseline} larger by ${end} to ${named.run} larger by ${end}`;
   return h(
     "div.legend",
     { role: "img", "aria-label": [describe(values), words].filter(Boolean).join("; ") },
     h("span", null, "value"),
     colours(values, dark),
     between && [
-      h("span", null, "difference"),
+      h("span", null, `${named.run} against ${named.baseline}`),
       h(
         "div.scale",
         null,

@@ -27,7 +27,7 @@ import { glyph } from "./glyph";
 
 const MANY_LAYERS = 3;
 
-const rowName = (run: Run, rule: string) => `${run.run}\n${rule}`;
+const rowName = (run: Pick<Run, "run">, rule: string) => `${run.run}\n${rule}`;
 const moreName = (run: Run) => `${run.run}\nmore`;
 const restName = (run: Run) => `${run.run}\nrest`;
 
@@ -38,14 +38,22 @@ export function unfolding(run: Run, problem: Pick<Problem, "rule">): string[] {
   return atOnce ? [own] : [own, moreName(run)];
 }
 
-/** The number of a problem in a plot: a button that unfolds the problem in its run's table. */
+/** The name of the choice that holds the finding to which another view, or a link, has led. */
+const CHOSEN = "finding";
+
+/** Leads to what a rule found in a run, or to nothing: it is shown unfolded, tinted and in view. */
+export function choosing(run: string, rule: string | null, { choices }: State): Pick<State, "choices"> {
+  const { [CHOSEN]: _, ...others } = choices;
+  return { choices: rule === null ? others : { ...others, [CHOSEN]: rowName({ run }, rule) } };
+}
+
+/** The number of a problem in a plot: a button that leads to the problem in its run's table. */
 export function numberMark(
   run: Run,
   mark: Mark,
   [left, top]: readonly [left: number, top: number],
   store: Store,
 ): HTMLElement {
-  const row = `[data-key="${CSS.escape(rowName(run, mark.rule))}"]`;
   return h(
     "button.number.mark",
     {
@@ -55,11 +63,9 @@ export function numberMark(
       title: `${mark.number}: ${mark.title}`,
       onclick: (event: MouseEvent) => {
         event.stopPropagation(); // it pins no step
-        const open = new Set([...store.get().open, ...unfolding(run, mark)]);
-        store.set({ view: "diagnosis", open, hover: null });
-        const told = document.querySelector<HTMLElement>(row);
-        told?.focus({ preventScroll: true });
-        told?.scrollIntoView({ block: "nearest", behavior: "smooth" });
+        store.set({ view: "diagnosis", hover: null, ...choosing(run.run, mark.rule, store.get()) });
+        const row = `[data-key="${CSS.escape(rowName(run, mark.rule))}"]`;
+        document.querySelector<HTMLElement>(row)?.focus({ preventScroll: true });
       },
     },
     String(mark.number),
@@ -74,7 +80,8 @@ export function findingsTable(
   settings: HTMLElement,
 ): HTMLElement {
   const found = problems(run.findings);
-  const atOnce = heads(found);
+  const first = heads(found);
+  const atOnce = found.filter((problem) => first.includes(problem) || isChosen(run, problem, state));
   const hidden = found.length - atOnce.length;
   const [more, rest] = [moreName(run), restName(run)];
   const [allFindings, allRules] = [state.open.has(more), state.open.has(rest)];
@@ -140,15 +147,22 @@ const tableHead = () =>
 function row(run: Run, problem: Problem, all: Problem[], state: State, store: Store): HTMLElement {
   const source = sourceOf(problem, all);
   const name = rowName(run, problem.rule);
-  const open = state.open.has(name);
+  const chosen = isChosen(run, problem, state);
+  const open = chosen || state.open.has(name);
   const before = earlier(problem);
   const worst = problem.findings[0];
-  return h(
+  /** What was chosen stays in its place when it is closed. */
+  const letGo = () => {
+    const names = new Set([...state.open, ...unfolding(run, problem)]);
+    names.delete(name);
+    store.set({ open: names, ...choosing(run.run, null, state) });
+  };
+  const element = h(
     open ? "div.finding.open" : "div.finding",
     null,
     h(
       "button.finding-row",
-      { "data-key": name, "aria-expanded": String(open), onclick: () => store.toggle(name) },
+      { "data-key": name, "aria-expanded": String(open), onclick: () => (chosen ? letGo() : store.toggle(name)) },
       h("b.number", { title: `${problem.number} marks its place below` }, String(problem.number)),
       glyph(problem.severity),
       h(
@@ -176,6 +190,18 @@ function row(run: Run, problem: Problem, all: Problem[], state: State, store: St
     ),
     open && detail(run, problem, source, store),
   );
+  if (chosen) bringIntoView(element);
+  return element;
+}
+
+const isChosen = (run: Run, problem: Problem, { choices }: State) =>
+  choices[CHOSEN] === rowName(run, problem.rule);
+
+/** Once: not again when it is only redrawn, so that the page does not jump. */
+function bringIntoView(element: HTMLElement): void {
+  const isThere = document.querySelector(".finding.chosen") !== null;
+  element.classList.add("chosen");
+  if (!isThere) requestAnimationFrame(() => element.scrollIntoView({ block: "nearest" }));
 }
 
 function detail(

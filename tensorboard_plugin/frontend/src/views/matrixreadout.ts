@@ -1,7 +1,7 @@
 /** The lines under the table of rules and runs: all that is known of what is pointed at. */
 
 import type { JudgedRun, RuleCell, RuleFacts } from "../api";
-import { cellOf, exemptWords, signOf, withRun, wordsOf } from "../model/matrix";
+import { type CellSign, cellOf, exemptWords, signOf, withRun, wordsOf } from "../model/matrix";
 import { formatCount, formatMagnitude, plural } from "../model/number";
 import { KEYS } from "../model/runs";
 import { called } from "../requests";
@@ -15,6 +15,9 @@ export interface Pointed {
   rule?: RuleFacts;
   run?: JudgedRun;
 }
+
+/** That a rule passed is hardly seen: a dot. */
+export const mark = (sign: CellSign) => (sign === "ok" ? h("i.calm-dot") : glyph(sign, 13));
 
 export function ruleReadout({ rule, run }: Pointed, state: State): HTMLElement[] {
   if (rule && run) return ofCell(rule, run, state);
@@ -38,7 +41,7 @@ function ofCell(rule: RuleFacts, run: JudgedRun, state: State): HTMLElement[] {
     h(
       "div",
       null,
-      h("p.what", null, glyph(sign), h("b", null, rule.title), name(run, state)),
+      h("p.what", null, mark(sign), h("b", null, rule.title), name(run, state)),
       h("p", null, prose(`${severity ?? ""}${wordsOf(cell)}`)),
       h("p.quiet", null, act(run, state)),
     ),
@@ -96,7 +99,7 @@ function ofRun(run: JudgedRun, state: State): HTMLElement[] {
   const cells = Object.values(run.rules);
   const tally = [
     plural(cells.filter((cell) => cell.count > 0).length, "rule") + " found something",
-    `${cells.filter((cell) => cell.outcome === "healthy").length} healthy`,
+    `${cells.filter((cell) => cell.outcome === "healthy").length} passed`,
     `${cells.filter((cell) => signOf(cell) === "not-evaluated").length} not evaluated`,
     `${cells.filter((cell) => cell.all_exempt).length} exempt`,
   ].join(" · ");

@@ -5,7 +5,6 @@ import { runColour } from "../host";
 import { called } from "../requests";
 import type { State, Store } from "../state";
 import { type Child, h } from "./element";
-import { glyph } from "./glyph";
 import { age, key } from "./heads";
 
 export function pairHeads(state: State, pair: Pair, store: Store): HTMLElement {
@@ -30,14 +29,14 @@ export function pairHeads(state: State, pair: Pair, store: Store): HTMLElement {
     ),
     head("Baseline", pair.baseline, state, (name) => choose(withBaseline(name))),
     head("Run", pair.run, state, (name) => choose(withRun(name))),
-    h("div.head", null, h("span", null, over(pair, state)), h("span.quiet", null, "difference")),
+    h("div.head", null, h("span.between-heads", null, against(pair, state))),
   );
 }
 
-/** Which of the two is seen against which: "C ÷ A". */
-export const over = (pair: Pair, state: State): Child[] => [
+/** Which of the two is seen against which: "C against A". */
+export const against = (pair: Pair, state: State): Child[] => [
   key(state.shown.indexOf(pair.run)),
-  " ÷ ",
+  " against ",
   key(state.shown.indexOf(pair.baseline)),
 ];
 
@@ -71,6 +70,5 @@ function head(
     h("span.quiet", { "aria-hidden": "true" }, title),
     select,
     h("span.age", { "data-run": name }, run ? age(run) : null),
-    run?.verdict && h("p.judged", null, glyph(run.verdict.severity), h("span", null, run.verdict.title)),
   );
 }

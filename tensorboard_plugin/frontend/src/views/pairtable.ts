@@ -7,8 +7,8 @@ export interface PairRow {
   baseline?: Child;
   run?: Child;
   between?: Child;
-  /** A heading of the rows below it, or a row that tells nothing new. */
-  kind?: "group" | "quiet";
+  /** A row that tells nothing new. */
+  kind?: "quiet";
 }
 
 /**

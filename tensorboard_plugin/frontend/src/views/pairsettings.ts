@@ -1,0 +1,107 @@
+/** What two runs were set to: what differs at once, the rest unfolds. */
+
+import type { Comparison, Setting } from "../api";
+import { byGroup, type Pair, settingValue } from "../model/compare";
+import { formatCount, plural } from "../model/number";
+import { RUN, valueOf } from "../resources";
+import type { State, Store } from "../state";
+import { type Child, h } from "./element";
+import { key } from "./heads";
+
+/** So many different settings are told at once. */
+const FEW = 6;
+/** A group of more settings that are the same is folded once more. */
+const MANY = 20;
+const [DIFFERENT, SAME] = ["compare different settings", "compare same settings"];
+
+export function differentSettings(
+  { settings }: Comparison,
+  pair: Pair,
+  state: State,
+  store: Store,
+): HTMLElement {
+  const different = settings.filter((one) => !one.same);
+  const same = settings.length - different.length;
+  const [all, sameOpen] = [state.open.has(DIFFERENT), state.open.has(SAME)];
+  const hidden = different.length - FEW;
+  return h(
+    "section.settings",
+    { "aria-label": "What differs" },
+    different.length === 0
+      ? h(
+          "p",
+          null,
+          "No recorded setting differs. What is not recorded may: the seed, the order of the data, the code around the model.",
+        )
+      : table(all ? different : different.slice(0, FEW), pair, state),
+    h(
+      "p.unfolding",
+      null,
+      hidden > 0 && fold(DIFFERENT, all, all ? "Fewer settings" : `${formatCount(hidden)} more differ`, store),
+      same > 0 &&
+        fold(SAME, sameOpen, sameOpen ? `Hide the ${formatCount(same)} that are the same` : `${formatCount(same)} are the same`, store),
+    ),
+  );
+}
+
+const fold = (name: string, open: boolean, words: string, store: Store) =>
+  h(
+    "button.link",
+    { "data-key": name, "aria-expanded": String(open), onclick: () => store.toggle(name) },
+    words,
+  );
+
+function table(settings: readonly Setting[], pair: Pair, state: State): HTMLElement {
+  const sides = ["baseline", "run"] as const;
+  return h(
+    "table",
+    null,
+    h(
+      "thead",
+      null,
+      h(
+        "tr",
+        null,
+        h("th", { scope: "col" }, "What differs"),
+        sides.map((side) => h("th", { scope: "col" }, key(state.shown.indexOf(pair[side])))),
+      ),
+    ),
+    h(
+      "tbody",
+      null,
+      settings.map((setting) =>
+        h(
+          "tr",
+          null,
+          h("th", { scope: "row" }, breakable(setting.name)),
+          sides.map((side) =>
+            h("td", null, breakable(settingValue(setting, side, valueOf(state, pair[side], RUN)))),
+          ),
+        ),
+      ),
+    ),
+  );
+}
+
+/** Names without blanks may break where a word of theirs begins. */
+const breakable = (text: string): Child[] =>
+  text.split(/(?<=[a-z])(?=[A-Z])|(?<=_)/).flatMap((part, i) => (i ? [h("wbr"), part] : [part]));
+
+/** All others, below what differs. */
+export function sameSettings({ settings }: Comparison, state: State, store: Store): HTMLElement | null {
+  if (!state.open.has(SAME)) return null;
+  return h(
+    "dl.same",
+    { "aria-label": "Settings that are the same" },
+    byGroup(settings, true).map(([group, of]) => {
+      const name = `${SAME} ${group}`;
+      const isLong = of.length > MANY;
+      const words = `${group.charAt(0).toUpperCase()}${group.slice(1)}, ${plural(of.length, "setting")}`;
+      const open = !isLong || state.open.has(name);
+      return [
+        h("dt", null, isLong ? fold(name, open, words, store) : words),
+        open && h("dd", null, of.map((one) => `${one.name} ${settingValue(one, "run")}`).join(" · ")),
+      ];
+    }),
+  );
+}
