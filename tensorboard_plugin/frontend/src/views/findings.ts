@@ -32,13 +32,6 @@ const restName = (run: Run) => `${run.run}\nrest`;
 /** The server has the worst finding first: that of the headline. */
 const toldAtOnce = (run: Run, found: readonly Problem[]) => heads(found, run.findings[0]?.rule);
 
-/** What has to be unfolded so that all of a problem is to be seen. */
-export function unfolding(run: Run, problem: Problem): string[] {
-  const own = rowName(run, problem.rule);
-  const atOnce = toldAtOnce(run, problems(run.findings)).some(({ rule }) => rule === problem.rule);
-  return atOnce ? [own] : [own, moreName(run)];
-}
-
 /** @param settings stand on one line with the report. */
 export function findingsTable(
   run: Run,
@@ -170,19 +163,17 @@ function detail(
           h("code", null, place(source)),
         ),
       ),
-    worst.why && part("Why it matters", h("p", null, prose(worst.why))),
-    worst.advice.length > 0 &&
-      part(
-        "What to do",
-        h(
-          "ol",
-          null,
-          worst.advice.map((advice) => h("li", null, prose(advice))),
-        ),
-      ),
-    worst.source && part("Source", h("p.quiet", null, linked(worst.source))),
+    explanation(worst),
   );
 }
+
+/** Why a finding matters, and what to do. */
+export const explanation = ({ why, advice, source }: Finding): Child[] => [
+  why && part("Why it matters", h("p", null, prose(why))),
+  advice.length > 0 &&
+    part("What to do", h("ol", null, advice.map((one) => h("li", null, prose(one))))),
+  source && part("Source", h("p.quiet", null, linked(source))),
+];
 
 const part = (title: string, content: HTMLElement) =>
   h("section", null, h("h4", null, title), content);
