@@ -73,17 +73,24 @@ export function seen(metric: Metric, { run, layer }: LayerSource) {
   return all.filter(({ finding }) => measureOf(finding) === metric.name);
 }
 
-/** Where a curve leaves its axis for the first time, and how far it goes at most. */
-export function leaving(axis: CurveAxis, series: Series): { index: number; most: number } | null {
-  const index = series.findIndex((v) => v !== null && isBeyond(axis, v));
-  if (index < 0) return null;
-  const beyond = series.flatMap((v) => (v !== null && isBeyond(axis, v) ? [v] : []));
-  return { index, most: beyond.reduce((a, b) => (Math.abs(b) > Math.abs(a) ? b : a)) };
+export interface Leaving {
+  /** Where the curve leaves its axis for the first time. */
+  index: number;
+  /** On which side that is, and how far it goes there. */
+  below: boolean;
+  most: number;
 }
 
 /** What is beyond the ends of an axis by less than its margin is drawn where it is. */
-const isBeyond = ({ lo, hi, at }: CurveAxis, value: number) =>
-  (value > hi && at(value) === 1) || (value < lo && at(value) === 0);
+export function leaving({ lo, hi, at }: CurveAxis, series: Series): Leaving | null {
+  const isAbove = (v: number | null): v is number => v !== null && v > hi && at(v) === 1;
+  const isBelow = (v: number | null): v is number => v !== null && v < lo && at(v) === 0;
+  const index = series.findIndex((v) => isAbove(v) || isBelow(v));
+  if (index < 0) return null;
+  const below = isBelow(series[index]!);
+  const beyond = series.filter(below ? isBelow : isAbove);
+  return { index, below, most: beyond.reduce((a, b) => (b < a === below ? b : a)) };
+}
 
 function axisOf(metric: Metric, recorded: readonly Series[], limits: readonly Limit[]): CurveAxis {
   const all = withoutExplosions(recorded);

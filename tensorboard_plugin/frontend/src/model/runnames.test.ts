@@ -10,17 +10,24 @@ test("what all runs of a group have in common is left out", () => {
       "sweep/2024-11-02-cnn-lr1.0-batch64-seed2/train",
       "baseline",
     ),
-  ).toEqual(["…01…lr0.1…seed1", "…02…lr1.0…seed2", "baseline"]);
+  ).toEqual(["seed1", "seed2", "baseline"]); // the other words say no more
+  const name = (lr: number, seed: number) => `sweep/2024-11-0${seed}-cnn-lr${lr}-batch64-seed${seed}/train`;
+  expect(told(name(0.1, 1), name(0.1, 2), name(1, 1), name(1, 2))).toEqual([
+    "lr0.1…seed1",
+    "lr0.1…seed2",
+    "lr1…seed1",
+    "lr1…seed2",
+  ]);
 });
 
 test("names of unlike length lose what they begin and end with", () => {
   expect(told("sweep/with-a-long-prefix-adam", "sweep/with-a-long-prefix-sgd-momentum")).toEqual([
-    "…adam",
-    "…sgd-momentum",
+    "adam",
+    "sgd-momentum",
   ]);
   expect(told("sweep/with-a-long-prefix/train", "sweep/with-a-long-prefix-more/train")).toEqual([
     "sweep/with-a-long-prefix/train", // nothing would be left of it
-    "…more",
+    "more",
   ]);
 });
 

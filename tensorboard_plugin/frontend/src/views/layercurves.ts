@@ -216,16 +216,15 @@ function drawing(
   ];
 }
 
-/** "up to 1.2e5 ↑" where a curve leaves an axis that is there for the other runs. */
+/** "↑ 1.2e5" where a curve leaves an axis that is there for the other runs. */
 function clipped(out: ReturnType<typeof leaving>, metric: Metric, steps: readonly number[], end: number): Child {
   if (!out) return null;
   const at = steps[out.index]! / end;
   const number = formatValue(out.most, metric.scale);
   const side = at > 0.5 ? `right:${share(1 - at, 1)}` : `left:${share(at, 1)}`;
-  const arrow = out.most > 0 ? "↑" : "↓";
-  const kind = out.most > 0 ? "span.clipped" : "span.clipped.low";
+  const arrow = out.below ? "↓" : "↑";
   const title = `Beyond the axis, which is for what the runs have in common: ${number}`;
-  return h(kind, { style: side, title }, at > 0.5 ? `${number} ${arrow}` : `${arrow} ${number}`);
+  return h("span.clipped", { style: side, title }, at > 0.5 ? `${number} ${arrow}` : `${arrow} ${number}`);
 }
 
 /** A sign beside a measure may be of another one: the norm of all gradients stands with a layer's. */
