@@ -14,6 +14,7 @@ import { brokenSpans, lossAt, lossName, share } from "./curves";
 import { type Child, h, refill, svg } from "./element";
 import { glyph, WORDS } from "./glyph";
 import { key } from "./heads";
+import { middleCut } from "./name";
 
 const MARK = 15;
 const LEAST_WORDS = 48; // pixels in which a name can be told at all
@@ -81,7 +82,7 @@ export function dock(store: Store): Dock {
       refill(curves, losses(runs, colours, end));
       refill(lanes, open && [
         runs.map((run, column) => [
-          h("div.side.lane-of", null, key(column), h("span.name", null, called(state.shown[column]!))),
+          h("div.side.lane-of", null, key(column), middleCut(called(state.shown[column]!))),
           lane(run, column, end, width, store),
         ]),
         laneAxis(end),
@@ -215,10 +216,13 @@ function lane(
       null,
       found.map(({ findings }, i) => {
         const left = places[i]! + MARK / 2;
-        const room = (places[i + 1] ?? width + MARK) - MARK / 2 - left;
+        const right = (places[i + 1] ?? width + MARK) - MARK / 2 - left;
+        const before = i === 0 ? left - MARK : 0; // further marks have words of the one before there
+        const room = Math.max(right, before);
+        const side = before > right ? `right:${width - before}px` : `left:${left}px`;
         // What the button beside it says too.
         return room > LEAST_WORDS &&
-          h("span.mark-words", { "aria-hidden": "true", style: `left:${left}px;max-width:${room}px` }, toldOf(findings));
+          h("span.mark-words", { "aria-hidden": "true", style: `${side};max-width:${room}px` }, toldOf(findings));
       }),
       found.map(({ step, findings }, i) => {
         const severity = worstSeverity(findings)!;
