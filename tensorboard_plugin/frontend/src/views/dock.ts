@@ -5,7 +5,7 @@ import { stepTicks } from "../model/cells";
 import { curveAxis, curvePath } from "../model/curve";
 import { findingSteps, isJudged, snapStep, worstSeverity } from "../model/health";
 import { formatCount, plural } from "../model/number";
-import { place, problems, spread, worstProblem } from "../model/findings";
+import { place, problems, SEVERITIES, spread, worstProblem } from "../model/findings";
 import { called } from "../requests";
 import { RUN, valueOf } from "../resources";
 import type { Point, State, Store } from "../state";
@@ -112,10 +112,13 @@ function losses(runs: readonly (Run | undefined)[], colours: readonly string[], 
       }),
     ),
     lines.map(({ run, name }) => brokenSpans(run, name, end, "")),
-    steps.map((step) => {
-      const here = found.filter((one) => one.step === step).flatMap(({ findings }) => findings);
-      return h("span.loss-mark", { style: `left:${share(step, end)}` }, glyph(worstSeverity(here)!, 9));
-    }),
+    [...SEVERITIES].reverse().flatMap((severity) => // of marks that cover each other the worst is seen
+      steps.flatMap((step) => {
+        const here = found.filter((one) => one.step === step).flatMap(({ findings }) => findings);
+        const mark = () => h("span.loss-mark", { style: `left:${share(step, end)}` }, glyph(severity, 9));
+        return worstSeverity(here) === severity ? [mark()] : [];
+      }),
+    ),
   ];
 }
 

@@ -72,7 +72,7 @@ const parts = ({ side, plots }: ReturnType<typeof curveRow>) => [side, plots.map
 
 /** How many numbers were not finite at the cursor, in one line where it is none in all. */
 function countsOf(rows: readonly CurveRow[], column: number, source: LayerSource) {
-  const element = h("dl.without.counts");
+  const element = h("div");
   return {
     element,
     point({ step }: Point) {
@@ -81,14 +81,12 @@ function countsOf(rows: readonly CurveRow[], column: number, source: LayerSource
         const { steps, series } = curves[column]!;
         return series[indexAt(steps, series, step)];
       };
-      refill(
-        element,
-        some.map((row) => [
-          h("dt", null, row.metric.title),
-          h("dd", null, h("b", null, formatValue(value(row) ?? NaN, row.metric.scale))),
-        ]),
-        rows.length > 0 && some.length === 0 && h("dt", null, missing(source, rows[0]!.metric.name)),
-      );
+      const line = (row: CurveRow) => [
+        h("dt", null, row.metric.title),
+        h("dd", null, h("b", null, formatValue(value(row) ?? NaN, row.metric.scale))),
+      ];
+      const none = () => h("p.quiet", null, missing(source, rows[0]!.metric.name));
+      refill(element, some.length > 0 ? h("dl.without.counts", null, some.map(line)) : rows.length > 0 && none());
     },
   };
 }
