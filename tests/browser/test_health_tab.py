@@ -223,6 +223,24 @@ def test_each_run_is_listed_with_its_loss_in_the_order_that_the_address_keeps(ta
     expect(tab.page).not_to_have_url(re.compile("sort="))
 
 
+def test_runs_are_counted_and_filtered_by_their_verdict(tab, address):
+    tab.open(address, "&p.tfdiag.runs=[%22healthy%22]")
+    rail = tab.frame.get_by_role("navigation", name="Runs")
+    lines = rail.get_by_role("listitem")
+    ok = rail.get_by_role("button", name="OK: 1 run")
+    expect(rail.get_by_role("button", name="Critical: 2 runs")).to_be_visible()
+    ok.click()
+    expect(ok).to_be_focused()
+    expect(lines).to_have_count(1)
+    expect(rail).to_contain_text("No other run has the verdict OK.")
+    tab.page.reload()
+    expect(ok).to_have_attribute("aria-pressed", "true")
+    ok.click()
+    expect(lines).to_have_count(len(RUNS))
+    rail.get_by_role("textbox").fill("zzzz.*")
+    expect(rail).to_contain_text("No other run matches ‘zzzz.*’.")
+
+
 def test_a_list_of_runs_that_is_folded_away_asks_for_no_losses(tab, address):
     asked = []
     tab.page.on("request", lambda request: "api/losses" in request.url and asked.append(request))

@@ -60,8 +60,12 @@ def test_it_begins_with_the_layer_of_the_worst_finding(view, each_address, demo)
     expect(view.findings("dying-relu")).to_contain_text(finding.message)
     expect(view.findings("healthy")).to_contain_text("No finding in this layer")
     facts = view.region("Facts and findings")
-    exempt = "Exempt from Saturated activation: no tanh or sigmoid"
-    expect(facts.get_by_text(exempt)).to_have_count(1)  # the same in all runs
+    exempt = facts.get_by_role("button", name="2 rules exempt")  # the same in all runs
+    expect(exempt).to_contain_text("no tanh or sigmoid")
+    exempt.click()
+    expect(exempt).to_have_attribute("aria-expanded", "true")
+    expect(exempt).to_be_focused()
+    expect(facts).to_contain_text("Saturated activation")
     dead = trace.columns["dead_fraction"][:, trace.layers.index("dense")]
     last = dead[np.isfinite(dead)][-1]
     expect(view.value("Dead units", "dying-relu")).to_contain_text(f"{last:.0%}".replace("%", " %"))
@@ -90,9 +94,9 @@ def test_a_layer_is_chosen_from_the_list_by_keys_and_by_link(view, address):
     histograms = view.region("Gradient histograms")
     expect(histograms).to_contain_text("no weights")
     expect(view.region("Gradient histograms at one step")).to_be_hidden()
-    expect(view.region("Facts and findings")).to_contain_text(
-        re.compile("Exempt from .*Vanishing gradient.*: no weights")
-    )
+    facts = view.region("Facts and findings")
+    facts.get_by_role("button", name=re.compile(r"^Exempt\s*\d+ rules exempt")).click()
+    expect(facts.get_by_role("definition").filter(has_text="Vanishing gradient")).to_be_visible()
     view.frame.get_by_role("heading", name="Layer", exact=True).click()  # away from the list
     view.tab.page.keyboard.press("j")
     expect(view.choice).to_have_value("conv_3")
@@ -117,11 +121,23 @@ def test_a_layer_is_opened_from_the_heat_maps(view, address):
     expect(view.choice).to_have_value("conv_3")
 
 
-def test_a_finding_leads_to_its_explanation(view, address):
+def test_a_finding_is_explained_in_its_place(view, address):
     view.open(address)
     found = view.findings("dying-relu")
-    found.get_by_role("button", name="Why, and what to do").first.click()
-    expect(view.tab.card("dying-relu").get_by_role("heading", name="What to do")).to_be_visible()
+    why = found.get_by_role("button", name="Why, and what to do").first
+    why.click()
+    expect(found.get_by_role("heading", name="What to do")).to_be_visible()
+    expect(why).to_be_focused()
+    why.click()
+    expect(found.get_by_role("heading", name="What to do")).to_have_count(0)
+
+
+def test_one_explosion_does_not_flatten_the_others(view, address):
+    view.open(address)
+    headings = view.region("Measures over the steps").get_by_role("heading", level=3)
+    expect(headings.first).to_have_text("Dead units")  # the worst finding comes first
+    expect(view.curve("Weight RMS", "exploding")).to_contain_text(re.compile("↑ .*e"))
+    expect(view.curve("Weight RMS", "healthy")).not_to_contain_text("↑")
 
 
 def test_runs_of_other_models_and_names_of_any_kind(view, tmp_path):

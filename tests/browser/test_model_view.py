@@ -101,7 +101,8 @@ def test_every_layer_is_a_place_with_its_health_at_the_step(tab, each_address, d
     assert "p.tfdiag.layer=dense" in tab.page.url
     expect(facts(tab)).to_contain_text("Dead ReLU")
     expect(facts(tab)).to_contain_text("since step")
-    expect(facts(tab)).to_contain_text("Exempt from Saturated activation")
+    facts(tab).get_by_role("button", name=re.compile("rules exempt")).click()
+    expect(facts(tab)).to_contain_text("Saturated activation")
     # At the first step the finding of a later one is not there yet.
     exploding = Graph(tab, "exploding")
     expect(exploding.place("conv_1")).to_have_accessible_name(re.compile("Critical"))

@@ -37,7 +37,8 @@ def test_samples_of_all_runs_stand_side_by_side(tab, each_address, demo):
     expect(row).to_contain_text(re.compile(rf"{predicted:g}\s*.{sign}\s*{confidence:.0%}"[:-1]))
     expect(row.get_by_text("NaN")).to_have_count(1)  # the exploding one
     summary = tab.frame.get_by_role("region", name="Summary")
-    expect(summary).to_contain_text(re.compile(rf"\d+ of \d+ right at step {STEPS}"))
+    expect(summary).to_contain_text(re.compile(rf"\d+ % of 256 right at step {STEPS}"))
+    expect(summary).to_contain_text(re.compile(r"Of the \d+ followed: \d+ right"))
     expect(summary.get_by_role("table")).to_have_count(3)
 
 
@@ -118,3 +119,17 @@ def test_a_run_without_predictions_says_why(tab, tmp_path):
         summary = tab.frame.get_by_role("region", name="Summary")
         expect(summary).to_contain_text("No predictions: the model has 2 outputs.")
         expect(rows(tab)).to_have_count(0)
+
+
+def test_a_filter_may_ask_one_run(tab, address):
+    tab.open(address, VIEW)
+    expect(rows(tab).first).to_be_visible()
+    tools = tab.frame.get_by_role("region", name="Which samples")
+    expect(tools.get_by_role("group", name="In which run")).to_have_count(0)
+    everything = rows(tab).count()
+    choose(tab, "Which samples are listed", "wrong now")
+    group = tools.get_by_role("group", name="In which run")
+    group.get_by_role("button", name="A", exact=True).click()
+    expect(tools.get_by_role("status")).to_have_text(re.compile(rf"\d+ of {everything} listed"))
+    assert rows(tab).count() < everything
+    assert "probe.run" in tab.page.url

@@ -6,8 +6,10 @@ const small = { width: 200, height: 300 };
 const tall = { width: 300, height: 4000 };
 const box = { x: 20, y: 3000, width: 200, height: 40 };
 
-test("a small graph stands in the middle, in its own size", () => {
-  expect(fit(small, view)).toEqual({ x: 100, y: 50, scale: 1 });
+test("a small graph stands in the middle, larger where there is room, but not too large", () => {
+  expect(fit(small, { width: 240, height: 300 })).toEqual({ x: 20, y: 0, scale: 1 });
+  expect(fit(small, view).scale).toBeCloseTo(4 / 3);
+  expect(fit(small, { width: 2000, height: 2000 })).toEqual({ x: 840, y: 760, scale: 1.6 });
   expect(home(small, view, undefined)).toEqual(fit(small, view));
 });
 

@@ -17,12 +17,13 @@ interface Size {
 export const READABLE = 0.5;
 const SMALLEST = 0.05;
 const LARGEST = 2;
+const ROOMY = 1.6; // of a small graph in much room
 const AIR = 12; // between a place and the edge of the view
 
 /** All of it, in the middle. */
 export function fit(content: Size, view: Size): Camera {
   const most = Math.min(view.width / content.width, view.height / content.height);
-  const scale = Math.max(SMALLEST, Math.min(1, most));
+  const scale = Math.max(SMALLEST, Math.min(ROOMY, most));
   return {
     scale,
     x: (view.width - content.width * scale) / 2,

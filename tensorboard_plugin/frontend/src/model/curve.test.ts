@@ -7,6 +7,7 @@ import {
   magnitudeAxis,
   pieces,
   stretches,
+  withoutExplosions,
 } from "./curve";
 
 test("an axis over several decades is logarithmic", () => {
@@ -109,4 +110,13 @@ test("what is measured on the probe set is broken where the model's outputs are"
   expect(brokenCount(told, "probe_loss")).toEqual([1]);
   expect(brokenCount(told, "loss")).toEqual([0]);
   expect(brokenCount(told, "learning_rate")).toEqual([]);
+});
+
+test("a run that explodes does not stretch the axis of the others", () => {
+  const [calm, exploding] = [[0.06, 0.07], [0.07, 0.06, 5e17]];
+  expect(withoutExplosions([calm, exploding])).toEqual([calm, [0.07, 0.06, null]]);
+  expect(withoutExplosions([exploding])).toEqual([exploding]); // alone, that is what there is to see
+  const grows = [1e-6, 0.05];
+  expect(withoutExplosions([calm, grows])).toEqual([calm, grows]); // to what the others are
+  expect(withoutExplosions([[0, 0, null], [1e-9, 1e-9], calm])).toEqual([[0, 0, null], [1e-9, 1e-9], calm]);
 });

@@ -71,6 +71,25 @@ export function magnitudeAxis(all: readonly Series[], marks: readonly number[] =
   return values.length > positive.length ? withZero(axis) : axis;
 }
 
+/**
+ * The series without what lies far above the others: one that explodes leaves the axis at its end, so
+ * that the others keep a shape. If all of them explode, that is what there is to see.
+ */
+export function withoutExplosions(all: readonly Series[]): readonly Series[] {
+  const sizes = all.map((series) => series.flatMap((v) => (v ? [Math.abs(v)] : [])));
+  const tops = sizes.map((of) => of.reduce((a, b) => Math.max(a, b), 0));
+  const isSteady = (top: number, i: number) =>
+    top > 0 && top <= FAR * Math.min(sizes[i]![0]!, middle([...sizes[i]!])!);
+  const most = Math.max(0, ...tops.filter(isSteady));
+  return most === 0
+    ? all
+    : all.map((series, i) =>
+        tops[i]! <= FAR * most ? series : series.map((v) => (v !== null && Math.abs(v) > most ? null : v)),
+      );
+}
+
+const FAR = 100; // times what a run begins with, and times the largest of the others
+
 const MOST = 1e8; // times the usual value; overflow on its way to NaN would flatten the others
 const NEAR = 100;
 const ZERO = 0.14; // share of the height between exact zeros and the smallest magnitude

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Layer, Metric, Run } from "../api";
-import { axisLabels, curveRows, hasGradient, type LayerSource, missing, uncounted, withoutRow } from "./layercurves";
+import { arranged, axisLabels, curveRows, hasGradient, type LayerSource, leaving, missing, uncounted, withoutRow } from "./layercurves";
 
 const metric = (name: string, more: Partial<Metric> = {}) =>
   ({
@@ -124,4 +124,19 @@ test("limits stand on the axis, or say that they are further", () => {
   expect(labels.find((label) => label.value === 1e-9)).toMatchObject({ at: 0, beyond: "below" });
   expect(labels.some((label) => label.value === 19)).toBe(false); // the worse one is in its place
   expect(labels.some((label) => !label.limit)).toBe(true);
+});
+
+test("a curve that leaves its axis says where, on which side and how far", () => {
+  const { axis } = curveRows([source([metric("m")], [[1, 2, 4]])])[0]!;
+  expect(leaving(axis, [1, 2, 4, null])).toBeNull();
+  expect(leaving(axis, [1, null, 5e17, 1e20])).toEqual({ index: 2, below: false, most: 1e20 });
+  expect(leaving(axis, [1, 1e-5, 1e-9])).toEqual({ index: 1, below: true, most: 1e-9 });
+});
+
+test("measures with a finding come first, the worst one before all", () => {
+  const finding = (name: string, severity: string) => ({ rule: name, layer: "dense", metric: name, severity, step: 1 });
+  const made = source([metric("a"), metric("b"), metric("c"), BAD], [[1, 1, 1], [1, 1, 1], [1, 1, 1], [0, 0, 2]]);
+  Object.assign(made.run!, { findings: [finding("b", "watch"), finding("c", "critical")] });
+  const { found, others, counts } = arranged(curveRows([made]), [made]);
+  expect([found, others, counts].map((rows) => rows.map((row) => row.metric.name))).toEqual([["c", "b"], ["a"], ["bad"]]);
 });

@@ -1,8 +1,9 @@
 /** The measures of one layer in the shown runs: which have a curve, on which axis, why others not. */
 
 import type { Layer, LayerMeasurements, Limit, Metric, Run } from "../api";
-import { curveAxis, type CurveAxis, magnitudeAxis, type Series } from "./curve";
-import { SEVERITIES, titled } from "./findings";
+import { curveAxis, type CurveAxis, magnitudeAxis, type Series, withoutExplosions } from "./curve";
+import { findingsOf, measureOf, problems, SEVERITIES, titled } from "./findings";
+import { worstSeverity } from "./health";
 import { absence } from "./layers";
 import { limitsOf, metricsOf } from "./metrics";
 
@@ -42,7 +43,57 @@ export function curveRows(sources: readonly LayerSource[]): CurveRow[] {
   });
 }
 
-function axisOf(metric: Metric, all: readonly Series[], limits: readonly Limit[]): CurveAxis {
+/** The rows by how much there is to see in them. */
+export interface Arranged {
+  /** With a finding in some run, the worst first. */
+  found: CurveRow[];
+  others: CurveRow[];
+  /** Numbers of NaN and Inf of which no rule speaks: the other rows are hatched where they are. */
+  counts: CurveRow[];
+}
+
+export function arranged(rows: readonly CurveRow[], sources: readonly LayerSource[]): Arranged {
+  const rank = ({ metric }: CurveRow) => {
+    const severity = worstSeverity(sources.flatMap((source) => seen(metric, source).map(({ finding }) => finding)));
+    return severity ? SEVERITIES.indexOf(severity) : SEVERITIES.length;
+  };
+  const isFound = (row: CurveRow) => rank(row) < SEVERITIES.length;
+  const isCount = ({ metric }: CurveRow) => metric.scale === "count";
+  const others = rows.filter((row) => !isFound(row));
+  return {
+    found: rows.filter(isFound).sort((a, b) => rank(a) - rank(b)),
+    others: others.filter((row) => !isCount(row)),
+    counts: others.filter(isCount),
+  };
+}
+
+/** The findings that are seen in this measure of the layer. */
+export function seen(metric: Metric, { run, layer }: LayerSource) {
+  const all = findingsOf(problems(run?.findings ?? []), layer?.name ?? "");
+  return all.filter(({ finding }) => measureOf(finding) === metric.name);
+}
+
+export interface Leaving {
+  /** Where the curve leaves its axis for the first time. */
+  index: number;
+  /** On which side that is, and how far it goes there. */
+  below: boolean;
+  most: number;
+}
+
+/** What is beyond the ends of an axis by less than its margin is drawn where it is. */
+export function leaving({ lo, hi, at }: CurveAxis, series: Series): Leaving | null {
+  const isAbove = (v: number | null): v is number => v !== null && v > hi && at(v) === 1;
+  const isBelow = (v: number | null): v is number => v !== null && v < lo && at(v) === 0;
+  const index = series.findIndex((v) => isAbove(v) || isBelow(v));
+  if (index < 0) return null;
+  const below = isBelow(series[index]!);
+  const beyond = series.filter(below ? isBelow : isAbove);
+  return { index, below, most: beyond.reduce((a, b) => (b < a === below ? b : a)) };
+}
+
+function axisOf(metric: Metric, recorded: readonly Series[], limits: readonly Limit[]): CurveAxis {
+  const all = withoutExplosions(recorded);
   if (metric.scale === "share") return curveAxis(all, [0, 1]);
   if (metric.scale !== "log") return curveAxis(all.map((series) => usual(series, all)));
   return magnitudeAxis(all, limits.map((limit) => limit.value));

@@ -25,6 +25,7 @@ test("a magnitude has two digits that count", () => {
 test("a small share is not rounded to none", () => {
   expect(formatShare(0)).toBe("0 %");
   expect(formatShare(0.97)).toBe("97 %");
+  expect(formatShare(0.0997)).toBe("10 %"); // as it is rounded, so it is written
   expect(formatShare(0.045)).toBe("4.5 %");
   expect(formatShare(0.0000042)).toBe("4.2e-4 %");
   expect(formatShare(1)).toBe("100 %");

@@ -14,7 +14,7 @@ export function formatValue(value: number, scale: Scale): string {
 /** 0.97 -> "97 %"; small shares keep a digit, so that 0.4 % is not read as none. */
 export function formatShare(share: number): string {
   const percent = share * 100;
-  const digits = percent === 0 || Math.abs(percent) >= 10 || Number.isInteger(percent) ? 0 : 1;
+  const digits = percent === 0 || Math.abs(percent) >= 9.95 || Number.isInteger(percent) ? 0 : 1;
   if (percent !== 0 && Math.abs(percent) < 0.1) return `${formatMagnitude(percent)} %`;
   return `${percent.toFixed(digits)} %`;
 }

@@ -153,6 +153,7 @@ test("a sample is listed if one of the runs passes it", () => {
   );
   const wrong = { filter: "wrong", order: "number", truth: null } as const;
   expect(listed([probe, null, other], wrong, 20)).toEqual(["0", "12"]);
+  expect(listed([probe, null, other], wrong, 20, [other])).toEqual(["0"]); // in that run alone
 });
 
 test("sureness is half way from a guess", () => {
@@ -211,6 +212,7 @@ test("choices are read from the link; what is mangled is as at the beginning", (
   expect(first).toEqual({
     filter: "all",
     order: "number",
+    run: null,
     truth: null,
     target: 0,
     scale: "image",
@@ -221,6 +223,7 @@ test("choices are read from the link; what is mangled is as at the beginning", (
     readChoice({
       "probe.filter": "wrong",
       "probe.order": "confidence",
+      "probe.run": "sweep/1",
       "probe.class": "7",
       "probe.map": "predicted",
       "probe.scale": "map",
@@ -230,6 +233,7 @@ test("choices are read from the link; what is mangled is as at the beginning", (
   ).toEqual({
     filter: "wrong",
     order: "confidence",
+    run: "sweep/1",
     truth: 7,
     target: 1,
     scale: "map",

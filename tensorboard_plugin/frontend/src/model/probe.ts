@@ -120,6 +120,8 @@ export type Order = "number" | "confidence";
 export interface Choice {
   filter: Filter;
   order: Order;
+  /** The run that the filter asks; null for any. */
+  run: string | null;
   /** Only samples of this true class; null for all. */
   truth: number | null;
   /** The class that the maps explain. */
@@ -139,6 +141,7 @@ const OPACITY = 0.45;
 export const CHOICES = {
   filter: "probe.filter",
   order: "probe.order",
+  run: "probe.run",
   truth: "probe.class",
   target: "probe.map",
   scale: "probe.scale",
@@ -154,6 +157,7 @@ export function readChoice(choices: Readonly<Record<string, string>>): Choice {
   return {
     filter: filters.find((filter) => filter === text("filter")) ?? "all",
     order: text("order") === "confidence" ? "confidence" : "number",
+    run: text("run") ?? null,
     truth: /^\d+$/.test(text("truth") ?? "") ? Number(text("truth")) : null,
     target: text("target") === "predicted" ? 1 : 0,
     scale: text("scale") === "map" ? "map" : "image",
@@ -167,11 +171,16 @@ export function sureFrom(classes: number): number {
   return (1 + 1 / Math.max(2, classes)) / 2;
 }
 
-/** The samples that some run passes through the filter, by name and in order. */
+/**
+ * The samples that some run passes through the filter, by name and in order.
+ *
+ * @param asked of which runs one has to; all of them if none is meant.
+ */
 export function listed(
   probes: readonly (Probe | null)[],
   choice: Pick<Choice, "filter" | "order" | "truth">,
   step: number,
+  asked: readonly (Probe | null)[] = probes,
 ): string[] {
   const known = probes.filter((probe) => probe !== null);
   const limit = sureFrom(classesOf(known).length);
@@ -186,7 +195,9 @@ export function listed(
     if (choice.filter === "flipped") return flips(sample) > 0;
     return choice.filter === "all" || (sample.looks[look]?.confidence ?? 0) < limit;
   };
-  const names = allNames(known).filter((name) => of(name).some(passes));
+  const names = allNames(known).filter((name) =>
+    of(name).some((one) => asked.includes(one.probe) && passes(one)),
+  );
   if (choice.order === "number") return names;
   const worst = (name: string) =>
     Math.min(

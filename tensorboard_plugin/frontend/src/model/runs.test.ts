@@ -12,6 +12,7 @@ import {
   shortAge,
   sorted,
   titleOf,
+  verdictCounts,
   version,
   worstFirst,
 } from "./runs";
@@ -124,4 +125,10 @@ test("a run in the log folder itself is called as the folder", () => {
   expect(titleOf(".", "digits")).toBe("digits");
   expect(titleOf(".", null)).toBe("(log folder)");
   expect(titleOf("a/b", "digits")).toBe("a/b");
+});
+
+test("runs are counted by their verdict, those without one not at all", () => {
+  const runs = [run("a", "ok"), run("b", "critical"), run("c", "ok"), run("d", null), run("e", "not-evaluated")];
+  const counts = verdictCounts(runs).map(({ verdict, count }) => `${verdict} ${count}`);
+  expect(counts).toEqual(["critical 1", "warn 0", "watch 0", "ok 2"]);
 });

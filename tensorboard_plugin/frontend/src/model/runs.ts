@@ -80,6 +80,16 @@ export function filterRuns<R extends { run: string }>(
   }
 }
 
+/** What a run came to, as the rail counts and filters them. */
+export const VERDICTS = ["critical", "warn", "watch", "ok"] as const;
+export type Verdict = (typeof VERDICTS)[number];
+
+export const verdictCounts = (runs: readonly RunSummary[]): { verdict: Verdict; count: number }[] =>
+  VERDICTS.map((verdict) => ({
+    verdict,
+    count: runs.filter((run) => run.verdict?.severity === verdict).length,
+  }));
+
 export type Life = "live" | "stale" | "finished" | "none";
 
 export function life(run: RunSummary, now: number): Life {

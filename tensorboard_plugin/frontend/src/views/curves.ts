@@ -61,8 +61,7 @@ function curveRows(runs: Run[]): Row[] {
     { name: "loss", label: "" },
     { name: "probe_loss", label: "probe" },
   ].filter((series) => names.has(series.name));
-  // That the right answer is among several is another matter, in the rules too.
-  const accuracy = [...names].find((name) => /^probe_(?!.*top_k).*acc(uracy)?$/.test(name));
+  const accuracy = accuracyName([...names]);
   const rows: Row[] = [];
   if (loss.length) {
     rows.push({
@@ -89,6 +88,10 @@ function curveRows(runs: Run[]): Row[] {
   }
   return rows;
 }
+
+/** That the right answer is among several is another matter, in the rules too. */
+export const accuracyName = (names: readonly string[]): string | undefined =>
+  names.find((name) => /^probe_(?!.*top_k).*acc(uracy)?$/.test(name));
 
 function curveRow(row: Row, plot: Plot, store: Store) {
   const all = plot.columns.flatMap((c) => row.series.map(({ name }) => c.run?.series[name] ?? []));
@@ -190,9 +193,13 @@ function values(row: Row, run: Run | undefined, drawn: Drawn[], step: number): N
   });
 }
 
+/** The series that tells of the loss. */
+export const lossName = (run: Run): string | undefined =>
+  ["loss", "probe_loss"].find((one) => run.series[one]);
+
 /** The loss at a step and by which name, the same wherever it is told; null without one. */
 export function lossAt(run: Run, step: number): { name: string; words: string } | null {
-  const name = ["loss", "probe_loss"].find((one) => run.series[one]);
+  const name = lossName(run);
   if (!name) return null;
   const series = run.series[name]!;
   const i = indexAt(run.steps, series, step);

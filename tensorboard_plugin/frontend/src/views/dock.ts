@@ -2,16 +2,19 @@
 
 import type { Finding, Run } from "../api";
 import { stepTicks } from "../model/cells";
+import { curveAxis, curvePath } from "../model/curve";
 import { findingSteps, isJudged, snapStep, worstSeverity } from "../model/health";
 import { formatCount, plural } from "../model/number";
-import { place, problems, spread, worstProblem } from "../model/findings";
+import { place, problems, SEVERITIES, spread, worstProblem } from "../model/findings";
 import { called } from "../requests";
 import { RUN, valueOf } from "../resources";
 import type { Point, State, Store } from "../state";
-import { lossAt, share } from "./curves";
-import { type Child, h, refill } from "./element";
+import { runColour } from "../host";
+import { brokenSpans, lossAt, lossName, share } from "./curves";
+import { type Child, h, refill, svg } from "./element";
 import { glyph, WORDS } from "./glyph";
 import { key } from "./heads";
+import { middleCut } from "./name";
 
 const MARK = 15;
 const LEAST_WORDS = 48; // pixels in which a name can be told at all
@@ -31,12 +34,13 @@ export function dock(store: Store): Dock {
   let readouts: ((at: Point) => void)[] = [];
   const words = h("p.step-now");
   const range = h("input.range", { type: "range", "aria-label": "Step", step: 1, min: 0 });
+  const curves = h("div.loss-curves", { "aria-hidden": "true" }); // the readouts tell it in words
   const [fold, told, lanes] = [h("div.side"), h("div.columns"), h("div.columns")];
   const element = h(
     "section.section.dock",
     { "aria-label": "Step" },
     h("div.side", null, words),
-    h("div.full", null, range),
+    h("div.full.losses", null, curves, range),
     fold,
     told,
     lanes,
@@ -51,12 +55,13 @@ export function dock(store: Store): Dock {
     "Newest",
   );
   const point = (at: Point) => {
+    readouts.forEach((tell) => tell(at));
+    if (steps.length === 0) return refill(words);
     now = at.step;
     range.value = String(at.step);
     const step = `step ${formatCount(at.step)}`;
     range.setAttribute("aria-valuetext", step);
     refill(words, h("b", null, capital(step)), " ", at.resting ? h("span.quiet", null, "newest") : isPinned() && newest);
-    readouts.forEach((tell) => tell(at));
   };
   return {
     element,
@@ -73,9 +78,11 @@ export function dock(store: Store): Dock {
       refill(told, columns.map((column) => column.element));
       const width = Math.max(1, range.clientWidth - THUMB);
       const end = steps.at(-1) || 1;
+      const colours = state.shown.map((name) => runColour(state.names, name, state.dark));
+      refill(curves, losses(runs, colours, end));
       refill(lanes, open && [
         runs.map((run, column) => [
-          h("div.side.lane-of", null, key(column), h("span.name", null, called(state.shown[column]!))),
+          h("div.side.lane-of", null, key(column), middleCut(called(state.shown[column]!))),
           lane(run, column, end, width, store),
         ]),
         laneAxis(end),
@@ -83,6 +90,36 @@ export function dock(store: Store): Dock {
       point(at);
     },
   };
+}
+
+/** The losses over the slider, each run's in its colour, and where something begins to be found. */
+function losses(runs: readonly (Run | undefined)[], colours: readonly string[], end: number): Child {
+  const lines = runs.flatMap((run, i) => {
+    const name = run && lossName(run);
+    return run && name ? [{ run, name, series: run.series[name]!, colour: colours[i]! }] : [];
+  });
+  const axis = curveAxis(lines.map(({ series }) => series));
+  const found = runs.flatMap((run) => (run ? findingSteps(run) : []));
+  const steps = [...new Set(found.map(({ step }) => step))].filter((step) => step <= end);
+  return [
+    svg(
+      "svg",
+      { viewBox: "0 0 1000 100", preserveAspectRatio: "none" },
+      lines.map(({ run, series, colour }) => {
+        const x = (i: number) => (run.steps[i]! / end) * 1000;
+        const y = (value: number) => (1 - axis.at(value)) * 100;
+        return svg("path", { d: curvePath(series, x, y), stroke: colour });
+      }),
+    ),
+    lines.map(({ run, name }) => brokenSpans(run, name, end, "")),
+    [...SEVERITIES].reverse().flatMap((severity) => // of marks that cover each other the worst is seen
+      steps.flatMap((step) => {
+        const here = found.filter((one) => one.step === step).flatMap(({ findings }) => findings);
+        const mark = () => h("span.loss-mark", { style: `left:${share(step, end)}` }, glyph(severity, 9));
+        return worstSeverity(here) === severity ? [mark()] : [];
+      }),
+    ),
+  ];
 }
 
 function foldButton(open: boolean, store: Store): HTMLElement {
@@ -182,10 +219,13 @@ function lane(
       null,
       found.map(({ findings }, i) => {
         const left = places[i]! + MARK / 2;
-        const room = (places[i + 1] ?? width + MARK) - MARK / 2 - left;
+        const right = (places[i + 1] ?? width + MARK) - MARK / 2 - left;
+        const before = i === 0 ? left - MARK : 0; // further marks have words of the one before there
+        const room = Math.max(right, before);
+        const side = before > right ? `right:${width - before}px` : `left:${left}px`;
         // What the button beside it says too.
         return room > LEAST_WORDS &&
-          h("span.mark-words", { "aria-hidden": "true", style: `left:${left}px;max-width:${room}px` }, toldOf(findings));
+          h("span.mark-words", { "aria-hidden": "true", style: `${side};max-width:${room}px` }, toldOf(findings));
       }),
       found.map(({ step, findings }, i) => {
         const severity = worstSeverity(findings)!;
@@ -205,7 +245,7 @@ function lane(
       }),
       run &&
         found.length === 0 &&
-        h("span.quiet", null, isJudged(run) ? "nothing found" : "no rule was evaluated"),
+        h("span.quiet.lane-none", null, isJudged(run) ? "nothing found" : "no rule was evaluated"),
     ),
   );
 }

@@ -82,13 +82,18 @@ export function arrange(place: Element, elements: readonly Element[]): void {
 
 /** Text in which `code` stands between backticks, as in Python's messages. */
 export function prose(text: string): Child[] {
-  return text.split("`").map((part, i) => (i % 2 ? h("code", null, part) : numbers(part)));
+  return text.split("`").map((part, i) => (i % 2 ? h("code", null, codeText(part)) : numbers(part)));
+}
+
+/** Code that may be broken behind a sign, rather than inside of a word. */
+export function codeText(text: string): Child[] {
+  return text.split(/(?<=[,=(])(?=\S)/).map((part, i) => [i > 0 && h("wbr"), part]);
 }
 
 /** A number is never broken, and stays with its sign and unit. */
 function numbers(text: string): Child[] {
   const kept = readableNumbers(text)
-    .replace(/(\d) %/g, "$1\u00a0%")
+    .replace(/(\d) ([%×])/g, "$1\u00a0$2")
     .replace(/([≥≤<>]) /g, "$1\u00a0");
   return kept
     .split(/(\b\d[\d.]*e-\d+)/)

@@ -32,7 +32,7 @@ const moreName = (run: Run) => `${run.run}\nmore`;
 const restName = (run: Run) => `${run.run}\nrest`;
 
 /** What has to be unfolded so that all of a problem is to be seen. */
-export function unfolding(run: Run, problem: Pick<Problem, "rule">): string[] {
+function unfolding(run: Run, problem: Pick<Problem, "rule">): string[] {
   const own = rowName(run, problem.rule);
   const atOnce = heads(problems(run.findings)).some(({ rule }) => rule === problem.rule);
   return atOnce ? [own] : [own, moreName(run)];
@@ -238,19 +238,17 @@ function detail(
           h("code", null, place(source)),
         ),
       ),
-    worst.why && part("Why it matters", h("p", null, prose(worst.why))),
-    worst.advice.length > 0 &&
-      part(
-        "What to do",
-        h(
-          "ol",
-          null,
-          worst.advice.map((advice) => h("li", null, prose(advice))),
-        ),
-      ),
-    worst.source && part("Source", h("p.quiet", null, linked(worst.source))),
+    explanation(worst),
   );
 }
+
+/** Why a finding matters, and what to do. */
+export const explanation = ({ why, advice, source }: Finding): Child[] => [
+  why && part("Why it matters", h("p", null, prose(why))),
+  advice.length > 0 &&
+    part("What to do", h("ol", null, advice.map((one) => h("li", null, prose(one))))),
+  source && part("Source", h("p.quiet", null, linked(source))),
+];
 
 const part = (title: string, content: HTMLElement) =>
   h("section", null, h("h4", null, title), content);

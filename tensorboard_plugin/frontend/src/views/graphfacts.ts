@@ -1,17 +1,16 @@
 /** What is known of one layer at the cursor: facts, findings so far, and which rules do not concern it. */
 
 import type { Finding, Layer, Run } from "../api";
-import { exemptFrom } from "../model/findings";
 import { foundBy, isJudged } from "../model/health";
 import { formatCount, plural } from "../model/number";
 import { layerAt, type Plot } from "../model/plot";
 import { called } from "../requests";
-import type { Point, Store } from "../state";
+import type { Point, State, Store } from "../state";
 import { type Child, h, prose } from "./element";
+import { exemptions } from "./exemptions";
 import { glyph } from "./glyph";
 import { weights } from "./gutter";
 import { key } from "./heads";
-import { exempted } from "./layerfacts";
 import { reading } from "./reading";
 
 /** What the layer is, in the first run that has it. */
@@ -40,6 +39,13 @@ export function layerHealth(plot: Plot, at: Point, store: Store): HTMLElement[] 
   return plot.columns.map((column, i) =>
     column.run ? health(plot, i, column.run, layerAt(column, row), at, store) : h("div"),
   );
+}
+
+/** From which rules the layer is exempt. */
+export function layerExemptions(plot: Plot, at: Point, state: State, store: Store): Child {
+  const row = plot.layers.indexOf(at.layer ?? "");
+  const of = plot.columns.map((column) => ({ run: column.run, layer: layerAt(column, row) }));
+  return exemptions(of, state, store);
 }
 
 function facts(layer: Layer, run: Run): HTMLElement {
@@ -80,7 +86,6 @@ function health(
   store: Store,
 ): HTMLElement {
   const name = layer?.name ?? "";
-  const alike = exemptAlike(plot, column, plot.layers.indexOf(at.layer ?? ""));
   const found = foundBy(run, name, at.step);
   const later = run.findings.filter((f) => f.layer === name && f.step > at.step);
   const next = Math.min(...later.map(({ step }) => step));
@@ -101,18 +106,8 @@ function health(
           },
           `${plural(later.length, "finding")} later, from step ${formatCount(next)}`,
         ),
-      alike[0] === column && exempted(run, name, alike),
     ],
   );
-}
-
-/** The columns in which the layer is exempt from the same rules for the same reasons. */
-function exemptAlike({ columns }: Plot, column: number, row: number): number[] {
-  const reasons = columns.map((one) => {
-    const layer = layerAt(one, row);
-    return layer && JSON.stringify(exemptFrom(one.run!.rules, layer.name));
-  });
-  return reasons.flatMap((one, i) => (one === reasons[column] ? [i] : []));
 }
 
 const silence = (run: Run, step: number) =>

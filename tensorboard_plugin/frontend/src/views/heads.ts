@@ -7,6 +7,7 @@ import { KEYS, life, longAge } from "../model/runs";
 import type { State } from "../state";
 import { h } from "./element";
 import { glyph } from "./glyph";
+import { middleCut } from "./name";
 
 export function heads(state: State): HTMLElement {
   return h(
@@ -27,9 +28,16 @@ export function head(state: State, name: string, column: number): HTMLElement {
     key(column),
     sign && h("span.when-stuck", null, glyph(sign)),
     h("i.swatch", { style: `background:${runColour(state.names, name, state.dark)}` }),
-    h("span.name", { title: called(name) }, called(name)),
+    headName(called(name)),
     h("span.age", { "data-run": name }, run ? age(run) : null),
   );
+}
+
+/** Beside its letter and its colour; what else there is stands below a long one. */
+function headName(name: string): HTMLElement {
+  const element = middleCut(name);
+  element.style.setProperty("--letters", String([...name].length));
+  return element;
 }
 
 export function age(run: RunSummary): (Node | string)[] {

@@ -8,6 +8,7 @@ import type { Point, State, Store } from "../state";
 import { h, refill } from "./element";
 import { heads } from "./heads";
 import { type HistogramSource, overlay, timelines } from "./histograms";
+import { exemptions } from "./exemptions";
 import { layerChoice } from "./layerchoice";
 import { layerCurves } from "./layercurves";
 import { layerFacts, layerFindings } from "./layerfacts";
@@ -30,7 +31,13 @@ export const LAYER: ViewKind = {
 };
 
 function layerView(store: Store, retry: () => void): View {
-  const [top, about, columns, body] = [h("div"), h("div"), h("div.columns"), h("div")];
+  const [top, about, columns, exempt, body] = [
+    h("div"),
+    h("div"),
+    h("div.columns"),
+    h("div.columns"),
+    h("div"),
+  ];
   const choice = layerChoice(store);
   const element = h(
     "div.layer-view",
@@ -41,6 +48,7 @@ function layerView(store: Store, retry: () => void): View {
       { "aria-label": "Facts and findings" },
       h("div.side", null, choice.element, about), // the list stays, so that an open one stays open
       columns,
+      exempt,
     ),
     body,
   );
@@ -59,6 +67,10 @@ function layerView(store: Store, retry: () => void): View {
   const start = (step: number | null, pin: boolean) => {
     if (step === null) store.set({ hover: null });
     else store.set(pin ? { step } : { hover: { step, layer: null } });
+  };
+  const tell = (state: State, sources: readonly LayerSource[]) => {
+    refill(columns, layerFindings(sources, state, store, retry));
+    refill(exempt, exemptions(sources, state, store));
   };
   const draw = (state: State) => {
     plot = plotOf(state);
@@ -80,7 +92,7 @@ function layerView(store: Store, retry: () => void): View {
       overlay(histograms, state),
     ];
     refill(about, layerFacts(sources));
-    refill(columns, layerFindings(sources, state, store, retry));
+    tell(state, sources);
     refill(
       body,
       panels.map((panel) => panel.element),
@@ -93,6 +105,7 @@ function layerView(store: Store, retry: () => void): View {
     update(state, changed) {
       if (changed(HEADS)) refill(top, heads(state));
       if (changed(DRAWN)) draw(state);
+      else if (changed(["open"])) tell(state, sourcesOf(state, plot));
     },
     point() {
       const state = store.get();

@@ -2,17 +2,20 @@
 
 import type { Finding, Metric } from "../api";
 import { curvePath, indexAt, stretches } from "../model/curve";
-import { findingsOf, measureOf, problems, spread } from "../model/findings";
+import { spread } from "../model/findings";
 import { worstSeverity } from "../model/health";
 import {
+  arranged,
   type AxisLabel,
   axisLabels,
   type CurveRow,
   curveRows,
   type LayerCurve,
   type LayerSource,
+  leaving,
   missing,
   type Reason,
+  seen,
   uncounted,
   withoutRow,
 } from "../model/layercurves";
@@ -27,22 +30,33 @@ import { type Panel, place } from "./panel";
 export type Start = (step: number | null, pin: boolean) => void;
 
 const HEIGHT = 60; // pixels of a plot
+const LOW = 36; // of one without a finding, where others have one
 const LINE = 12; // of a label beside it
 const MARK = 16;
 
 export function layerCurves(sources: readonly LayerSource[], end: number, start: Start): Panel {
   const rows = curveRows(sources);
-  const drawn = rows.map((row) => curveRow(row, sources, end, start));
+  const { found, others, counts } = arranged(rows, sources);
+  const low = found.length > 0 ? LOW : HEIGHT;
+  const first = found.map((row) => curveRow(row, sources, end, start, HEIGHT, `on the ${row.metric.source}`));
+  const rest = others.map((row) => curveRow(row, sources, end, start, low));
+  const drawn = [...first, ...rest];
+  const numbers = sources.map((source, i) => countsOf(counts, i, source));
   const element = h(
     "section.section.layer-curves",
     { "aria-label": "Measures over the steps" },
-    drawn.map((row, i) => [
-      rows[i]!.metric.source !== rows[i - 1]?.metric.source &&
-        h("h2.source", null, `On the ${rows[i]!.metric.source}`),
-      row.side,
-      row.plots.map((plot) => plot.element),
+    first.length > 0 && h("h2.source", null, "With a finding"),
+    first.map(parts),
+    rest.map((row, i) => [
+      others[i]!.metric.source !== others[i - 1]?.metric.source &&
+        h("h2.source", null, `On the ${others[i]!.metric.source}`),
+      parts(row),
     ]),
-    rows.length > 0 && [h("div.side"), sources.map(() => stepAxis(end))],
+    drawn.length > 0 && [h("div.side"), sources.map(() => stepAxis(end))],
+    counts.length > 0 && [
+      h("div.side", null, h("h2", null, "NaN and Inf")),
+      numbers.map((one) => one.element),
+    ],
     h("div.side", null, h("h2", null, "Without a curve")),
     sources.map((source) => reasons(withoutRow(source, rows), source)),
   );
@@ -50,7 +64,30 @@ export function layerCurves(sources: readonly LayerSource[], end: number, start:
   return {
     element,
     paint: () => plots.forEach((plot) => plot.paint()),
-    point: (at) => plots.forEach((plot) => plot.point(at)),
+    point: (at) => [...plots, ...numbers].forEach((part) => part.point(at)),
+  };
+}
+
+const parts = ({ side, plots }: ReturnType<typeof curveRow>) => [side, plots.map(({ element }) => element)];
+
+/** How many numbers were not finite at the cursor, in one line where it is none in all. */
+function countsOf(rows: readonly CurveRow[], column: number, source: LayerSource) {
+  const element = h("div");
+  return {
+    element,
+    point({ step }: Point) {
+      const some = rows.filter((row) => row.curves[column]);
+      const value = ({ curves }: CurveRow) => {
+        const { steps, series } = curves[column]!;
+        return series[indexAt(steps, series, step)];
+      };
+      const line = (row: CurveRow) => [
+        h("dt", null, row.metric.title),
+        h("dd", null, h("b", null, formatValue(value(row) ?? NaN, row.metric.scale))),
+      ];
+      const none = () => h("p.quiet", null, missing(source, rows[0]!.metric.name));
+      refill(element, some.length > 0 ? h("dl.without.counts", null, some.map(line)) : rows.length > 0 && none());
+    },
   };
 }
 
@@ -65,23 +102,32 @@ function reasons(found: readonly Reason[], { run, layer, measured }: LayerSource
   );
 }
 
-function curveRow(row: CurveRow, sources: readonly LayerSource[], end: number, start: Start) {
-  const labels = axisLabels(row.axis, row.limits, HEIGHT, LINE);
+/** @param about what is said beneath the title. */
+function curveRow(
+  row: CurveRow,
+  sources: readonly LayerSource[],
+  end: number,
+  start: Start,
+  height: number,
+  about = "",
+) {
+  const labels = axisLabels(row.axis, row.limits, height, LINE);
   return {
     side: h(
       "div.side.curve-side",
-      { style: `height:${HEIGHT + 20}px` },
+      { style: `height:${height + 20}px` },
       h("h3", { title: row.metric.about }, row.metric.title),
-      labels.map((label) => axisLabel(label, row.metric)),
+      about && h("p", null, about),
+      labels.map((label) => axisLabel(label, row.metric, height)),
     ),
-    plots: sources.map((source, i) => curvePlot(row, i, source, end, start)),
+    plots: sources.map((source, i) => curvePlot(row, i, source, end, start, height)),
   };
 }
 
-function axisLabel({ value, at, limit, beyond }: AxisLabel, { scale }: Metric): HTMLElement {
+function axisLabel({ value, at, limit, beyond }: AxisLabel, { scale }: Metric, height: number): HTMLElement {
   const short = scale === "count" && value < 1e5; // a larger count is told by its power of ten
   const number = short ? formatCount(value) : formatTick(value, scale);
-  const style = `bottom:${at * HEIGHT}px`;
+  const style = `bottom:${at * height}px`;
   if (!limit) return h("span.y-tick", { style }, number);
   const side = limit.above ? "at or above" : "below";
   const words = `${WORDS[limit.severity]} ${side} ${number}`;
@@ -94,7 +140,14 @@ function axisLabel({ value, at, limit, beyond }: AxisLabel, { scale }: Metric): 
   );
 }
 
-function curvePlot(row: CurveRow, column: number, source: LayerSource, end: number, start: Start) {
+function curvePlot(
+  row: CurveRow,
+  column: number,
+  source: LayerSource,
+  end: number,
+  start: Start,
+  height: number,
+) {
   const { metric } = row;
   const curve = row.curves[column] ?? null;
   const line = h("div.cursor-step");
@@ -103,7 +156,7 @@ function curvePlot(row: CurveRow, column: number, source: LayerSource, end: numb
   const label = `${metric.title} of ${source.name}`;
   const area = h(
     "div.curve",
-    { style: `height:${HEIGHT}px`, role: "img", "aria-label": label },
+    { style: `height:${height}px`, role: "img", "aria-label": label },
     curve ? drawing(row, curve, source, end) : h("p.row-words.all", null, missing(source, metric.name)),
     marks,
     line,
@@ -113,7 +166,7 @@ function curvePlot(row: CurveRow, column: number, source: LayerSource, end: numb
   const severity = worstSeverity(found);
   const worst = found.find((finding) => finding.severity === severity);
   return {
-    element: h("div.plot.curve-plot", null, readout, area, worst && h("span.sign", null, glyph(worst.severity, 11, wordsOf(worst)))),
+    element: h("div.plot.curve-plot", null, readout, area, worst && h("span.sign", { style: `height:${height}px` },  glyph(worst.severity, 11, wordsOf(worst)))),
     paint: () => refill(marks, curve && numbers(metric, source, end, area.clientWidth)),
     point(at: Point) {
       place(line, at, end);
@@ -157,13 +210,19 @@ function drawing(
     ),
     hatches(broken, steps, end),
     endDot(series, steps, end, axis),
+    clipped(leaving(axis, series), metric, steps, end),
   ];
 }
 
-/** The findings that are seen in this measure of the layer. */
-function seen(metric: Metric, { run, layer }: LayerSource) {
-  const all = findingsOf(problems(run?.findings ?? []), layer?.name ?? "");
-  return all.filter(({ finding }) => measureOf(finding) === metric.name);
+/** "↑ 1.2e5" where a curve leaves an axis that is there for the other runs. */
+function clipped(out: ReturnType<typeof leaving>, metric: Metric, steps: readonly number[], end: number): Child {
+  if (!out) return null;
+  const at = steps[out.index]! / end;
+  const number = formatValue(out.most, metric.scale);
+  const side = at > 0.5 ? `right:${share(1 - at, 1)}` : `left:${share(at, 1)}`;
+  const arrow = out.below ? "↓" : "↑";
+  const title = `Beyond the axis, which is for what the runs have in common: ${number}`;
+  return h("span.clipped", { style: side, title }, at > 0.5 ? `${number} ${arrow}` : `${arrow} ${number}`);
 }
 
 /** A sign beside a measure may be of another one: the norm of all gradients stands with a layer's. */

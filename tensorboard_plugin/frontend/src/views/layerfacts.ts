@@ -1,14 +1,7 @@
 /** What the layer is, and what was found about it in each run. */
 
 import type { Finding, Run } from "../api";
-import {
-  findingsOf,
-  isGap,
-  exemptFrom,
-  type Problem,
-  problems,
-  sourceOf,
-} from "../model/findings";
+import { findingsOf, isGap, type Problem, problems, sourceOf } from "../model/findings";
 import { isJudged } from "../model/health";
 import type { LayerSource } from "../model/layercurves";
 import { facts } from "../model/layers";
@@ -17,33 +10,17 @@ import { called } from "../requests";
 import { layerOf, RUN, slotOf } from "../resources";
 import type { State, Store } from "../state";
 import { type Child, h, prose } from "./element";
-import { unfolding } from "./findings";
+import { explanation } from "./findings";
 import { glyph } from "./glyph";
-import { key } from "./heads";
 import { problem } from "./notices";
 
 /** What the layer is in the first run that has it. */
 export function layerFacts(sources: readonly LayerSource[]): Child {
-  const [first] = sources;
-  return [
-    h(
-      "dl",
-      null,
-      commonFacts(sources).map(([title, words]) => [
-        h("dt", null, title),
-        h("dd", { title: words }, words),
-      ]),
-    ),
-    isExemptAlike(sources) && exempted(first!.run!, first!.layer!.name),
-  ];
-}
-
-/** Whether the layer is exempt from the same rules in all runs, so that it need be said but once. */
-function isExemptAlike(sources: readonly LayerSource[]): boolean {
-  const reasons = sources.map(
-    ({ run, layer }) => run && layer && JSON.stringify(exemptFrom(run.rules, layer.name)),
+  return h(
+    "dl",
+    null,
+    commonFacts(sources).map(([title, words]) => [h("dt", null, title), h("dd", { title: words }, words)]),
   );
-  return reasons.length > 1 && reasons[0] !== undefined && new Set(reasons).size === 1;
 }
 
 function commonFacts(sources: readonly LayerSource[]): [string, string][] {
@@ -63,7 +40,7 @@ export function layerFindings(
       "article",
       { "aria-label": `Findings in ${called(source.name)}` },
       failures(source, state, retry),
-      content(source, sources, store),
+      content(source, sources, state, store),
     ),
   );
 }
@@ -79,6 +56,7 @@ function failures({ name, layer }: LayerSource, state: State, retry: () => void)
 function content(
   { run, layer }: LayerSource,
   sources: readonly LayerSource[],
+  state: State,
   store: Store,
 ): Child {
   if (!run) return h("p.quiet", null, "Loading …");
@@ -91,9 +69,8 @@ function content(
     h(
       "ul.layer-findings",
       null,
-      here.map((one) => item(run, one.problem, one.finding, found, store)),
+      here.map((one) => item(run, one.problem, one.finding, found, state, store)),
     ),
-    !isExemptAlike(sources) && exempted(run, layer.name),
   ];
 }
 
@@ -124,14 +101,13 @@ function item(
   about: Problem,
   finding: Finding,
   all: Problem[],
+  state: State,
   store: Store,
 ): HTMLElement {
   const source = sourceOf(about, all, finding);
   const key = `${run.run} ${finding.rule} ${finding.step}`;
-  const more = () => {
-    const open = new Set([...store.get().open, ...unfolding(run, about)]);
-    store.set({ view: "diagnosis", open, hover: null });
-  };
+  const why = `why ${key}`;
+  const open = state.open.has(why);
   return h(
     "li",
     null,
@@ -152,29 +128,14 @@ function item(
         { "data-key": `step ${key}`, onclick: () => store.set({ step: finding.step, hover: null }) },
         `since step ${formatCount(finding.step)}`,
       ),
-      h("button.link", { "data-key": `why ${key}`, onclick: more }, "Why, and what to do"),
+      h(
+        "button.link",
+        { "data-key": why, "aria-expanded": String(open), onclick: () => store.toggle(why) },
+        "Why, and what to do",
+      ),
       source &&
         h("span.quiet", null, "follows from ", h("b.number.hollow", null, String(source.number)), ` ${source.title}`),
     ),
+    open && h("div.detail", null, explanation(finding)),
   );
-}
-
-/**
- * The rules from which the layer is exempt, and why.
- *
- * @param of the runs, by their columns, where it is said of several at once.
- */
-export function exempted(run: Run, layer: string, of: readonly number[] = []): Child {
-  const reasons = exemptFrom(run.rules, layer);
-  if (reasons.length === 0) return null;
-  return [
-    of.length > 1 && h("p.exempted-of", null, of.map(key)),
-    h(
-      "ul.exempted",
-      { "aria-label": "Rules from which this layer is exempt" },
-      reasons.map(({ reason, rules }) =>
-        h("li", null, glyph("exempt", 12), h("span", null, `Exempt from ${rules.join(", ")}: ${reason}`)),
-      ),
-    ),
-  ];
 }

@@ -18,7 +18,7 @@ import { type Child, h, refill } from "./element";
 import { glyph } from "./glyph";
 import { type Canvas, type GraphActions, graphCanvas } from "./graph";
 import { flowLegend } from "./flowlegend";
-import { layerFacts, layerHealth } from "./graphfacts";
+import { layerExemptions, layerFacts, layerHealth } from "./graphfacts";
 import { heads } from "./heads";
 import { measureTools } from "./measuretools";
 import { problem } from "./notices";
@@ -56,13 +56,14 @@ interface Pane {
 }
 
 function model(store: Store, retry: () => void): View {
-  const [top, tools, panes, flows, zooms, about, health] = [
+  const [top, tools, panes, flows, zooms, about, health, exempt] = [
     h("div"),
     h("div.columns"),
     h("div.columns"),
     h("div"),
     h("div.zooms", { role: "group", "aria-label": "Zoom" }),
     h("div"),
+    h("div.columns"),
     h("div.columns"),
   ];
   let drawn: Pane[] = [];
@@ -112,7 +113,7 @@ function model(store: Store, retry: () => void): View {
         ),
         panes,
       ),
-      h("aside.section", { "aria-label": "Chosen layer" }, h("div.side", null, about), health),
+      h("aside.section", { "aria-label": "Chosen layer" }, h("div.side", null, about), health, exempt),
     ),
     update(state, changed) {
       if (!changed(DRAWN)) return;
@@ -130,6 +131,7 @@ function model(store: Store, retry: () => void): View {
       }
       refill(about, layerFacts(shared.plot, now, store));
       refill(health, ...layerHealth(shared.plot, now, store));
+      refill(exempt, layerExemptions(shared.plot, now, store.get(), store));
     },
     paint: repaint,
     docked: true,

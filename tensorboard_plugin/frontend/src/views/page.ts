@@ -14,7 +14,7 @@ import type { Keys, View } from "./panel";
 import { rail, railAge } from "./rail";
 import { KINDS } from "./views";
 
-const RAIL: Keys = ["runs", "names", "filter", "sort", "shown", "dark", "railOpen"];
+const RAIL: Keys = ["runs", "names", "filter", "sort", "shown", "dark", "railOpen", "choices"];
 const BAR: Keys = ["runs", "failure", "railOpen", "view"];
 const FRAME: Keys = ["runs", "failure", "shown", "view"];
 const DOCK: Keys = ["shown", "choices"];

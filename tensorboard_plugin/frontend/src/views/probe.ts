@@ -8,8 +8,8 @@ import { stepAxis } from "./curves";
 import { heads } from "./heads";
 import type { View, ViewKind } from "./panel";
 import { columnOf, type Column, type Drawing, drawingOf } from "./probecolumns";
-import { curveWords } from "./probeplot";
-import { probeRow, type Row } from "./proberow";
+import { curveWords, stripKey } from "./probeplot";
+import { isPictured, probeRow, type Row } from "./proberow";
 import { summary } from "./probesummary";
 import { probeTools } from "./probetools";
 
@@ -22,7 +22,7 @@ export const PROBE: ViewKind = {
 function probe(store: Store, retry: () => void): View {
   const [top, tally, list] = [h("div"), h("div"), h("div.probe-list")];
   const tools = probeTools(store);
-  const element = h("div.probe", null, top, tools.element, tally, list);
+  const element = h("div.probe", null, top, tally, tools.element, list);
   let columns: Column[] = [];
   let drawing: Drawing = drawingOf([], readChoice({}));
   let rows = new Map<string, Row>();
@@ -38,7 +38,8 @@ function probe(store: Store, retry: () => void): View {
 
   const arrange = (state: State, choice: Choice) => {
     const probes = columns.map((column) => column.probe);
-    const names = listed(probes, choice, pinned(state));
+    const asked = columns.filter(({ name }) => name === choice.run).map(({ probe }) => probe);
+    const names = listed(probes, choice, pinned(state), asked.length ? asked : probes);
     const key = JSON.stringify([pinned(state), names]);
     if (key === told) return;
     told = key;
@@ -49,8 +50,10 @@ function probe(store: Store, retry: () => void): View {
       rows.set(name, row);
     }
     const isEmpty = names.length === 0 && probes.some((known) => known !== null);
-    const all = names.map((name) => rows.get(name)!.element);
-    refill(list, isEmpty ? nothing(store) : [names.length > 0 && axes(columns, drawing), all]);
+    const groups = [true, false].map((pictured) => names.filter((name) => isPictured(name, columns) === pictured));
+    const elements = (of: readonly string[]) => of.map((name) => rows.get(name)!.element);
+    const [first, second] = groups.map((of, i) => of.length > 0 && [axes(columns, drawing, i === 0), elements(of)]);
+    refill(list, isEmpty ? nothing(store) : [first, second]);
     refill(tally, summary(columns, names, pinned(state), isMixed(probes), retry));
   };
 
@@ -58,7 +61,7 @@ function probe(store: Store, retry: () => void): View {
     const state = store.get();
     const choice = readChoice(state.choices);
     arrange(state, choice);
-    tools.update(columns, drawing, choice);
+    tools.update(columns, drawing, choice, shown.length);
     const now = at(state);
     list.style.setProperty("--at", `${Math.min(100, (now.step / drawing.end) * 100)}%`);
     list.classList.toggle("resting", now.resting === true);
@@ -98,7 +101,6 @@ function probe(store: Store, retry: () => void): View {
       if (isSame && isLike) return;
       columns = next;
       drawing = drawingOf(columns, choice);
-      element.classList.toggle("pictured", drawing.pictured);
       rows = new Map();
       told = "";
     },
@@ -112,15 +114,17 @@ function probe(store: Store, retry: () => void): View {
   };
 }
 
-/** What the curves of all rows show: said once, with the steps below which they stand. */
-function axes(columns: readonly Column[], drawing: Drawing): HTMLElement {
+/** What the curves of the rows below show: said once, with the steps below which they stand. */
+function axes(columns: readonly Column[], drawing: Drawing, pictured: boolean): HTMLElement {
+  const isClasses = columns.some(({ probe }) => probe?.kind === "classes");
+
   const words = (column: Column) =>
     column.probe && [h("p", null, curveWords(column.probe, drawing)), stepAxis(drawing.end)];
   return h(
-    "section.section.probe-axes",
-    { "aria-label": "Axes of the curves" },
-    h("div.side", null, h("h2", null, "Sample by sample")),
-    columns.map((column) => h("div.probe-cell", null, drawing.pictured && h("div"), h("div", null, words(column)))),
+    pictured ? "section.section.probe-axes" : "section.section.probe-axes.bare",
+    { "aria-label": pictured ? "Axes of the curves" : "Axes of the curves without an image" },
+    h("div.side", null, !pictured && drawing.pictured && h("p", null, "without an image"), isClasses && stripKey()),
+    columns.map((column) => h("div.probe-cell", null, pictured && h("div"), h("div", null, words(column)))),
   );
 }
 
@@ -128,6 +132,7 @@ function nothing(store: Store): HTMLElement {
   const all = () => {
     store.choose(CHOICES.truth, "");
     store.choose(CHOICES.filter, "");
+    store.choose(CHOICES.run, "");
   };
   return h(
     "div.section",

@@ -1,6 +1,6 @@
 /** What the parts of the Probe view share: each run's samples, one axis of steps, one of errors. */
 
-import type { Cams, Predictions } from "../api";
+import type { Cams, Predictions, Run } from "../api";
 import { runEnd } from "../model/cells";
 import { type CurveAxis, curveAxis } from "../model/curve";
 import { type Choice, errorOf, type Probe, probeOf } from "../model/probe";
@@ -15,8 +15,8 @@ export interface Column {
   /** Why the recording cannot be read, if so. */
   error: string | null;
   probe: Probe | null;
-  /** How many samples its probe set has, of which some are followed; 0 if that is not known. */
-  probed: number;
+  /** Tells of the whole probe set, of which some samples are followed. */
+  run: Run | undefined;
 }
 
 export interface Drawing extends Pick<Choice, "target" | "scale"> {
@@ -34,17 +34,17 @@ export function columnOf(state: State, name: string, before: Column | undefined)
   const predictions = slotOf(state, name, PREDICTIONS);
   const cams = slotOf(state, name, CAMS);
   const error = state.runs?.find((run) => run.run === name)?.error ?? null;
-  const probed = valueOf(state, name, RUN)?.probe_samples ?? 0;
+  const run = valueOf(state, name, RUN);
   const same =
     before?.name === name &&
     before.error === error &&
-    before.probed === probed &&
+    before.run === run &&
     isSame(before.predictions, predictions) &&
     isSame(before.cams, cams);
   if (same) return before;
   const ready = isAnswered(predictions) && isAnswered(cams); // else samples would come in two lots
   const probe = ready ? probeOf(predictions.value, cams.value) : null;
-  return { name, predictions, cams, error, probe, probed };
+  return { name, predictions, cams, error, probe, run };
 }
 
 const isSame = (one: Slot<unknown>, other: Slot<unknown>) =>

@@ -54,7 +54,7 @@ export function probePlot(
 
 /** What a curve shows, from its lower to its upper line. */
 export function curveWords(probe: Probe, { errors }: Drawing): string {
-  if (probe.kind === "classes") return "Probability of the true class, 0 to 100 %";
+  if (probe.kind === "classes") return "Probability of the true class, 0 to 100\u00a0%";
   const [least, most] = [errors.ticks[0] ?? 0, errors.ticks.at(-1) ?? 0];
   const scale = errors.log ? ", log scale" : "";
   return `Size of the error, in the unit of the value, ${formatTick(least, "linear")} to ${formatTick(most, "linear")}${scale}`;

@@ -29,10 +29,11 @@ export function probeRow(
   store: Store,
 ): Row {
   const toggle = () => store.choose(CHOICES.open, isOpen ? "" : name);
-  const cells = columns.map((column) => cell(name, column, drawing, toggle));
+  const pictured = isPictured(name, columns);
+  const cells = columns.map((column) => cell(name, column, drawing, pictured, toggle));
   const button = nameButton(name, columns, toggle);
   const row = h(
-    "section.section.probe-row",
+    pictured ? "section.section.probe-row" : "section.section.probe-row.bare",
     { "aria-label": `Sample ${name}` },
     h("div.side", null, button),
     cells.map(({ element }) => element),
@@ -60,6 +61,10 @@ export function probeRow(
     },
   };
 }
+
+/** Whether some run kept an image of the sample. */
+export const isPictured = (name: string, columns: readonly Column[]): boolean =>
+  columns.some(({ probe }) => (probe?.samples.get(name)?.image ?? -1) >= 0);
 
 function nameButton(name: string, columns: readonly Column[], toggle: () => void): HTMLElement {
   const known = columns.flatMap(({ probe }) => {
@@ -95,7 +100,13 @@ const truthWords = (kind: string, truth: number | null) =>
     ? `class ${truth ?? "?"}`
     : `true ${truth === null ? "?" : formatMagnitude(truth)}`;
 
-function cell(name: string, column: Column, drawing: Drawing, toggle: () => void): Cell {
+function cell(
+  name: string,
+  column: Column,
+  drawing: Drawing,
+  pictured: boolean,
+  toggle: () => void,
+): Cell {
   const { probe } = column;
   const sample = probe?.samples.get(name);
   if (!probe || !sample) {
@@ -107,7 +118,7 @@ function cell(name: string, column: Column, drawing: Drawing, toggle: () => void
   const element = h(
     "div.probe-cell",
     null,
-    drawing.pictured &&
+    pictured &&
       h(
         "div.probe-image",
         null,

@@ -1,5 +1,7 @@
 /** How each run does on the listed samples at the pinned step, and what it takes for what. */
 
+import type { Run } from "../api";
+import { indexAt } from "../model/curve";
 import { formatCount, formatMagnitude, formatShare, plural } from "../model/number";
 import {
   classesOf,
@@ -12,6 +14,7 @@ import {
   type Tally,
   tallyOf,
 } from "../model/probe";
+import { accuracyName } from "./curves";
 import { type Child, h, svg } from "./element";
 import { problem } from "./notices";
 import { type Column, isAnswered } from "./probecolumns";
@@ -37,9 +40,7 @@ export function summary(
     h(
       "div.side",
       null,
-      h("h2", null, "On these samples"),
-      columns.some(({ probe }) => probe) &&
-        h("p", null, `${plural(names.length, "sample")} listed below`),
+      h("h2", null, "On the probe set"),
       classes.length > 0 && h("p", null, "Table: a row per true class, a column per predicted one"),
       isValue && h("p", null, "Plot: predicted over true value; on the line they are equal"),
       mixed &&
@@ -54,7 +55,7 @@ export function summary(
       h(
         "div",
         null,
-        instead(column, retry) ?? figures(column.probe!, names, step, of(column.probe!)),
+        instead(column, retry) ?? figures(column, column.probe!, names, step, of(column.probe!)),
       ),
     ),
     columns.some(({ predictions, probe }) => probe && predictions.failure) && h("div.side"),
@@ -79,22 +80,44 @@ function instead(
   return h("p.quiet", null, predictions.failure);
 }
 
-function figures(probe: Probe, names: readonly string[], step: number, classes: number[]): Child[] {
+function figures(
+  { run }: Column,
+  probe: Probe,
+  names: readonly string[],
+  step: number,
+  classes: number[],
+): Child[] {
   const look = lookIndex(probe, step);
   if (probe.kind === "values")
     return [errorWords(errorsOf(probe, names, look), at(probe, look)), scatter(probe, names, look)];
   const pairs = confusion(probe, names, look);
   return [
-    tallyWords(tallyOf(probe, names, look), at(probe, look)),
+    tallyWords(tallyOf(probe, names, look), at(probe, look), names.length < probe.samples.size, whole(run, probe, look)),
     classes.length <= MOST_CLASSES ? table(pairs, classes) : worstPairs(pairs),
   ];
 }
 
 const at = (probe: Probe, look: number) => `at step ${formatCount(probe.steps[look] ?? 0)}`;
 
-function tallyWords(tally: Tally, when: string): Child[] {
+/** The accuracy on all probe samples, where more were looked at than are followed. */
+function whole(run: Run | undefined, probe: Probe, look: number): { count: number; share: number } | null {
+  const name = run && accuracyName(Object.keys(run.series));
+  if (!name || run.probe_samples <= probe.samples.size) return null;
+  const share = run.series[name]![indexAt(run.steps, run.series[name]!, probe.steps[look] ?? 0)];
+  return share === undefined || share === null ? null : { count: run.probe_samples, share };
+}
+
+/** @param filtered whether some of the followed samples are not listed. */
+function tallyWords(
+  tally: Tally,
+  when: string,
+  filtered: boolean,
+  all: ReturnType<typeof whole>,
+): Child[] {
   const { count, right, broken, becameRight, becameWrong, since } = tally;
-  if (count === 0) return [h("p.quiet", null, `None of them was looked at ${when}.`)];
+  const lead = (share: string, words: string) => h("p", null, h("b.probe-share", null, share), ` ${words} ${when}`);
+  const overall = all && lead(formatShare(all.share), `of ${formatCount(all.count)} right`);
+  if (count === 0) return [overall, h("p.quiet", null, `None of them was looked at ${when}.`)];
   const flipped = becameRight + becameWrong;
   const details = [
     becameRight && `${becameRight} to right`,
@@ -102,16 +125,14 @@ function tallyWords(tally: Tally, when: string): Child[] {
   ];
   const changes = `${flipped} flipped since step ${formatCount(since ?? 0)}`;
   const more = flipped ? `: ${details.filter(Boolean).join(", ")}` : "";
+  const gaps = broken > 0 ? `, no prediction for ${broken}` : "";
+  const which = filtered ? "listed" : "followed";
   return [
     broken === count
-      ? h("p", null, h("b.probe-share", null, "NaN"), ` no prediction for any of ${count} ${when}`)
-      : h(
-          "p",
-          null,
-          h("b.probe-share", null, formatShare(right / count)),
-          ` ${right} of ${count} right ${when}`,
-          broken > 0 && `, no prediction for ${broken}`,
-        ),
+      ? lead("NaN", `no prediction for any of ${count}`)
+      : overall
+        ? [overall, h("p", null, `Of the ${count} ${which}: ${right} right${gaps}`)]
+        : [lead(formatShare(right / count), `${right} of ${count} right${gaps}`)],
     h("p.quiet", null, since === null ? "the first look" : changes + more),
   ];
 }

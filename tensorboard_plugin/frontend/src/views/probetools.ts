@@ -2,11 +2,12 @@
 
 import { formatShare } from "../model/number";
 import { CHOICES, type Choice, classesOf, picturesOf, sureFrom, truthsOf } from "../model/probe";
+import { KEYS } from "../model/runs";
+import { called } from "../requests";
 import type { Store } from "../state";
 import { scaleKey } from "./camimage";
 import { type Child, h, refill } from "./element";
 import type { Column, Drawing } from "./probecolumns";
-import { stripKey } from "./probeplot";
 import { segments } from "./segments";
 
 export interface Tools {
@@ -15,6 +16,7 @@ export interface Tools {
     columns: readonly Column[],
     drawing: Drawing,
     choice: Choice,
+    listed: number,
   ): void;
 }
 
@@ -24,7 +26,7 @@ export function probeTools(store: Store): Tools {
   opacity.addEventListener("input", () =>
     store.choose(CHOICES.opacity, String(Number(opacity.value) / 100)),
   );
-  const [about, filters, maps] = [h("div.side"), h("div.probe-tools"), h("div.probe-tools")];
+  const [about, filters, maps] = [h("div.side"), h("div.probe-tools"), h("div.probe-tools.probe-maps")];
   const fade = h("label.choice-group", null, h("span.choice-title", null, "opacity"), opacity);
   let drawn = "";
   const all = h("div.full", null, filters, maps);
@@ -35,7 +37,7 @@ export function probeTools(store: Store): Tools {
       about,
       all,
     ),
-    update(columns, { steps, pictured }, choice) {
+    update(columns, { steps, pictured }, choice, listed) {
       all.hidden = steps.length === 0;
       if (document.activeElement !== opacity) opacity.value = String(choice.opacity * 100);
       const probes = columns.map(({ probe }) => probe);
@@ -43,17 +45,20 @@ export function probeTools(store: Store): Tools {
       const truths = truthsOf(probes);
       const limit = sureFrom(classesOf(probes).length);
       const count = Math.max(0, ...probes.map((probe) => probe?.samples.size ?? 0));
-      const probed = Math.max(0, ...columns.map((column) => column.probed));
+      const probed = Math.max(0, ...columns.map(({ run }) => run?.probe_samples ?? 0));
       const images = picturesOf(probes);
       const { opacity: _, open: __, ...kept } = choice;
-      const key = JSON.stringify([kept, classes, truths, limit, pictured, count, probed, images]);
+      const runs = columns.map(({ name }) => name);
+      const told = [classes, truths, limit, pictured, count, probed, images, listed];
+      const key = JSON.stringify([kept, runs, told]);
       if (key === drawn) return;
       drawn = key;
-      refill(about, ...description(count, probed, images, classes));
+      refill(about, ...description(count, probed, images));
       refill(
         filters,
-        classes && filterTools(choice, truths, limit, store),
+        classes && filterTools(choice, truths, limit, runs, store),
         order(choice, classes, store),
+        h("span.probe-count", { role: "status" }, listed < count ? `${listed} of ${count} listed` : `all ${count} listed`),
       );
       refill(maps, pictured && mapTools(choice, fade, store));
     },
@@ -64,20 +69,13 @@ function description(
   count: number,
   probed: number,
   images: number,
-  classes: boolean,
 ): Child[] {
+  const followed = probed > count ? `${count} of ${probed} samples are followed` : `${count} samples`;
+  const pictured = images > 0 && images < count ? `; ${images} have an image` : "";
   return [
-    h("h2", null, "Probe samples"),
+    h("h2", null, "Sample by sample"),
     count > 0 &&
-      h(
-        "p",
-        null,
-        probed > count
-          ? `${probed} probe samples, ${count} of them followed: the same at every look`
-          : `${count} held-out samples, the same at every look`,
-      ),
-    images > 0 && images < count && h("p", null, `Of ${images} of them an image is kept.`),
-    classes && stripKey(),
+      h("p", { title: "Held-out samples, the same at every look" }, `${followed}${pictured}.`),
   ];
 }
 
@@ -85,25 +83,42 @@ function slider(label: string, least: number, most: number): HTMLInputElement {
   return h("input", { type: "range", min: least, max: most, "aria-label": label, title: label });
 }
 
-function filterTools(choice: Choice, truths: number[], limit: number, store: Store): Child[] {
-  const unsure = `Less than ${formatShare(limit)} sure of the predicted class, in some run`;
+function filterTools(
+  choice: Choice,
+  truths: number[],
+  limit: number,
+  runs: readonly string[],
+  store: Store,
+): Child[] {
+  const unsure = `Less than ${formatShare(limit)} sure of the predicted class`;
   return [
     segments(
       "samples",
       "Which samples are listed",
       [
         { value: "all", words: "all" },
-        { value: "wrong", words: "wrong now", title: "Wrong at this step, in some run" },
+        { value: "wrong", words: "wrong now", title: "Wrong at this step" },
         {
           value: "flipped",
           words: "flipped",
-          title: "Changed between right and wrong at some look, in some run",
+          title: "Changed between right and wrong at some look",
         },
         { value: "unsure", words: "low confidence", title: unsure },
       ],
       choice.filter,
       (value) => store.choose(CHOICES.filter, value === "all" ? "" : value),
     ),
+    runs.length > 1 && choice.filter !== "all" &&
+      segments(
+        "in",
+        "In which run",
+        [
+          { value: "", words: "any" },
+          ...runs.map((name, i) => ({ value: name, words: KEYS[i], title: called(name) })),
+        ],
+        runs.find((name) => name === choice.run) ?? "",
+        (value) => store.choose(CHOICES.run, value),
+      ),
     h(
       "label.choice-group",
       null,

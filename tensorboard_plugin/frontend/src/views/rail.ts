@@ -14,13 +14,18 @@ import {
   ORDERS,
   shortAge,
   sorted,
+  type Verdict,
+  VERDICTS,
+  verdictCounts,
 } from "../model/runs";
-import { formatCount } from "../model/number";
+import { formatCount, plural } from "../model/number";
+import { shortNames } from "../model/runnames";
 import { BOX, type Spark, spark } from "../model/spark";
 import { FOLDER, LOSSES, type Resource, valueOf } from "../resources";
 import type { State, Store } from "../state";
-import { arrange, h, keepFocus, svg } from "./element";
+import { arrange, h, keepFocus, refill, svg } from "./element";
 import { glyph, WORDS } from "./glyph";
+import { middleCut } from "./name";
 import { KINDS } from "./views";
 
 export interface Rail {
@@ -46,10 +51,12 @@ export function rail(store: Store): Rail {
     },
   });
   const lists = list(store);
+  const verdicts = h("div.verdicts", { role: "group", "aria-label": "Runs by verdict" });
   const element = h(
     "nav.rail",
     { "aria-label": "Runs" },
     h("label.find", null, input, h("kbd", { "aria-hidden": "true" }, "/")),
+    verdicts,
     lists.element,
     footer(),
   );
@@ -58,6 +65,7 @@ export function rail(store: Store): Rail {
     update(state) {
       element.hidden = !state.railOpen;
       if (document.activeElement !== input) input.value = state.filter;
+      refill(verdicts, verdictButtons(state, store));
       lists.update(state);
     },
     focusFilter() {
@@ -84,6 +92,32 @@ function footer(): HTMLElement {
     h("span", null, key("j"), key("k"), " layer"),
     h("span", null, key("Esc"), " clear"),
   );
+}
+
+/** The name of the choice of which runs are listed, in the address. */
+const CHOICE = "verdict";
+
+const chosenVerdict = ({ choices }: State) => VERDICTS.find((verdict) => verdict === choices[CHOICE]);
+
+/** How many runs came to what; each lists only those, and again all. */
+function verdictButtons(state: State, store: Store): HTMLElement[] {
+  const chosen = chosenVerdict(state);
+  return verdictCounts(state.runs ?? [])
+    .filter(({ verdict, count }) => count > 0 || verdict === chosen)
+    .map(({ verdict, count }) =>
+      h(
+        "button",
+        {
+          "data-key": `verdict ${verdict}`,
+          "aria-pressed": String(verdict === chosen),
+          "aria-label": `${WORDS[verdict]}: ${plural(count, "run")}`,
+          title: `${WORDS[verdict]}: ${plural(count, "run")}. Lists only these.`,
+          onclick: () => store.choose(CHOICE, verdict === chosen ? "" : verdict),
+        },
+        glyph(verdict, 12),
+        formatCount(count),
+      ),
+    );
 }
 
 const ORDER_WORDS: Record<Order, string> = {
@@ -139,19 +173,31 @@ function list(store: Store): { element: HTMLElement; update(state: State): void 
 /** Which runs are in the two lists, and what there is to say of them. */
 function content(state: State) {
   const runs = sorted(state.runs ?? [], state.sort);
-  const found = filterRuns(runs, state.filter);
+  const verdict = chosenVerdict(state);
+  const matching = filterRuns(runs, state.filter);
+  const found = verdict
+    ? (matching ?? runs).filter((run) => run.verdict?.severity === verdict)
+    : matching;
   const shown = state.shown.flatMap((name) => runs.find((run) => run.run === name) ?? []);
   const listed = (found ?? runs).filter((run) => !state.shown.includes(run.run));
+  const isFiltered = state.filter !== "" || verdict !== undefined;
   const isHidden = found !== null && shown.some((run) => !found.includes(run));
   const isFull = listed.length > 0 && shown.length >= MOST_SHOWN;
-  const isNone = runs.length > 0 && !listed.length && !shown.length;
+  const isNone = isFiltered && listed.length === 0 && runs.length > shown.length;
   const hints = {
-    invalid: found === null && "Not a regular expression yet; all runs are listed.",
+    invalid: matching === null && "Not a regular expression yet; all runs are listed.",
     stay: isHidden && "Shown runs stay listed, whatever the filter.",
     full: isFull && "Four fit side by side. Untick one to show another.",
-    none: isNone && "No run matches this filter.",
+    none: isNone && noneWords(shown.length > 0, matching ? state.filter : "", verdict),
   };
   return { shown, listed, hints };
+}
+
+/** "No other run matches 'seed7' with the verdict Critical." */
+function noneWords(other: boolean, filter: string, verdict: Verdict | undefined): string {
+  const [which, how] = [other ? "No other run" : "No run", verdict && `the verdict ${WORDS[verdict]}`];
+  if (!filter) return `${which} has ${how}.`;
+  return `${which} matches ‘${filter}’${how ? ` with ${how}` : ""}.`;
 }
 
 function say(element: HTMLElement, words: string | false): void {
@@ -162,15 +208,19 @@ function say(element: HTMLElement, words: string | false): void {
 /** The line of a run: the same element until something of it changes. */
 function lineKeeper(store: Store) {
   const kept = new Map<string, { key: string; element: HTMLElement }>();
+  let named: { runs: State["runs"]; short: Map<string, string> } = { runs: null, short: new Map() };
   return (run: RunSummary, state: State, column: number, full: boolean): HTMLElement => {
+    if (named.runs !== state.runs)
+      named = { runs: state.runs, short: shortNames((state.runs ?? []).map((one) => one.run)) };
+    const short = run.run === "." ? called(run.run) : (named.short.get(run.run) ?? run.run);
     const able = isShowable(run) && !full;
     const colour = runColour(state.names, run.run, state.dark);
     const sample = valueOf(state, FOLDER, LOSSES)?.get(run.run);
     const curve = sample ? spark(sample, run.last_step ?? 0) : null;
-    const key = JSON.stringify([run, column, able, colour, curve]);
+    const key = JSON.stringify([run, column, able, colour, curve, short]);
     const before = kept.get(run.run);
     if (before?.key === key) return before.element;
-    const element = line(run, { column, able, colour, curve }, () => toggle(store, run.run));
+    const element = line(run, { column, able, colour, curve, short }, () => toggle(store, run.run));
     kept.set(run.run, { key, element });
     return element;
   };
@@ -182,11 +232,13 @@ interface Look {
   able: boolean;
   colour: string;
   curve: Spark | null;
+  /** What is told of its name. */
+  short: string;
 }
 
 function line(
   run: RunSummary,
-  { column, able, colour, curve }: Look,
+  { column, able, colour, curve, short }: Look,
   toggled: () => void,
 ): HTMLElement {
   const sign = run.verdict?.severity ?? "not-evaluated";
@@ -211,7 +263,7 @@ function line(
       h("span.box", { "aria-hidden": "true" }, KEYS[column] ?? ""),
       glyph(sign, 14, title),
       h("i.swatch", { style: `background:${colour}` }),
-      h("span.name", null, called(run.run)),
+      middleCut(called(run.run), short),
       sparkline(curve),
       h("span.age", { "data-run": run.run }, railAge(run)),
     ),
