@@ -93,14 +93,8 @@ def monitor_fingerprint() -> str:
 
 
 _JUDGE = (
-    "rules",
-    "report",
-    "judge.py",
-    "lint.py",
-    "cli.py",
-    "demo.py",
-    "__init__.py",
-    "explain.py",
+    *("rules", "report", "judge.py", "lint.py", "cli.py", "demo.py", "__init__.py", "explain.py"),
+    "comparison.py",
 )
 
 

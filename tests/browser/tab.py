@@ -24,9 +24,14 @@ class Tab:
         self._address = ""
         page.on("console", lambda said: said.type == "error" and self._note(said.text))
         page.on("pageerror", lambda error: self._note(str(error)))
-        page.on("requestfailed", lambda request: self._note(f"{request.failure} {request.url}"))
+        page.on("requestfailed", lambda request: self._note_failure(request))
         page.on("response", lambda got: got.status >= 400 and self._note(f"{got.status} {got.url}"))
         page.on("request", lambda request: self._check_host(request.url))
+
+    def _note_failure(self, request: Any) -> None:
+        """What is fetched ahead may be under way when the page is left: that ends it."""
+        if request.failure != "net::ERR_ABORTED":
+            self._note(f"{request.failure} {request.url}")
 
     def open(self, address: str, more: str = "") -> None:
         self._address = address

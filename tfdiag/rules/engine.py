@@ -132,7 +132,7 @@ def _why_not(
         return None
     loss = progress(trace)
     if loss.state == "worse" and math.isnan(loss.last):
-        return f"the loss is not finite since step {loss.since}, and there were too few records"
+        return f"the loss is not finite since step {loss.since}"
     after = f" after step {warm_up}" if warm_up > 0 else ""
     return f"too few records{after}: {records} of {wanted}"
 

@@ -20,7 +20,7 @@ import { type Panel, place } from "./panel";
 import { emptyRows, ending, reading } from "./reading";
 
 export function heatmaps(state: State, store: Store, plot: Plot, retry: () => void): Panel {
-  const gutterHead = h("div.side.layer-facts");
+  const gutterHead = h("div.layer-facts");
   const names = gutter(plot, store);
   const parts = plot.columns.map((column, i) => heatmap(column, i, plot, state, store, retry));
   const element = h(
@@ -32,9 +32,9 @@ export function heatmaps(state: State, store: Store, plot: Plot, retry: () => vo
       h("h2", null, "Layers × steps"),
       plot.metric && exports(plot.metric.title, () => heatTable(plot)),
       foldAll(plot, store),
+      gutterHead,
     ),
     measureTools(plot, state, store),
-    gutterHead,
     parts.map((part) => part.readout),
     names.element,
     parts.map((part) => part.plot),

@@ -51,7 +51,7 @@ export function rail(store: Store): Rail {
     },
   });
   const lists = list(store);
-  const verdicts = h("div.verdicts", { role: "group", "aria-label": "Runs by verdict" });
+  const verdicts = h("div.severities", { role: "group", "aria-label": "Runs by verdict" });
   const element = h(
     "nav.rail",
     { "aria-label": "Runs" },
