@@ -250,7 +250,7 @@ def _frontend(address: str, live: logfolder.LiveRun) -> Iterator[Row]:
             yield Row(what, np.percentile(waits, share), "ms")
         page.wait_for_timeout(2000)
         yield _switch(frame, "Output RMS", "")
-        yield _switch(frame, "Weight RMS", ", which was pointed at", POINTED_MS)
+        yield _switch(frame, "Update ratio", ", which was pointed at", POINTED_MS)
         yield _switch(frame, "Output RMS", ", again")
         yield from _hover(page, frame)
         yield from _live(page, frame, cdp, live)
@@ -307,7 +307,7 @@ def _live(page: Any, frame: Any, cdp: Any, live: logfolder.LiveRun) -> Iterator[
     """Main-thread time of an update, beyond what the page takes in the same time without one."""
     frame.get_by_role("checkbox", name=f"Show {logfolder.LIVE}").check(force=True)
     live.step()  # from now on it is called live, which shows by itself
-    page.wait_for_timeout(1000 * LIVE_SECONDS)
+    page.wait_for_timeout(3000 * LIVE_SECONDS)  # until nothing more is fetched ahead
 
     def busy(change: Callable[[], None]) -> float:
         before = sum(_metric(cdp, name) for name in WORK)
