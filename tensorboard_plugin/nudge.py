@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 #: Seconds until the first nudge, doubled each time: for a short answer, one is enough.
 FIRST = 0.001
-
-POOL = ThreadPoolExecutor(16, thread_name_prefix="tfdiag-nudge")
 
 
 @contextmanager
@@ -26,7 +23,7 @@ def nudged(ask: Callable[[], Any]) -> Iterator[None]:
         ask: asks for next to nothing; what it returns or raises is dropped.
     """
     done = threading.Event()
-    POOL.submit(_keep_asking, ask, done)
+    _beside(lambda: _keep_asking(ask, done))
     try:
         yield
     finally:
@@ -36,5 +33,16 @@ def nudged(ask: Callable[[], Any]) -> Iterator[None]:
 def _keep_asking(ask: Callable[[], Any], done: threading.Event) -> None:
     wait = FIRST
     while not done.wait(wait):
-        POOL.submit(ask)  # not here: its own answer may be held back
+        _beside(ask)  # not here: its own answer may be held back
         wait *= 2
+
+
+def _beside(task: Callable[[], Any]) -> None:
+    """Does something that nobody waits for, not even the end of the process."""
+
+    def attempt() -> None:
+        with suppress(Exception):
+            task()
+
+    with suppress(RuntimeError):  # the interpreter ends, or there are too many threads
+        threading.Thread(target=attempt, name="tfdiag-nudge", daemon=True).start()

@@ -1,6 +1,7 @@
 """The data server is given something to acknowledge for as long as it owes an answer."""
 
 import threading
+from contextlib import ExitStack
 from types import SimpleNamespace
 
 import pytest
@@ -30,14 +31,34 @@ def test_a_nudge_that_is_held_back_itself_delays_neither_the_answer_nor_the_next
 
 
 def test_a_quick_answer_is_followed_by_none(monkeypatch):
-    monkeypatch.setattr(nudge, "FIRST", SECONDS)
-    watched = []
-    monkeypatch.setattr(nudge.POOL, "submit", lambda *call: watched.append(call))
-    with nudge.nudged(lambda: pytest.fail("nothing was held back")):
+    monkeypatch.setattr(nudge, "FIRST", 0.2)
+    asked = threading.Event()
+    with nudge.nudged(asked.set):
         pass
-    [(keep_asking, *arguments)] = watched
-    keep_asking(*arguments)
-    assert len(watched) == 1
+    assert not asked.wait(1)
+
+
+def test_many_answers_that_are_held_back_are_each_nudged():
+    held, asked = threading.Event(), threading.Semaphore(0)
+
+    def ask():
+        asked.release()
+        held.wait(SECONDS)
+
+    with ExitStack() as answers:
+        for _ in range(40):
+            answers.enter_context(nudge.nudged(ask))
+        assert all(asked.acquire(timeout=SECONDS) for _ in range(80))
+    held.set()
+
+
+def test_nothing_is_nudged_where_no_thread_can_begin(monkeypatch):
+    def fail(_):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", fail)
+    with nudge.nudged(lambda: None):
+        pass
 
 
 def test_the_error_of_an_answer_is_told_and_that_of_a_nudge_is_not():

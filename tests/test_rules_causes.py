@@ -127,7 +127,7 @@ def test_a_collapse_is_dated_by_an_untrained_model():
 
 def test_a_cause_is_as_late_as_its_record_and_no_later():
     early = found("activation-scale", 100, layer="dense")
-    facts = {"probe_gap": 60.0, "records": 121.0}  # a record every 5 steps, 600 in all
+    facts = {"probe_gap": 60.0, "record_gap": 5.0}
 
     def joins(rule, step, **fields):
         cause = found(rule, step, layer="dense", **fields)

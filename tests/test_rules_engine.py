@@ -50,14 +50,17 @@ def test_the_reason_of_the_recording_is_passed_on():
 
 
 @pytest.mark.parametrize(("planned", "judged"), [(600, True), (700, False), (0, False)])
-def test_a_complete_training_is_judged_by_its_last_record(planned, judged):
+def test_a_complete_training_is_judged_by_what_records_there_are(planned, judged):
     def patient(trace, *, patience=40, warm_up=100):
         yield says(step=patience + warm_up)
 
     run = replace(traces.trace(), planned_steps=planned)
     waits, ends = (made(patient, at_end=at_end) for at_end in (False, True))
     assert outcome(run, waits).outcome == "not-evaluated"
-    assert [f.step for f in outcome(run, ends).findings] == ([1] if judged else [])
+    assert [f.step for f in outcome(run, ends).findings] == ([25 + 100] if judged else [])
+    if judged:
+        assert outcome(run, ends, patience=3).findings[0].step == 3 + 100  # enough: as it is set
+        assert outcome(run, ends, warm_up=700).findings[0].step == 21 + 180  # see `warmed_up`
     again = traces.with_series(run, epoch=np.where(run.steps % 300, np.nan, 0.0))
     assert outcome(again, ends).outcome == "not-evaluated"  # one `fit` followed another
 

@@ -6,6 +6,7 @@ import pytest
 from tests import traces
 from tfdiag.rules import check
 from tfdiag.rules.guess import no_better_than_constant
+from tfdiag.rules.loss import loss_not_decreasing
 from tfdiag.rules.penalty import LOSSES, without_penalty
 from tfdiag.rules.weights import dead_weights
 
@@ -14,8 +15,10 @@ def penalized(**series):
     """Returns a run of a regularized classifier of ten classes."""
     run = replace(traces.trace(), planned_steps=600)
     options = {**run.architecture.loss_options, "regularized": True}
-    run = replace(run, architecture=replace(run.architecture, loss_options=options))
-    return traces.with_series(run, **series)
+    first, *others = run.architecture.layers
+    first = replace(first, options={**(first.options or {}), "kernel_regularizer": "L2(l2=0.1)"})
+    model = replace(run.architecture, loss_options=options, layers=(first, *others))
+    return traces.with_series(replace(run, architecture=model), **series)
 
 
 def at(steps, values, run):
@@ -32,6 +35,21 @@ def test_each_loss_is_left_without_what_is_added_to_it():
     for name in LOSSES:
         assert (alone.series[name][1:] == 1.5).all()  # step 0 has no batch
     assert run.series["loss"][1] == 2.0  # the recording itself stays
+
+
+def test_of_a_loss_whose_beginning_is_not_known_nothing_is_left():
+    """What is left would begin after the fall, and look as if it had never fallen."""
+    run = penalized()
+    looks = at(run.steps[[0, 10, 20, 30]], [2.0, 0.5, 0.5, 0.5], run)
+    falls = 0.1 + 0.9 * np.exp(-np.arange(31) / 2)
+    penalty = np.interp(run.steps, run.steps[[0, 10, 20, 30]], [2.0, 0.5, 0.5, 0.5])
+    probe = np.where(np.isfinite(looks), falls + penalty, np.nan)
+    run = traces.with_series(
+        run, loss=falls + penalty, probe_loss=probe, probe_regularization=looks
+    )
+    left = without_penalty(run).series
+    assert np.isnan(left["loss"]).all() and np.isfinite(left["probe_loss"]).sum() == 4
+    assert not check(run, [loss_not_decreasing]).findings
 
 
 def test_between_two_looks_a_penalty_that_moves_is_not_known():
@@ -62,6 +80,13 @@ def test_the_penalty_of_an_epochs_mean_is_that_of_the_whole_epoch():
     "run",
     [
         penalized(loss=2.0),  # not recorded
+        replace(  # `add_loss` of a layer of the user's own: another number for each size of a batch
+            penalized(loss=2.0, probe_regularization=0.5),
+            architecture=replace(
+                traces.architecture(), loss_options=penalized().architecture.loss_options
+            ),
+        ),
+        traces.with_series(traces.trace(), loss=2.0, probe_regularization=0.5),  # a metric's name
         penalized(loss=2.0, probe_regularization=np.r_[0.5, np.full(30, np.nan)]),
         traces.with_series(
             replace(traces.trace(), architecture=traces.architecture(loss_options=None)),
@@ -85,7 +110,7 @@ def test_a_penalty_that_falls_does_not_hide_that_nothing_is_learned():
     told = traces.with_series(run, probe_regularization=FALLS)
     (finding,) = check(told, [no_better_than_constant]).findings
     assert finding.value == pytest.approx(CONSTANT, rel=1e-3)
-    assert "What regularization adds to it" in finding.message
+    assert "What regularization adds to it, 3.1e-4 now, is left out." in finding.message
 
 
 def test_a_model_that_learns_beside_its_penalty_is_healthy():

@@ -99,7 +99,7 @@ def _without_trouble(report: Report, catalogue: Mapping[str, Rule]) -> Verdict:
     first = report.findings[0] if report.findings else None
     watched = [f"To watch: {', '.join(_grouped(report.findings, catalogue))}."] if first else []
     to_watch = _watch(first, report, catalogue) if first else None
-    # Where only these were asked, before any training, nothing will ever be added.
+    # Where only these were asked, before any training, no step will add anything.
     untrained = report.facts.get("untrained") == "yes" and len(outcomes) == len(report.outcomes)
     if len(waiting) > len(judged) and not untrained:  # what is only watched does not make up for it
         why = f"{title(waiting[0].rule, catalogue)}: {waiting[0].reason}"
@@ -118,6 +118,8 @@ def _without_trouble(report: Report, catalogue: Mapping[str, Rule]) -> Verdict:
         headed = f"Healthy, {len(report.findings)} to watch"
     elif unheard:
         headed = f"Healthy, {len(unheard)} not evaluated"
+        if len(unheard) > len(judged):  # silence is no health
+            headed = f"Nothing found, {len(unheard)} not evaluated"
     sentences = [diagnoses.cost(report)]
     sentences += watched
     if not watched:

@@ -510,7 +510,5 @@ _EACH_RECORD = {one.name for one in METRICS if one.source == TRAINING} - {"weigh
 
 def _lateness(cause: Finding, report: Report) -> float:
     """Returns how many steps before its date a cause may have begun: to the record before it."""
-    gap, records = (report.facts.get(name) for name in ("probe_gap", "records"))
-    if cause.metric in _EACH_RECORD and isinstance(records, float) and records > 1:
-        gap = report.step / (records - 1)
+    gap = report.facts.get("record_gap" if cause.metric in _EACH_RECORD else "probe_gap")
     return gap if isinstance(gap, float) and gap > 0 else 0.0

@@ -38,8 +38,9 @@ _RECENT = 10
 _RISE = 2.0
 #: What a clue about initial biases is measured by: the option of a layer.
 BIASES = "bias_initializer"
-#: An initial bias from which on it can keep units below zero. Source: heuristic, no source.
-_SINKS = -0.1
+#: An initial bias from which on it can keep units below zero, where inputs are scaled and weights
+#: have their usual size. Source: heuristic, no source.
+_SINKS = -1.0
 
 
 def clues(trace: Trace, findings: Iterable[Finding], high: float) -> tuple[Finding, ...]:
@@ -63,6 +64,9 @@ def clues(trace: Trace, findings: Iterable[Finding], high: float) -> tuple[Findi
 
 
 def _biases(architecture: Architecture, findings: Iterable[Finding]) -> Iterator[Finding]:
+    findings = tuple(findings)
+    if {finding.rule for finding in findings} & {"input-range", initial_weights.id}:
+        return  # then it is these
     layers = {layer.name: layer for layer in architecture.layers}
     for finding in findings:
         layer = layers.get(finding.layer or "")

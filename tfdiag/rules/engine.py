@@ -32,7 +32,7 @@ def outcome(rule: Rule, trace: Trace, thresholds: Mapping[str, Any]) -> Outcome:
     if "warm_up" in thresholds:
         thresholds = {**thresholds, "warm_up": warmed_up(trace, thresholds["warm_up"])}
     if rule.at_end and is_complete(trace):
-        thresholds = {**thresholds, "warm_up": 0, "patience": 1}
+        thresholds = _without_waiting(rule, trace, thresholds)
     exempt: dict[str, str] = {}
     try:
         unfit = rule.unfit(trace) if rule.unfit else None
@@ -56,6 +56,17 @@ def outcome(rule: Rule, trace: Trace, thresholds: Mapping[str, Any]) -> Outcome:
     depth = {name: i for i, name in enumerate(trace.layers)}
     found.sort(key=lambda f: (f.step, depth.get(f.layer or "", -1)))
     return Outcome(rule.id, FOUND if found else HEALTHY, None, exempt, tuple(found))
+
+
+def _without_waiting(rule: Rule, trace: Trace, thresholds: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Returns the thresholds with as much patience as there are records, if these are too few."""
+    rows = np.all([_rows(need, trace, {}) for need in rule.needs], axis=0)
+    for warm_up in (thresholds["warm_up"], 0):
+        records = int((rows & (trace.steps > warm_up)).sum())
+        if records:
+            patience = min(records, thresholds["patience"])
+            return {**thresholds, "warm_up": warm_up, "patience": patience}
+    return thresholds
 
 
 def _judge(

@@ -24,7 +24,8 @@ def facts(trace: Trace) -> dict[str, Any]:
         that the next two are of, or None), "loss_first" and "loss_last" (finite, or nan),
         "learning_rate" and "learning_rate_lowest" (the highest and the lowest, or nan: they
         differ if something moves it), "optimizer" (name of its class, or None; see `optimizer_of`),
-        "probe_gap" (steps from one look at the probe set to the next, or nan),
+        "record_gap" and "probe_gap" (steps from one record, or one look at the probe set, to the
+        next, or nan),
         "nonfinite_at_start" ("yes" if an output is NaN or Inf before any training, or None),
         "ended" ("yes" if all planned steps were made, in more than one epoch, or None; the monitor
         says so too of a training that ended otherwise), "untrained" ("yes" if model and data are
@@ -46,6 +47,9 @@ def facts(trace: Trace) -> dict[str, Any]:
         "learning_rate": float(rates.max()) if len(rates) else float("nan"),
         "learning_rate_lowest": float(rates.min()) if len(rates) else float("nan"),
         "optimizer": optimizer_of(trace.architecture),
+        "record_gap": float(np.median(np.diff(trace.steps)))
+        if len(trace.steps) > 1
+        else float("nan"),
         "probe_gap": float(np.median(np.diff(looks))) if len(looks) > 1 else float("nan"),
         "nonfinite_at_start": "yes" if (bad[: len(early)][early] > 0).any() else None,
         "ended": "yes" if is_over(trace) else None,

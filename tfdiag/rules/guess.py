@@ -18,6 +18,9 @@ from tfdiag.rules.rule import CannotJudge, Case, NotApplicable, rule
 from tfdiag.rules.wording import apart, share
 from tfdiag.trace import Finding, Trace
 
+#: Looks up to which a model that has learned little may just be at its beginning.
+_FEW = 6
+
 
 def _is_guess(trace: Trace, largest: float) -> bool:
     """Returns True if no-better-than-guess can tell, and the accuracy is a guess's."""
@@ -65,7 +68,7 @@ def no_better_than_constant(
     little: float = 0.1,
     even: float = 0.5,
     common: float = 0.8,
-    many: int = 10,
+    many: int = 50,
     same: float = 0.98,
     learned: float = 0.5,
     patience: int = 3,
@@ -96,7 +99,8 @@ def no_better_than_constant(
         even: share of the most frequent class up to which `little` is asked for.
         common: the same of several labels: right answers of always saying the same. Source:
             heuristic.
-        many: values of a target like the input from which on it is asked for. Source: heuristic.
+        many: values of a target like the input from which on it is asked for: few forecasts reach
+            so far. Source: heuristic.
         same: share of the samples that get the same answer, for a classifier. Source: heuristic.
         learned: times the constant's loss below which the training data is learned, as in
             held-out-fails.
@@ -118,6 +122,7 @@ def no_better_than_constant(
     labels = data_of(trace).labels[0]
     of_classes = is_of_classes(ending(trace), labels)
     hardly = _tells_much(trace, even, common, many)
+    hardly &= len(finite(trace, "probe_loss")) > _FEW
     hardly &= bool((losses[rows] >= (1 - little) * constant).all())
     if of_classes and _is_guess(trace, labels.largest):
         raise NotApplicable("no-better-than-guess tells it by the accuracy")

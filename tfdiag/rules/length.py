@@ -97,12 +97,12 @@ def stopped_early(
 
 
 def may_go_on(finding: Finding, trace: Trace) -> bool:
-    """Returns whether a finding is about the end of a `fit` of one epoch.
+    """Returns whether a finding is about the end of a `fit` of one epoch, and this has come.
 
-    What is recorded tells it once training is over; before, it is no news.
+    In a loop of them the next one may tell otherwise.
     """
-    begins_there = finding.step == trace.steps[-1]
-    return finding.rule in _ABOUT_THE_END and begins_there and fit_epochs(trace) <= 1
+    has_come = trace.steps[-1] >= trace.planned_steps
+    return finding.rule in _ABOUT_THE_END and has_come and fit_epochs(trace) <= 1
 
 
 _ABOUT_THE_END = (stopped_early.id, no_better_than_guess.id, no_better_than_constant.id)

@@ -27,12 +27,15 @@ def without_penalty(trace: Trace) -> Trace:
     """Returns the trace with losses of the answers alone, as if nothing were added to them.
 
     Each look at the probe set measures the penalty. Between two looks it is taken to move evenly;
-    where it moves by more than a tenth of what is left of a loss, that is nan: not measured. The
-    same object where no penalty was recorded, or just once.
+    where it moves by more than a tenth of what is left of a loss, that is nan: not measured. Of a
+    loss whose beginning is not known that way nothing is left: a fall would begin too late.
+
+    The same object where no penalty was recorded, or just once; and where no kernel's regularizer
+    is known: what a layer's `add_loss` adds may be another number for each size of a batch.
     """
-    options = trace.architecture.loss_options
+    options = trace.architecture.loss_options or {}
     steps, penalty = measured(trace, PENALTY)
-    if len(steps) < 2 or not options:
+    if len(steps) < 2 or not options.get("regularized") or not _has_regularizer(trace):
         return trace
     series = dict(trace.series)
     for name in filter(series.__contains__, LOSSES):
@@ -40,11 +43,16 @@ def without_penalty(trace: Trace) -> Trace:
         begins = _epoch_begins(trace)[: len(ends)] if name == "epoch_loss" else ends
         added = (np.interp(begins, steps, penalty) + np.interp(ends, steps, penalty)) / 2
         left = series[name] - added
-        series[name] = np.where(
-            _moved(begins, ends, steps, penalty) <= _WITHIN * left, left, np.nan
-        )
+        known = _moved(begins, ends, steps, penalty) <= _WITHIN * left
+        first = np.flatnonzero(np.isfinite(left))[:1]
+        series[name] = np.where(known & known[first].all(), left, np.nan)
     alone = replace(trace.architecture, loss_options={**options, "regularized": False})
     return replace(trace, architecture=alone, series=series)
+
+
+def _has_regularizer(trace: Trace) -> bool:
+    layers = trace.architecture.layers
+    return any("kernel_regularizer" in (layer.options or {}) for layer in layers)
 
 
 def _epoch_begins(trace: Trace) -> np.ndarray:
@@ -67,13 +75,12 @@ def _moved(
 
 def said_without_penalty(outcome: Outcome, trace: Trace) -> Outcome:
     """Returns what came of a rule on `without_penalty(trace)`; its words say what is left out."""
-    steps, penalty = measured(trace, PENALTY)
+    added = number(float(measured(trace, PENALTY)[1][-1]))
 
     def told(finding: Finding) -> Finding:
         if finding.metric not in LOSSES:
             return finding
-        added = number(float(np.interp(finding.step, steps, penalty)))
-        text = f"{finding.message} What regularization adds to it, {added}, is left out."
+        text = f"{finding.message} What regularization adds to it, {added} now, is left out."
         return replace(finding, message=text)
 
     return replace(outcome, findings=tuple(map(told, outcome.findings)))

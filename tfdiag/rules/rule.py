@@ -100,8 +100,9 @@ class Rule:
             its name; those of `limits` say it themselves.
         keeps: thresholds that its cases compare with: like those of `limits`, they are in
             `Report.facts` as "dead-relu warn".
-        at_end: whether a training that was complete is judged by its last record, however few
-            there are: no warm-up, no patience.
+        at_end: whether a training that was complete is judged however few records there are: by
+            those after the warm-up, or else by those before, at least one. It has `patience` and
+            `warm_up`.
         watch: what to do about findings that are only watched. `{layer}` stands for the finding's
             layer, another threshold's name for its value, if that is a line in a chart.
     """

@@ -199,7 +199,8 @@ const isChosen = (run: Run, problem: Problem, { choices }: State) =>
 
 /** Once: not again when it is only redrawn, so that the page does not jump. */
 function bringIntoView(element: HTMLElement): void {
-  const isThere = document.querySelector(".finding.chosen") !== null;
+  const row = (finding: Element | null) => finding?.querySelector<HTMLElement>("[data-key]")?.dataset.key;
+  const isThere = row(document.querySelector(".finding.chosen")) === row(element);
   element.classList.add("chosen");
   if (!isThere) requestAnimationFrame(() => element.scrollIntoView({ block: "nearest" }));
 }

@@ -63,7 +63,7 @@ function reasons(verdict: Verdict, run: Run | undefined, state: State, store: St
   const open = state.open.has(name);
   const why = () =>
     h(
-      "button.link.why",
+      "button.link.how-sure",
       {
         "data-key": name,
         "aria-expanded": String(open),
