@@ -245,3 +245,23 @@ test("nothing is asked ahead while hidden", async () => {
   await rest();
   expect(next.answers).toHaveLength(1);
 });
+
+test("what could not be fetched ahead is asked for again only when it is needed", async () => {
+  let asked = 0;
+  const broken: Resource<string> = {
+    name: "broken",
+    fetch: () => (++asked > 1 ? Promise.resolve("here") : Promise.reject(new Error("gone"))),
+  };
+  const wanted: Resource<string>[] = [];
+  const { store, feed, rest } = feeding((_, run) => (run === FOLDER ? [] : wanted), undefined, () => [
+    ["a", broken],
+  ]);
+  await feed.refresh();
+  await rest();
+  await rest();
+  expect([asked, store.get().loaded.get("a")?.get("broken")]).toEqual([1, undefined]);
+  wanted.push(broken);
+  store.set({ metric: "broken" });
+  await settle();
+  expect([asked, shownOf(store, "broken")]).toEqual([2, "here"]);
+});

@@ -26,6 +26,8 @@ export class Feed {
   private readonly arrived = new Map<string, [run: string, resource: Resource<unknown>, Slot<unknown>]>();
   private showing: ReturnType<typeof setTimeout> | undefined;
   private readingAhead = false;
+  /** What could not be fetched ahead: left to be asked for when it is needed. */
+  private readonly missed = new Set<string>();
 
   constructor(
     private readonly store: Store,
@@ -116,13 +118,20 @@ export class Feed {
       const state = this.store.get();
       const next = this.ahead(state).find(
         ([run, resource]) =>
-          isReadable(state, run) && slotOf(state, run, resource).version === undefined,
+          isReadable(state, run) &&
+          !this.missed.has(`${run}\n${resource.name}`) &&
+          slotOf(state, run, resource).version === undefined,
       );
-      if (next) void this.fill(...next, versionOf(state, ...next));
+      if (next) void this.fill(...next, versionOf(state, ...next), true);
     });
   }
 
-  private async fill(run: string, resource: Resource<unknown>, wanted: string): Promise<void> {
+  private async fill(
+    run: string,
+    resource: Resource<unknown>,
+    wanted: string,
+    isAhead = false,
+  ): Promise<void> {
     const key = `${run}\n${resource.name}`;
     const slot = slotOf(this.store.get(), run, resource);
     if (slot.version === wanted || this.underWay.has(key) || this.arrived.has(key)) return;
@@ -132,6 +141,11 @@ export class Feed {
     try {
       next.value = await resource.fetch(run, slot.value);
     } catch (error) {
+      if (isAhead) {
+        this.underWay.delete(key);
+        this.missed.add(key);
+        return;
+      }
       next.failure = words(error);
       next.absent = error instanceof RequestError && error.absent;
       if (!next.absent) next.value = slot.value; // old data is better than none
