@@ -11,6 +11,7 @@ from tfdiag.architecture import Architecture
 from tfdiag.rules.activations import dead_relu, saturated_activation
 from tfdiag.rules.beginning import initial_weights
 from tfdiag.rules.gradients import exploding_gradient
+from tfdiag.rules.inputs import input_range
 from tfdiag.rules.loss import loss_blowup
 from tfdiag.rules.numerics import nonfinite_loss, nonfinite_tensor
 from tfdiag.rules.outputs import constant_output
@@ -63,9 +64,8 @@ def clues(trace: Trace, findings: Iterable[Finding], high: float) -> tuple[Findi
     return (*_biases(trace.architecture, findings), *_rate(trace, findings, high))
 
 
-def _biases(architecture: Architecture, findings: Iterable[Finding]) -> Iterator[Finding]:
-    findings = tuple(findings)
-    if {finding.rule for finding in findings} & {"input-range", initial_weights.id}:
+def _biases(architecture: Architecture, findings: tuple[Finding, ...]) -> Iterator[Finding]:
+    if {finding.rule for finding in findings} & {input_range.id, initial_weights.id}:
         return  # then it is these
     layers = {layer.name: layer for layer in architecture.layers}
     for finding in findings:

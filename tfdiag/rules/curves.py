@@ -38,14 +38,18 @@ def fit_epochs(trace: Trace) -> int:
     return int(numbers[-1]) + 1 if len(numbers) else 0
 
 
+def came_to_its_end(trace: Trace) -> bool:
+    """Returns whether all planned steps were made; False where none are planned."""
+    planned = trace.planned_steps
+    return bool(planned and len(trace.steps) and trace.steps[-1] >= planned)
+
+
 def is_over(trace: Trace) -> bool:
     """Returns whether training came to its planned end, after more than one epoch.
 
     False where nothing is planned.
     """
-    planned = trace.planned_steps
-    ended = planned and len(trace.steps) and trace.steps[-1] >= planned
-    return bool(ended and fit_epochs(trace) > 1)
+    return came_to_its_end(trace) and fit_epochs(trace) > 1
 
 
 def is_whole(trace: Trace) -> bool:
@@ -62,8 +66,7 @@ def is_whole(trace: Trace) -> bool:
 
 def is_complete(trace: Trace) -> bool:
     """Returns whether all that was planned was done, in one `fit`: no record will follow."""
-    planned = trace.planned_steps
-    return bool(planned and len(trace.steps) and trace.steps[-1] >= planned and is_whole(trace))
+    return came_to_its_end(trace) and is_whole(trace)
 
 
 def is_untrained(trace: Trace) -> bool:

@@ -67,8 +67,8 @@ def frozen_output(trace: Trace) -> Iterator[Finding]:
     Only watched: a random last layer that is fixed may do, and a generator is trained below a
     judge that is frozen, to a loss that may rise. A warning if the loss is no better than a guess's
     at the end, or, of several classes, never fell or has not come down to half when `judged_from`
-    has come. All frozen is nothing-trainable's finding,
-    and nothing is said of a backbone that is frozen below a head.
+    has come. All frozen is nothing-trainable's finding, and nothing is said of a backbone that is
+    frozen below a head.
     """
     layers = [layer for layer in trace.architecture.layers if layer.parameters]
     outputs = [layer for layer in layers if layer.role == "output" and layer.type in KERNELS]

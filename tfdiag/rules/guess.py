@@ -18,7 +18,8 @@ from tfdiag.rules.rule import CannotJudge, Case, NotApplicable, rule
 from tfdiag.rules.wording import apart, share
 from tfdiag.trace import Finding, Trace
 
-#: Looks up to which a model that has learned little may just be at its beginning.
+#: Looks up to which a model that has learned little may just be at its beginning. Source:
+#: heuristic, as many as `progress` asks for.
 _FEW = 6
 
 

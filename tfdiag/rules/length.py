@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tfdiag.rules.constant import constant_loss, is_regularized
-from tfdiag.rules.curves import finite, fit_epochs, is_whole, measured
+from tfdiag.rules.curves import came_to_its_end, finite, fit_epochs, is_whole, measured
 from tfdiag.rules.guess import no_better_than_constant
 from tfdiag.rules.loss import no_better_than_guess
 from tfdiag.rules.progress import progress
@@ -101,8 +101,8 @@ def may_go_on(finding: Finding, trace: Trace) -> bool:
 
     In a loop of them the next one may tell otherwise.
     """
-    has_come = trace.steps[-1] >= trace.planned_steps
-    return finding.rule in _ABOUT_THE_END and has_come and fit_epochs(trace) <= 1
+    of_one_epoch = came_to_its_end(trace) and fit_epochs(trace) <= 1
+    return of_one_epoch and finding.rule in _ABOUT_THE_END
 
 
 _ABOUT_THE_END = (stopped_early.id, no_better_than_guess.id, no_better_than_constant.id)
