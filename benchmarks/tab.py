@@ -197,7 +197,8 @@ def _backend(address: str, target: float) -> Iterator[Row]:
     for run in [run["run"] for run in runs if run["recorded"]][:ASKED_RUNS]:
         shown = ask("api/run", ", not asked before", run=run).json
         ask("api/run", ", again", run=run)
-        for metric in ("gradient_rms", "gradient_nonfinite", "dead_fraction", "output_nonfinite"):
+        ask("api/metric", ", the first of a run", run=run, metric="gradient_rms")
+        for metric in ("gradient_nonfinite", "dead_fraction", "output_nonfinite"):
             ask("api/metric", run=run, metric=metric)
         since = str(shown["last_step"])
         ask("api/run", ", since", run=run, since=since)

@@ -123,39 +123,34 @@ class Experiment:
             for data in tags.values()
         }
 
-    def measurements(self, run: str, listed: Mapping[str, Listed]) -> dict[str, Tag]:
-        """Returns the tags that `tfdiag.storage.decoder.decode` wants, without the report.
+    def tagged(self, run: str, listed: Mapping[str, Listed], *prefixes: str) -> dict[str, Tag]:
+        """Returns the tags whose names begin with one of `prefixes`, with their records.
 
         Args:
             listed: all tags of the run.
         """
-        return self._tags(run, listed, (schema.STATS, schema.SERIES))
-
-    def snapshots(self, run: str) -> dict[str, Tag]:
-        """Returns the tags that `tfdiag.storage.snapshots.decode_cams` wants."""
-        kinds = (schema.CAMS, schema.PREDICTIONS, schema.IMAGES)
-        return self._tags(run, self.listed(run).get(run, {}), kinds)
-
-    def predictions(self, run: str) -> dict[str, Tag]:
-        """Returns the tags that `tfdiag.storage.snapshots.decode_predictions` wants."""
-        return self._tags(run, self.listed(run).get(run, {}), (schema.PROBE,))
-
-    def histograms(self, run: str, layer: str) -> dict[str, Tag]:
-        """Returns the tags that `tfdiag.storage.histograms.decode` wants."""
-        packed = self._tags(run, self.listed(run).get(run, {}), (schema.HISTOGRAMS,))
-        if packed:
-            return packed
-        native = self._read("histograms", run, [schema.GRADIENT_HISTOGRAMS + layer])
-        return native.get(run, {})
-
-    def _tags(
-        self, run: str, listed: Mapping[str, Listed], prefixes: tuple[str, ...]
-    ) -> dict[str, Tag]:
         names = [tag for tag in listed if tag.startswith(prefixes)]
         found = self._read(schema.PLUGIN, run, names) if names else {}
         return {
             name: Tag(listed[name].content, tag.records) for name, tag in found.get(run, {}).items()
         }
+
+    def snapshots(self, run: str) -> dict[str, Tag]:
+        """Returns the tags that `tfdiag.storage.snapshots.decode_cams` wants."""
+        kinds = (schema.CAMS, schema.PREDICTIONS, schema.IMAGES)
+        return self.tagged(run, self.listed(run).get(run, {}), *kinds)
+
+    def predictions(self, run: str) -> dict[str, Tag]:
+        """Returns the tags that `tfdiag.storage.snapshots.decode_predictions` wants."""
+        return self.tagged(run, self.listed(run).get(run, {}), schema.PROBE)
+
+    def histograms(self, run: str, layer: str) -> dict[str, Tag]:
+        """Returns the tags that `tfdiag.storage.histograms.decode` wants."""
+        packed = self.tagged(run, self.listed(run).get(run, {}), schema.HISTOGRAMS)
+        if packed:
+            return packed
+        native = self._read("histograms", run, [schema.GRADIENT_HISTOGRAMS + layer])
+        return native.get(run, {})
 
     def _read(
         self, plugin: str, run: str | None, tags: list[str], downsample: int = _ALL

@@ -8,7 +8,7 @@ from typing import Any
 
 from tensorboard_plugin.experiment import Experiment, Listed
 from tfdiag.storage import schema
-from tfdiag.storage.decoder import Recording, decode
+from tfdiag.storage.decoder import Head, Recording, decode, decode_series
 
 #: As many runs as stand side by side, and as many again for another window.
 MOST = 8
@@ -47,10 +47,7 @@ class Recordings:
         with kept.lock:
             newest = _newest(listed)
             if kept.recording is None or kept.newest != newest:
-                tags = experiment.measurements(run, listed)
-                if not any(name.startswith(schema.STATS) for name in tags):
-                    return None
-                kept.newest, kept.recording = newest, decode(tags)
+                kept.newest, kept.recording = newest, _read(experiment, run, listed)
             return kept.recording
 
     def _place(self, key: tuple[str, str]) -> _Kept:
@@ -60,6 +57,16 @@ class Recordings:
             while len(self._kept) > MOST:
                 self._kept.popitem(last=False)
             return kept
+
+
+def _read(experiment: Experiment, run: str, listed: dict[str, Listed]) -> Recording:
+    stats = {tag: of for tag, of in listed.items() if tag.startswith(schema.STATS)}
+    heads = {tag: Head(of.content, of.last_time) for tag, of in stats.items()}
+    series = experiment.tagged(run, listed, schema.SERIES)
+    recording = decode_series(heads, series, lambda names: experiment.tagged(run, listed, *names))
+    if max(of.last_step for of in stats.values()) in recording.trace.steps:
+        return recording
+    return decode({**series, **experiment.tagged(run, listed, schema.STATS)})
 
 
 def _newest(listed: dict[str, Listed]) -> dict[str, tuple[int, float]]:

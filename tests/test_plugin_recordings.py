@@ -1,19 +1,24 @@
 """The plugin's few decoded recordings: read once, and again only when something was added."""
 
+from collections import Counter
+
+import numpy as np
 import pytest
 
 from tensorboard_plugin.experiment import Listed
 from tensorboard_plugin.recordings import MOST, Recordings
+from tests import recordings as made
 from tests.recordings import record
 from tfdiag.errors import TfdiagError
 from tfdiag.storage import reader, schema
+from tfdiag.storage.writer import RunWriter
 
 
 class Experiment:
     """Has one recording under every name, and counts how often it is read."""
 
     def __init__(self, folder, name: str = ""):
-        self.id, self._folder, self.reads = name, folder, 0
+        self.id, self._folder, self.reads = name, folder, Counter()
 
     def listed(self, run):
         tags = reader.read_tags(self._folder)
@@ -24,10 +29,10 @@ class Experiment:
             }
         }
 
-    def measurements(self, run, listed):
-        self.reads += 1
+    def tagged(self, run, listed, *prefixes):
+        self.reads.update(prefixes)
         tags = reader.read_tags(self._folder)
-        return {name: tag for name, tag in tags.items() if name != schema.REPORT}
+        return {name: tag for name, tag in tags.items() if name.startswith(prefixes)}
 
 
 @pytest.fixture
@@ -41,7 +46,65 @@ def test_a_recording_is_read_once(experiment):
     first = recordings.of(experiment, "a")
     assert first.trace.steps.tolist() == [1, 2, 3, 4, 5]
     assert recordings.of(experiment, "a") is first
-    assert experiment.reads == 1
+    assert experiment.reads == {schema.SERIES: 1}
+
+
+def test_the_measures_of_layers_are_read_when_one_is_asked_for_and_once(experiment):
+    trace = Recordings().of(experiment, "a").trace
+    assert "output_rms" in trace.columns and "unheard_of" not in trace.columns
+    assert set(experiment.reads) == {schema.SERIES}
+    for name in ("output_rms", "gradient_rms"):
+        assert trace.columns[name].shape == (5, len(trace.layers))
+    stats = [tag for tag in experiment.reads if tag.startswith(schema.STATS)]
+    assert [experiment.reads[tag] for tag in stats] == [1]
+    with pytest.raises(KeyError):
+        trace.columns["unheard_of"]
+
+
+def test_steps_that_come_while_it_is_read_are_left_to_the_next_request(experiment, tmp_path):
+    trace = Recordings().of(experiment, "a").trace
+    record(tmp_path, range(6, 8), start=2e9)
+    assert len(trace.columns["output_rms"]) == len(trace.steps) == 5
+
+
+def test_matrices_without_series_are_all_read_at_once(tmp_path):
+    run = RunWriter(tmp_path, made.open_records)
+    for step in (1, 2):
+        run.step(step, manifest=made.manifest(), stats=made.stats(step), series={})
+    run.close()
+    experiment = Experiment(tmp_path)
+    assert Recordings().of(experiment, "a").trace.steps.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_recording_read_in_parts_is_the_same_as_one_read_at_once(tmp_path, seed):
+    random = np.random.default_rng(seed)
+    step, time = 0, made.START
+    for layers in (("a", "b"), made.LAYERS):  # another model in the same folder, later
+        run = RunWriter(tmp_path, made.open_records)
+        for _ in range(80):
+            restarts = step > 20 and random.random() < 0.05
+            step = step - int(random.integers(1, 20)) if restarts else step + 1
+            time += 1
+            run.step(
+                step,
+                manifest=made.manifest(layers, planned_steps=int(random.integers(2))),
+                stats=made.stats(step, layers) if random.random() < 0.6 else None,
+                series={"loss": random.random(), **({"val": 1.0} if random.random() < 0.3 else {})},
+                wall_time=time,
+            )
+        run.close()
+    in_parts = Recordings().of(Experiment(tmp_path), "a")
+    at_once = reader.open_recording(tmp_path)
+    assert (in_parts.id, in_parts.last_measured) == (at_once.id, at_once.last_measured)
+    assert in_parts.other_models == at_once.other_models
+    for name in ("steps", "wall_times"):
+        np.testing.assert_array_equal(getattr(in_parts.trace, name), getattr(at_once.trace, name))
+    for name in ("columns", "series"):
+        ours, theirs = getattr(in_parts.trace, name), getattr(at_once.trace, name)
+        assert list(ours) == list(theirs)
+        for measure in ours:
+            np.testing.assert_array_equal(ours[measure], theirs[measure])
 
 
 def test_it_is_read_again_when_it_has_grown(experiment, tmp_path):
@@ -69,9 +132,9 @@ def test_only_the_last_few_are_kept(experiment):
     for i in range(MOST + 1):
         recordings.of(experiment, str(i))
     recordings.of(experiment, "1")
-    assert experiment.reads == MOST + 1
+    assert experiment.reads[schema.SERIES] == MOST + 1
     recordings.of(experiment, "0")
-    assert experiment.reads == MOST + 2
+    assert experiment.reads[schema.SERIES] == MOST + 2
 
 
 def test_a_damaged_one_is_told_each_time(experiment, monkeypatch):

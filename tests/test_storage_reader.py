@@ -127,19 +127,27 @@ def slowly(tags):
             kept[one.step] = one
         return kept
 
+    prefixes = (schema.STATS, schema.SERIES)
+    records = [one for name, t in tags.items() if name.startswith(prefixes) for one in t.records]
+    times = {
+        step: one.wall_time
+        for step, one in counting(sorted(records, key=lambda one: one.wall_time)).items()
+    }
+
+    def lasting(tag):
+        return {
+            step: one
+            for step, one in counting(tag.records).items()
+            if not any(s < step and time > one.wall_time for s, time in times.items())
+        }
+
     ((manifest, tag),) = [(t.content, t) for name, t in tags.items() if "/stats/" in name]
-    stats = counting(tag.records)
-    series = []
-    for name, one in tags.items():
-        if name.startswith(schema.SERIES):
-            kept = {
-                step: record
-                for step, record in counting(one.records).items()
-                if not any(s < step and r.wall_time > record.wall_time for s, r in stats.items())
-            }
-            series.append((schema.decode_series(one.content), kept))
-    times = {step: r.wall_time for _, kept in series for step, r in kept.items()}
-    times |= {step: record.wall_time for step, record in stats.items()}
+    stats = lasting(tag)
+    series = [
+        (schema.decode_series(one.content), lasting(one))
+        for name, one in tags.items()
+        if name.startswith(schema.SERIES)
+    ]
     fields = schema.decode_manifest(manifest)
     missing = [math.nan] * len(fields["architecture"].names)
     columns = {

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -71,6 +74,13 @@ class Report(NamedTuple):
     cost: dict[str, float] | None
 
 
+class Head(NamedTuple):
+    """A tag's content, and the time of its last record in seconds since the Unix epoch."""
+
+    content: bytes
+    last_time: float
+
+
 def decode(tags: Mapping[str, Tag]) -> Recording:
     """Returns the recording that `tags` hold.
 
@@ -82,37 +92,106 @@ def decode(tags: Mapping[str, Tag]) -> Recording:
         TfdiagError: if there is no recording, or it is damaged, or of a newer schema.
     """
     stats = {
-        name: in_order(tag.records)
-        for name, tag in tags.items()
-        if name.startswith(schema.STATS) and tag.records
+        name: tag for name, tag in tags.items() if name.startswith(schema.STATS) and tag.records
     }
-    if not stats:
+    last_times = {name: in_order(tag.records)[-1].wall_time for name, tag in stats.items()}
+    model = _newest({name: Head(tag.content, last_times[name]) for name, tag in stats.items()})
+    records = _joined(stats[name] for name in model.tags)
+    recording = _recording(model, _series_tags(tags), records, partial(_columns, records))
+    return with_report(recording, tags.get(schema.REPORT))
+
+
+def decode_series(
+    heads: Mapping[str, Head],
+    tags: Mapping[str, Tag],
+    read: Callable[[tuple[str, ...]], Mapping[str, Tag]],
+) -> Recording:
+    """Returns what `decode` does, but reads the measures of layers when one is first looked at.
+
+    They are nearly all of a recording's bytes. Without them its steps are those of the series,
+    which come with every matrix.
+
+    Args:
+        heads: the tags of `schema.STATS`; their records are not needed yet.
+        tags: those of `schema.SERIES`.
+        read: returns the tags that it is given the names of, with their records. Steps that
+            were added meanwhile are left aside.
+
+    Raises:
+        TfdiagError: as `decode`; for a damaged matrix when a measure is looked at.
+    """
+    model = _newest(heads)
+
+    def stats() -> list[Record]:
+        return _joined(read(model.tags).values())
+
+    return _recording(model, _series_tags(tags), [], partial(_Later, stats))
+
+
+class _Model(NamedTuple):
+    """The model that was recorded last: the names of its tags, newest first, and its manifest."""
+
+    tags: tuple[str, ...]
+    manifest: dict[str, Any]
+    last_measured: float
+    others: int
+
+
+def _newest(heads: Mapping[str, Head]) -> _Model:
+    if not heads:
         raise TfdiagError(
             "No tfdiag recording is here: nothing was measured yet, or the run was trained without "
             "HealthMonitor. Pass callbacks=[tfdiag.HealthMonitor(log_dir)] to model.fit."
         )
-    newest = max(stats, key=lambda name: stats[name][-1].wall_time)
-    manifest = schema.decode_manifest(tags[newest].content)
+    newest = max(heads, key=lambda name: heads[name].last_time)
+    manifest = schema.decode_manifest(heads[newest].content)
     shown = _rows_and_columns(manifest)
     same = [
         name
-        for name in stats
-        if name == newest or _rows_and_columns(schema.decode_manifest(tags[name].content)) == shown
+        for name, head in heads.items()
+        if name != newest and _rows_and_columns(schema.decode_manifest(head.content)) == shown
     ]
-    records = sorted((r for name in same for r in stats[name]), key=lambda r: r.wall_time)
-    recording = Recording(
-        id=newest.removeprefix(schema.STATS),
-        trace=_trace(manifest, in_order(records), tags),
-        last_measured=stats[newest][-1].wall_time,
+    others = len(heads) - len(same) - 1
+    return _Model((newest, *same), manifest, heads[newest].last_time, others)
+
+
+#: Makes `Trace.columns` of names of measures, steps, their times and a number of layers.
+_MakeColumns = Callable[[list[str], np.ndarray, np.ndarray, int], Mapping[str, np.ndarray]]
+
+
+def _recording(
+    model: _Model, series: list[Tag], stats: list[Record], columns: _MakeColumns
+) -> Recording:
+    """Returns a recording without its report.
+
+    Args:
+        series: the tags of `schema.SERIES`.
+        stats: the matrices, as far as they are read.
+        columns: makes the trace's.
+    """
+    manifest = model.manifest
+    return Recording(
+        id=model.tags[0].removeprefix(schema.STATS),
+        trace=_trace(manifest, series, stats, columns),
+        last_measured=model.last_measured,
         thresholds=manifest["thresholds"],
         versions=manifest["versions"],
         monitor=manifest["monitor"],
         report_json=None,
         finished=False,
         cost=None,
-        other_models=len(stats) - len(same),
+        other_models=model.others,
     )
-    return with_report(recording, tags.get(schema.REPORT))
+
+
+def _series_tags(tags: Mapping[str, Tag]) -> list[Tag]:
+    return [tag for name, tag in tags.items() if name.startswith(schema.SERIES)]
+
+
+def _joined(tags: Iterable[Tag]) -> list[Record]:
+    """Returns the records of several tags as one sequence, oldest first."""
+    records = chain.from_iterable(tag.records for tag in tags)
+    return sorted(records, key=lambda record: record.wall_time)
 
 
 def with_report(recording: Recording, tag: Tag | None) -> Recording:
@@ -258,26 +337,24 @@ def _is_cost(cost: Any) -> bool:
     )
 
 
-def _trace(manifest: dict[str, Any], stats: list[Record], tags: Mapping[str, Tag]) -> Trace:
+def _trace(
+    manifest: dict[str, Any], tags: list[Tag], stats: list[Record], columns: _MakeColumns
+) -> Trace:
     architecture: Architecture = manifest["architecture"]
-    clock = (
-        np.array([record.step for record in stats]),
-        np.array([record.wall_time for record in stats]),
-    )
+    records = sorted([*_joined(tags), *stats], key=lambda record: record.wall_time)
+    counting = in_order(records)
+    steps = np.array([record.step for record in counting], np.int64)
+    wall_times = np.array([record.wall_time for record in counting], np.float64)
     series = [
-        (schema.decode_series(tag.content), current(tag.records, *clock))
-        for name, tag in tags.items()
-        if name.startswith(schema.SERIES)
+        (schema.decode_series(tag.content), current(tag.records, steps, wall_times)) for tag in tags
     ]
-    times = {record.step: record.wall_time for _, records in series for record in records}
-    times.update({record.step: record.wall_time for record in stats})
-    steps = np.array(sorted(times), np.int64)
+    check_size(len(manifest["metrics"]) * len(steps) * len(architecture.layers))
     return Trace(
         steps=steps,
         architecture=architecture,
-        columns=_columns(manifest["metrics"], len(architecture.layers), stats, steps),
+        columns=columns(manifest["metrics"], steps, wall_times, len(architecture.layers)),
         series=_series(series, steps),
-        wall_times=np.array([times[step] for step in steps.tolist()], np.float64),
+        wall_times=wall_times,
         not_measured=manifest["not_measured"],
         probe_samples=manifest["probe_samples"],
         planned_steps=manifest["planned_steps"],
@@ -286,13 +363,45 @@ def _trace(manifest: dict[str, Any], stats: list[Record], tags: Mapping[str, Tag
 
 
 def _columns(
-    metrics: list[str], layers: int, stats: list[Record], steps: np.ndarray
+    stats: list[Record],
+    metrics: list[str],
+    steps: np.ndarray,
+    wall_times: np.ndarray,
+    layers: int,
 ) -> dict[str, np.ndarray]:
-    check_size(len(metrics) * len(steps) * layers)
+    """Returns `Trace.columns`; matrices of other steps are left aside."""
     matrix = np.full((len(steps), len(metrics), layers), np.nan, np.float32)  # copied row by row
-    for position, record in zip(_positions(stats, steps).tolist(), stats, strict=True):
-        matrix[position] = array_of(record, np.float32, (len(metrics), layers))
+    rows = {step: row for row, step in enumerate(steps.tolist())}
+    for record in current(stats, steps, wall_times):
+        if record.step in rows:
+            matrix[rows[record.step]] = array_of(record, np.float32, (len(metrics), layers))
     return {name: matrix[:, row] for row, name in enumerate(metrics)}
+
+
+class _Later(Mapping[str, np.ndarray]):
+    """What `_columns` returns of the matrices that are read when the first measure is asked for."""
+
+    def __init__(self, read: Callable[[], list[Record]], metrics: list[str], *grid: Any):
+        self._read, self._metrics, self._grid = read, metrics, grid
+        self._lock = threading.Lock()
+        self._columns: dict[str, np.ndarray] | None = None
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        if name not in self._metrics:
+            raise KeyError(name)
+        with self._lock:
+            if self._columns is None:
+                self._columns = _columns(self._read(), self._metrics, *self._grid)
+        return self._columns[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._metrics
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._metrics)
+
+    def __len__(self) -> int:
+        return len(self._metrics)
 
 
 def _series(

@@ -29,7 +29,8 @@ event with up to:
 
 A hash is of the content, so that a changed model in the same folder opens a new tag: TensorBoard
 keeps only the first content of a tag. nan in a matrix means "not measured". What is measured later
-at the same step comes as a further matrix, with all measures of the step: the last one counts.
+at the same step comes as a further matrix, with all measures of the step: the last one counts. With
+every matrix come series, at the least the learning rate: the steps are known without the matrices.
 
 The 131 bins of a histogram are one per power of two, `octaves` of them from 2**`lowest_exponent`,
 first of the negative and then of the positive entries, smallest magnitude first, with outliers in
