@@ -4,6 +4,7 @@ import { CHOICES, type Choice, isMixed, listed, readChoice } from "../model/prob
 import { CAMS, PREDICTIONS, RUN } from "../resources";
 import type { Point, State, Store } from "../state";
 import { h, refill } from "./element";
+import { scaleKey } from "./camimage";
 import { stepAxis } from "./curves";
 import { heads } from "./heads";
 import type { View, ViewKind } from "./panel";
@@ -123,7 +124,13 @@ function axes(columns: readonly Column[], drawing: Drawing, pictured: boolean): 
   return h(
     pictured ? "section.section.probe-axes" : "section.section.probe-axes.bare",
     { "aria-label": pictured ? "Axes of the curves" : "Axes of the curves without an image" },
-    h("div.side", null, !pictured && drawing.pictured && h("p", null, "without an image"), isClasses && stripKey()),
+    h(
+      "div.side",
+      null,
+      !pictured && drawing.pictured && h("p", null, "without an image"),
+      isClasses && stripKey(),
+      pictured && scaleKey(drawing.scale === "map" ? "the map’s largest" : "the image’s largest"),
+    ),
     columns.map((column) => h("div.probe-cell", null, pictured && h("div"), h("div", null, words(column)))),
   );
 }

@@ -5,7 +5,6 @@ import { CHOICES, type Choice, classesOf, picturesOf, sureFrom, truthsOf } from 
 import { KEYS } from "../model/runs";
 import { called } from "../requests";
 import type { Store } from "../state";
-import { scaleKey } from "./camimage";
 import { type Child, h, refill } from "./element";
 import type { Column, Drawing } from "./probecolumns";
 import { segments } from "./segments";
@@ -26,7 +25,7 @@ export function probeTools(store: Store): Tools {
   opacity.addEventListener("input", () =>
     store.choose(CHOICES.opacity, String(Number(opacity.value) / 100)),
   );
-  const [about, filters, maps] = [h("div.side"), h("div.probe-tools"), h("div.probe-tools.probe-maps")];
+  const [filters, maps] = [h("div.probe-tools"), h("div.probe-tools")];
   const fade = h("label.choice-group", null, h("span.choice-title", null, "opacity"), opacity);
   let drawn = "";
   const all = h("div.full", null, filters, maps);
@@ -34,7 +33,7 @@ export function probeTools(store: Store): Tools {
     element: h(
       "section.section.probe-top",
       { "aria-label": "Which samples" },
-      about,
+      h("div.side", null, h("h2", null, "Sample by sample")),
       all,
     ),
     update(columns, { steps, pictured }, choice, listed) {
@@ -53,30 +52,21 @@ export function probeTools(store: Store): Tools {
       const key = JSON.stringify([kept, runs, told]);
       if (key === drawn) return;
       drawn = key;
-      refill(about, ...description(count, probed, images));
       refill(
         filters,
         classes && filterTools(choice, truths, limit, runs, store),
         order(choice, classes, store),
-        h("span.probe-count", { role: "status" }, listed < count ? `${listed} of ${count} listed` : `all ${count} listed`),
+        h("span.probe-count", { role: "status", title: description(count, probed, images) }, listed < count ? `${listed} of ${count} listed` : `all ${count} listed`),
       );
       refill(maps, pictured && mapTools(choice, fade, store));
     },
   };
 }
 
-function description(
-  count: number,
-  probed: number,
-  images: number,
-): Child[] {
+function description(count: number, probed: number, images: number): string {
   const followed = probed > count ? `${count} of ${probed} samples are followed` : `${count} samples`;
   const pictured = images > 0 && images < count ? `; ${images} have an image` : "";
-  return [
-    h("h2", null, "Sample by sample"),
-    count > 0 &&
-      h("p", { title: "Held-out samples, the same at every look" }, `${followed}${pictured}.`),
-  ];
+  return `Held-out samples, the same at every look. ${followed}${pictured}.`;
 }
 
 function slider(label: string, least: number, most: number): HTMLInputElement {
@@ -119,24 +109,28 @@ function filterTools(
         runs.find((name) => name === choice.run) ?? "",
         (value) => store.choose(CHOICES.run, value),
       ),
-    h(
-      "label.choice-group",
-      null,
-      h("span.choice-title", null, "true class"),
-      h(
-        "select",
-        {
-          "data-key": "true class",
-          onchange: (event: Event) =>
-            store.choose(CHOICES.truth, (event.target as HTMLSelectElement).value),
-        },
-        h("option", { value: "" }, "any"),
-        truths.map((truth) =>
-          h("option", { value: truth, selected: truth === choice.truth }, String(truth)),
-        ),
-      ),
+    selection(
+      "true class",
+      [{ value: "", words: "any" }, ...truths.map((truth) => ({ value: String(truth), words: String(truth) }))],
+      String(choice.truth ?? ""),
+      (value) => store.choose(CHOICES.truth, value),
     ),
   ];
+}
+
+/** One of several, of which only the chosen one takes room. */
+function selection<T extends string>(
+  title: string,
+  options: readonly { value: T; words: string; title?: string }[],
+  chosen: T,
+  choose: (value: T) => void,
+): HTMLElement {
+  const select = h(
+    "select",
+    { "data-key": title, onchange: () => choose(select.value as T) },
+    options.map(({ value, words, title }) => h("option", { value, title, selected: value === chosen }, words)),
+  );
+  return h("label.choice-group", null, h("span.choice-title", null, title), select);
 }
 
 const order = (choice: Choice, classes: boolean, store: Store) =>
@@ -154,9 +148,8 @@ const order = (choice: Choice, classes: boolean, store: Store) =>
   );
 
 const mapTools = (choice: Choice, fade: HTMLElement, store: Store): Child[] => [
-  segments(
+  selection(
     "Grad-CAM for",
-    "Class that the maps explain",
     [
       { value: "true", words: "true class" },
       { value: "predicted", words: "predicted class" },
@@ -164,20 +157,14 @@ const mapTools = (choice: Choice, fade: HTMLElement, store: Store): Child[] => [
     choice.target === 0 ? "true" : "predicted",
     (value) => store.choose(CHOICES.target, value === "true" ? "" : value),
   ),
-  segments(
+  selection(
     "scale",
-    "Scale of the maps",
     [
-      {
-        value: "image",
-        words: "per image",
-        title: "One scale for all maps of an image: they compare over time",
-      },
+      { value: "image", words: "per image", title: "One scale for all maps of an image: they compare over time" },
       { value: "map", words: "per map", title: "Each map up to its own largest value" },
     ],
     choice.scale,
     (value) => store.choose(CHOICES.scale, value === "image" ? "" : value),
   ),
   fade,
-  scaleKey(choice.scale === "map" ? "the map’s largest value" : "the image’s largest in the run"),
 ];
