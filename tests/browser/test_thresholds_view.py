@@ -22,7 +22,7 @@ def open_view(tab, address):
     """Opens the view and returns its verdicts: one cell per run, recorded and with changes."""
     tab.open(address)
     tab.frame.get_by_role("button", name="Thresholds", exact=True).click()
-    expect(number(tab, "Dead ReLU", "warn")).to_be_visible()
+    expect(line(tab, "Dead ReLU")).to_be_visible()
     return tab.frame.get_by_role("region", name="Verdicts")
 
 
@@ -83,7 +83,8 @@ def test_the_link_holds_the_changes_and_the_file_can_be_read(tab, address, tmp_p
     assert code.nth(1).inner_text() == file.read_text()
     assert '"update-ratio": {"high": 0.01}' in code.nth(2).inner_text()
     tab.frame.get_by_role("button", name="Reset all").click()
-    expect(region).to_contain_text("Nothing is changed")
+    expect(region).to_have_count(0)
+    expect(verdicts).to_contain_text("Nothing is changed")
     assert "thresholds%22" not in tab.page.url
 
 
@@ -120,16 +121,17 @@ def test_no_field_lies_over_another(tab, address):
             is_beside = x + width <= other_x or other_x + other_width <= x
             assert is_beside or y + height <= other_y or other_y + other_height <= y
     low, high = (number(tab, "Update ratio", name).bounding_box() for name in ("low", "high"))
-    assert low["x"] + low["width"] < high["x"]
+    assert (low["y"], low["x"]) < (high["y"], high["x"])
 
 
 def test_a_rule_that_found_nothing_is_one_line_that_unfolds_in_place(tab, address):
     open_view(tab, address)
     expect(tab.frame.get_by_text(re.compile(r"^\d+ more rules, nothing found"))).to_be_visible()
-    assert tab.frame.get_by_role("main").evaluate("main => main.scrollHeight") <= 1800
+    assert tab.frame.get_by_role("main").evaluate("main => main.scrollHeight") < 2000
     block = tab.frame.get_by_role("region", name="Update ratio", exact=True)
-    expect(block).to_contain_text(re.compile(r"low < 1e-5 · high > 0\.\d"))
+    expect(block).to_contain_text(re.compile(r"high > 0\.1 · low < 1e-5"))
     expect(number(tab, "Update ratio", "high")).to_be_hidden()
+    assert block.bounding_box()["height"] < 30
     line(tab, "Update ratio").press("Enter")
     expect(line(tab, "Update ratio")).to_have_attribute("aria-expanded", "true")
     expect(line(tab, "Update ratio")).to_be_focused()
@@ -215,6 +217,7 @@ def hold(tab, run):
 def test_a_number_that_is_typed_stays_when_another_run_comes_in(tab, address):
     release = hold(tab, "dying-relu")
     open_view(tab, address)
+    line(tab, "Dead ReLU").click()  # in the other runs it found nothing
     number(tab, "Dead ReLU", "warn").fill("400")
     release()
     row = tab.frame.get_by_role("region", name="Dead ReLU", exact=True)
@@ -260,7 +263,7 @@ def test_a_finding_is_suppressed_with_a_reason_only(tab, each_address):
 def test_rules_with_findings_come_first_and_words_filter_them(tab, address, demo):
     open_view(tab, address)
     found = {f.rule for run in RUNS for f in config.Config().check(load(demo / run)).findings}
-    rules = tab.frame.get_by_role("region", name="Thresholds").locator(".rule-title p > code")
+    rules = tab.frame.get_by_role("region", name="Thresholds").locator(".rule-title code")
     listed = rules.all_inner_texts()
     assert set(listed[: len(found & set(listed))]) == found & set(listed)
     box = tab.frame.get_by_role("textbox", name="Filter rules by their words")

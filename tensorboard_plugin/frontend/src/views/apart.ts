@@ -42,7 +42,7 @@ export function apart(
     words ? h("h3.title.parted", null, prose(words.title)) : h("p.quiet", { role: "status" }, "Comparing …"),
     both.map((run) => h("p.summary", null, prose(run?.verdict?.summary ?? ""))),
     comparison && [
-      h("p.summary", null, prose(words?.about ?? "")),
+      h("p.summary.gist", null, prose(words?.about ?? "")),
       differentSettings(comparison, pair, state, store),
       sameSettings(comparison, state, store),
       measures(comparison, pair, state, store),

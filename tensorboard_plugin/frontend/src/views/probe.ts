@@ -14,6 +14,12 @@ import { isPictured, probeRow, type Row } from "./proberow";
 import { summary } from "./probesummary";
 import { probeTools } from "./probetools";
 
+/** What the end of the colours stands for. */
+const LARGEST = {
+  image: "The largest value of all maps of the image in the run",
+  map: "The largest value of the map",
+};
+
 export const PROBE: ViewKind = {
   create: probe,
   wants: () => [RUN, PREDICTIONS, CAMS],
@@ -129,7 +135,7 @@ function axes(columns: readonly Column[], drawing: Drawing, pictured: boolean): 
       null,
       !pictured && drawing.pictured && h("p", null, "without an image"),
       isClasses && stripKey(),
-      pictured && scaleKey(drawing.scale === "map" ? "the map’s largest" : "the image’s largest"),
+      pictured && h("p", { title: LARGEST[drawing.scale] }, scaleKey("largest")),
     ),
     columns.map((column) => h("div.probe-cell", null, pictured && h("div"), h("div", null, words(column)))),
   );

@@ -60,7 +60,7 @@ export function ruleBlock(rule: TunableRule, choose: Choose, unfold: (to: boolea
     ),
   );
   const numbers = h(
-    "div.numbers",
+    drawn.length === 1 ? "div.numbers.one-gauge" : "div.numbers",
     null,
     drawn.length > 0 && h("div.gauges", null, drawn),
     parts.rest.length > 0 && h("div.fields", null, elements(parts.rest)),
@@ -72,8 +72,7 @@ export function ruleBlock(rule: TunableRule, choose: Choose, unfold: (to: boolea
       "div.rule-title",
       null,
       h("h3", null, line),
-      h("p", null, h("code", null, rule.id)),
-      h("p.found", null, found, fold.button),
+      h("p.rule-more", null, h("code", null, rule.id), found, fold.button),
     ),
     short,
     numbers,

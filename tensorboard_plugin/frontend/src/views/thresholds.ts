@@ -93,8 +93,8 @@ function thresholds(store: Store, retry: () => void): View {
       drawFindings();
       const before = tried.flatMap((one) => one.before ?? []);
       table.update(state, tunable(before), edits);
-      refill(apart, suppressed(all, tried, suppress));
-      refill(file, kept(change));
+      refill(apart, all.length > 0 && suppressed(all, tried, suppress));
+      refill(file, isChanged && kept(change));
     },
   };
 }

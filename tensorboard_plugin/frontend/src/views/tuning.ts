@@ -3,7 +3,7 @@
 import { plural } from "../model/number";
 import { type Edits, isUnfolded, matches, refolded, type TunableRule } from "../model/thresholds";
 import type { State, Store } from "../state";
-import { h, refill } from "./element";
+import { arrange, h, refill } from "./element";
 import { type Block, ruleBlock } from "./ruleblock";
 import type { Choose } from "./tuningfield";
 
@@ -24,7 +24,10 @@ export function tuning(store: Store, choose: Choose): Tuning {
     value: store.get().choices[FILTER] ?? "",
     oninput: () => store.choose(FILTER, filter.value),
   });
-  const [list, rest, none] = [h("div.rules"), h("p.rules-rest"), h("p.quiet")];
+  /** Rules that found something, and those that did not: these in two columns, each of which unfolds by itself. */
+  const lists = [0, 1, 2].map(() => h("div.rules"));
+  const [loud, ...halves] = lists;
+  const [rest, none] = [h("p.rules-rest"), h("p.quiet")];
   const fold = (rules: readonly string[], to: boolean) =>
     store.set({ open: refolded(store.get().open, rules, to) });
   const blocks = new Map<string, Block>();
@@ -40,7 +43,7 @@ export function tuning(store: Store, choose: Choose): Tuning {
       h("p", null, "A strip shows the worst layer of each run at its last record, and the limits."),
       h("p", null, "A value beyond a limit is a finding only if the rule's other conditions hold too, such as its patience."),
     ),
-    h("div.full", null, list, none),
+    h("div.full", null, loud, rest, h("div.halves", null, halves), none),
   );
   return {
     element,
@@ -49,15 +52,21 @@ export function tuning(store: Store, choose: Choose): Tuning {
       const found = rules.filter((rule) => matches(rule, filter.value));
       const unfolded = found.filter((rule) => isUnfolded(rule, edits, state.open, filter.value, found.length));
       const quiet = found.filter((rule) => rule.found.size === 0);
-      const elements = found.map((rule) => {
-        const block = blocks.get(rule.id) ?? ruleBlock(rule, choose, (to) => fold([rule.id], to));
-        blocks.set(rule.id, block);
-        block.update(rule, edits, state.shown, filter.value, unfolded.includes(rule));
-        return block.element;
-      });
+      const elements = (of: readonly TunableRule[]) =>
+        of.map((rule) => {
+          const block = blocks.get(rule.id) ?? ruleBlock(rule, choose, (to) => fold([rule.id], to));
+          blocks.set(rule.id, block);
+          block.update(rule, edits, state.shown, filter.value, unfolded.includes(rule));
+          return block.element;
+        });
       const above = found.length - quiet.length;
-      const wanted = quiet.length ? [...elements.slice(0, above), rest, ...elements.slice(above)] : elements;
+      const half = above + Math.ceil(quiet.length / 2);
+      const wanted = [found.slice(0, above), found.slice(above, half), found.slice(half)].map(elements);
+      // Moving an element takes the focus away, and with it what is being typed there.
+      const isInUse = lists.some((list) => list.contains(document.activeElement));
+      if (!isInUse) lists.forEach((list, i) => arrange(list, wanted[i]!));
       const areAllOpen = quiet.every((rule) => unfolded.includes(rule));
+      rest.hidden = quiet.length === 0;
       refill(
         rest,
         `${plural(quiet.length, above ? "more rule" : "rule")}, nothing found`,
@@ -67,11 +76,6 @@ export function tuning(store: Store, choose: Choose): Tuning {
           areAllOpen ? "Fold all" : "Unfold all",
         ),
       );
-      // Moving an element takes the focus away, and with it what is being typed there.
-      const isInUse = list.contains(document.activeElement);
-      const isAsWanted =
-        wanted.length === list.children.length && wanted.every((one, i) => list.children[i] === one);
-      if (!isAsWanted && !isInUse) refill(list, wanted);
       const words = rules.length ? "No rule has all of these words." : "Loading the rules …";
       none.textContent = found.length ? "" : words;
     },
