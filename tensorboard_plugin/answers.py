@@ -328,10 +328,7 @@ def compare(run: str, ours: Recording, baseline: str, theirs: Recording) -> dict
         "partings": [asdict(one) for one in partings(ours.trace, theirs.trace, _found_in(ours))],
         "settings": [asdict(one) for one in told],
         "findings": _findings_beside(ours, theirs),
-        "numbers": [
-            {"title": title, "run": a, "baseline": b}
-            for title, (a, b) in numbers(ours.trace, theirs.trace).items()
-        ],
+        "numbers": [asdict(one) for one in numbers(ours.trace, theirs.trace)],
     }
 
 

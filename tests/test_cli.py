@@ -184,7 +184,8 @@ def test_a_baseline_by_name_and_by_folder(recordings, capsys, nowhere):
     bad, good = json.loads(capsys.readouterr().out)["runs"]
     assert good["comparison"] is None
     assert [one["rule"] for one in bad["comparison"]["new"]] == ["dead-relu", "loss-not-decreasing"]
-    assert {"title": "last step", "run": 600.0, "baseline": 600.0} in bad["comparison"]["numbers"]
+    step = {"title": "last step", "scale": "count", "run": 600.0, "baseline": 600.0}
+    assert step in bad["comparison"]["numbers"]
     assert cli.main(["check", "logs", "--baseline", "best"]) == 2
     error = capsys.readouterr().err
     assert "'best' names 0" in error and "The runs are bad, good" in error

@@ -6,7 +6,7 @@ import pytest
 
 from tests import traces
 from tfdiag import report
-from tfdiag.report.baseline import compare, key_numbers
+from tfdiag.report.baseline import KeyNumber, compare, key_numbers
 from tfdiag.report.html import html
 from tfdiag.report.markdown import markdown
 from tfdiag.report.readable import json_text, readable
@@ -188,8 +188,15 @@ def test_a_baseline_shows_what_is_new_and_what_has_gone():
     beside = compare(check(bad), bad, check(good), good, "good")
     assert {finding.rule for finding in beside.new} >= {"dead-relu", "vanishing-gradient"}
     assert [(f.rule, f.layer) for f in beside.gone] == [("dead-relu", "dense")]
-    ours, theirs = beside.numbers["last probe loss"]
-    assert ours > 2 and theirs < 0.2
+    numbers = {one.title: one for one in beside.numbers}
+    loss, dead = numbers["last probe loss"], numbers["most dead units of a layer"]
+    assert loss.run > 2 and loss.baseline < 0.2 and loss.scale == "log"
+    assert dead.scale == "share" and dead.told == ("100 %", "40 %")
+    for told in (
+        report.text(check(bad), comparison=beside),
+        html([Run("", "", check(bad), beside)]),
+    ):
+        assert "40 %" in told
     assert compare(check(bad), bad, check(bad), bad, "same").new == ()
 
 
@@ -208,7 +215,8 @@ def test_what_the_baseline_suppresses_is_not_new():
 
 def test_key_numbers_of_nothing():
     empty = traces.trace(records=0)
-    assert compare(check(empty), empty, check(empty), empty, "x").numbers["last step"] == (0, 0)
+    first, *_ = compare(check(empty), empty, check(empty), empty, "x").numbers
+    assert first == KeyNumber("last step", "count", 0, 0)
     assert key_numbers(traces.not_finite(0))
 
 

@@ -25,7 +25,7 @@ PICTURE = {
     "tfdiag.storage": "architecture data errors statistics trace",
     "tfdiag.comparison": "architecture metrics trace",
     "tfdiag.settings": "data trace",
-    "tfdiag.report": "architecture rules trace",
+    "tfdiag.report": "architecture metrics rules trace",
     "tfdiag.config": "errors rules trace",
     "tfdiag.export": "config rules",
     "tfdiag.alerts": "",

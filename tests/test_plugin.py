@@ -413,7 +413,7 @@ def test_a_run_beside_a_baseline(get):
         **dict.fromkeys("ab", "baseline"),
     }
     assert different["conv"]["run"] == "Dense ? × 8 relu"
-    assert {"title": "last step", "run": 5, "baseline": 2} in found["numbers"]
+    assert {"title": "last step", "scale": "count", "run": 5, "baseline": 2} in found["numbers"]
     young = get("api/compare", run="plain", baseline="young").json
     assert young["findings"] is None  # not judged yet
 

@@ -10,6 +10,7 @@ from tests.tensorboards import tensorboard
 from tfdiag import load
 from tfdiag.comparison import partings
 from tfdiag.demo import STEPS
+from tfdiag.report.baseline import numbers as key_numbers
 
 pytestmark = [pytest.mark.browser, pytest.mark.tensorflow]
 
@@ -131,6 +132,36 @@ def test_each_run_has_its_map_beside_the_difference(compare, address):
     numbers = compare.frame.get_by_role("region", name="Key numbers").get_by_role("cell")
     for i, box in enumerate(boxes):  # a number stands in the column of its run
         assert abs(numbers.nth(i).bounding_box()["x"] - box["x"]) < 2
+
+
+def test_shares_are_told_in_percent(compare, address, demo):
+    compare.open(address)
+    compare.run.select_option("dying-relu")
+    numbers = compare.frame.get_by_role("region", name="Key numbers")
+    told = {
+        one.title: one for one in key_numbers(load(demo / "dying-relu"), load(demo / "healthy"))
+    }
+    for title in ("last probe accuracy", "most dead units of a layer"):
+        row = numbers.get_by_role("row").filter(has_text=title)
+        baseline, run, between = (row.get_by_role("cell").nth(i) for i in range(3))
+        percent = re.compile(r"^[\d.]+ %$")
+        for cell, value in ((baseline, told[title].baseline), (run, told[title].run)):
+            expect(cell).to_have_text(percent)
+            assert float(cell.inner_text().removesuffix(" %")) == pytest.approx(
+                100 * value, abs=0.5
+            )
+        expect(between).to_have_text(re.compile("points (larger|smaller)$"))
+
+
+def test_what_differs_stands_in_the_columns_of_the_runs(compare, address):
+    compare.open(address)
+    compare.run.select_option("exploding")
+    setting = compare.settings.get_by_role("row").filter(has_text="learning_rate")
+    measure = compare.row("Loss")
+    for i in range(2):
+        boxes = [row.get_by_role("cell").nth(i).bounding_box() for row in (setting, measure)]
+        assert boxes[0]["x"] == boxes[1]["x"] and boxes[0]["y"] < boxes[1]["y"]
+    assert setting.bounding_box()["height"] < 48  # two lines
 
 
 def test_a_measure_that_one_run_lacks_is_not_what_it_begins_with(compare, address):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from playwright.sync_api import expect
 
 from tests.recordings import record
 from tests.tensorboards import tensorboard
@@ -48,6 +49,7 @@ def test_every_chart_is_saved_as_a_picture(tab, address):
     tab.settle()
     for name in ("Dead units", "Loss", "Grad-CAM"):
         button = tab.frame.get_by_role("button", name=f"Save {name} as PNG")
+        expect(button).to_have_attribute("title", "Save this chart as a picture")
         _, content = saved(tab, button)
         picture = Image.open(io.BytesIO(content)).convert("RGB")
         section = button.locator("xpath=ancestor::section")

@@ -60,6 +60,24 @@ def test_a_number_in_a_plot_opens_its_finding(tab, address):
     expect(row).to_be_in_viewport()
 
 
+def test_a_finding_is_let_go_by_its_number_and_by_another_step(tab, address):
+    tab.open(address)
+    tab.settle()
+    row = tab.findings("dying-relu").filter(has_text="No better than a guess")
+    losses = tab.frame.get_by_role("region", name="Loss", exact=True)
+    number = losses.get_by_role("button", name=re.compile("^Finding \\d+: No better than a guess"))
+    number.click()
+    expect(row).to_have_attribute("aria-current", "true")
+    tab.page.keyboard.press("ArrowLeft")
+    expect(row).not_to_have_attribute("aria-current", "true")
+    expect(row).to_have_attribute("aria-expanded", "true")  # nothing jumps
+    number.click()
+    expect(row).to_have_attribute("aria-current", "true")
+    number.click()
+    expect(row).to_have_attribute("aria-expanded", "false")
+    expect(row).not_to_have_attribute("aria-current", "true")
+
+
 def test_a_finding_tells_evidence_reason_and_remedy(tab, address, demo):
     tab.open(address)
     tab.findings("dying-relu").filter(has_text="Dead ReLU").click()

@@ -22,12 +22,18 @@ def open_view(tab, address):
     """Opens the view and returns its verdicts: one cell per run, recorded and with changes."""
     tab.open(address)
     tab.frame.get_by_role("button", name="Thresholds", exact=True).click()
-    expect(number(tab, "Dead ReLU", "warn")).to_be_visible()
+    expect(line(tab, "Dead ReLU")).to_be_visible()
     return tab.frame.get_by_role("region", name="Verdicts")
 
 
 def number(tab, rule, name):
     return tab.frame.get_by_role("spinbutton", name=f"{rule}, {name}:")
+
+
+def line(tab, rule):
+    """The line of a rule, which folds and unfolds it."""
+    block = tab.frame.get_by_role("region", name=rule, exact=True)
+    return block.get_by_role("button", name=rule, exact=True)
 
 
 def kept(tab):
@@ -58,6 +64,7 @@ def test_verdicts_change_with_a_number_as_the_rules_say(tab, each_address, demo)
 
 def test_the_link_holds_the_changes_and_the_file_can_be_read(tab, address, tmp_path):
     verdicts = open_view(tab, address)
+    line(tab, "Update ratio").click()
     number(tab, "Update ratio", "high").fill("0.01")
     number(tab, "Dead ReLU", "warn").fill("40")  # percent
     region = kept(tab)
@@ -76,7 +83,8 @@ def test_the_link_holds_the_changes_and_the_file_can_be_read(tab, address, tmp_p
     assert code.nth(1).inner_text() == file.read_text()
     assert '"update-ratio": {"high": 0.01}' in code.nth(2).inner_text()
     tab.frame.get_by_role("button", name="Reset all").click()
-    expect(region).to_contain_text("Nothing is changed")
+    expect(region).to_have_count(0)
+    expect(verdicts).to_contain_text("Nothing is changed")
     assert "thresholds%22" not in tab.page.url
 
 
@@ -97,6 +105,8 @@ def test_the_file_is_shown_and_nothing_but_the_page_scrolls(tab, address):
 
 def test_no_field_lies_over_another(tab, address):
     open_view(tab, address)
+    tab.frame.get_by_role("button", name="Unfold all").click()
+    expect(tab.frame.get_by_role("button", name="Fold all")).to_be_focused()
     more = tab.frame.get_by_role("button", name=re.compile(r"^\d+ more thresholds"))
     for _ in range(more.count()):
         more.first.click()  # it is called otherwise from then on
@@ -111,7 +121,32 @@ def test_no_field_lies_over_another(tab, address):
             is_beside = x + width <= other_x or other_x + other_width <= x
             assert is_beside or y + height <= other_y or other_y + other_height <= y
     low, high = (number(tab, "Update ratio", name).bounding_box() for name in ("low", "high"))
-    assert low["x"] + low["width"] < high["x"]
+    assert (low["y"], low["x"]) < (high["y"], high["x"])
+
+
+def test_a_rule_that_found_nothing_is_one_line_that_unfolds_in_place(tab, address):
+    open_view(tab, address)
+    expect(tab.frame.get_by_text(re.compile(r"^\d+ more rules, nothing found"))).to_be_visible()
+    assert tab.frame.get_by_role("main").evaluate("main => main.scrollHeight") < 2000
+    block = tab.frame.get_by_role("region", name="Update ratio", exact=True)
+    expect(block).to_contain_text(re.compile(r"high > 0\.1 · low < 1e-5"))
+    expect(number(tab, "Update ratio", "high")).to_be_hidden()
+    assert block.bounding_box()["height"] < 30
+    line(tab, "Update ratio").press("Enter")
+    expect(line(tab, "Update ratio")).to_have_attribute("aria-expanded", "true")
+    expect(line(tab, "Update ratio")).to_be_focused()
+    number(tab, "Update ratio", "high").fill("0.01")
+    expect(block.get_by_text("changed", exact=True)).to_be_visible()
+    expect(line(tab, "Update ratio")).to_be_disabled()  # what is changed stays in sight
+    block.get_by_role("button", name="Reset Update ratio, high").click()
+    expect(number(tab, "Update ratio", "high")).to_be_focused()
+    line(tab, "Update ratio").click()
+    expect(number(tab, "Update ratio", "high")).to_be_hidden()
+    line(tab, "Dead ReLU").click()
+    expect(number(tab, "Dead ReLU", "warn")).to_be_hidden()
+    box = tab.frame.get_by_role("textbox", name="Filter rules by their words")
+    box.fill("weight explosion")
+    expect(line(tab, "Weight explosion")).to_have_attribute("aria-expanded", "true")
 
 
 def test_a_rule_shows_its_limits_and_the_rest_on_demand(tab, address):
@@ -161,6 +196,8 @@ def test_a_strip_shows_how_far_each_run_is_from_the_limits(tab, address, demo):
     expect(strip).to_have_accessible_name(re.compile("warn ≥ 40 %"))
     expect(number(tab, "Dead ReLU", "warn")).to_be_focused()
     growth = tab.frame.get_by_role("region", name="Weight explosion", exact=True)
+    line(tab, "Weight explosion").click()
+    expect(growth.get_by_role("spinbutton").first).to_be_visible()
     expect(growth.get_by_role("img", name="Worst value")).to_have_count(0)
 
 
@@ -180,6 +217,7 @@ def hold(tab, run):
 def test_a_number_that_is_typed_stays_when_another_run_comes_in(tab, address):
     release = hold(tab, "dying-relu")
     open_view(tab, address)
+    line(tab, "Dead ReLU").click()  # in the other runs it found nothing
     number(tab, "Dead ReLU", "warn").fill("400")
     release()
     row = tab.frame.get_by_role("region", name="Dead ReLU", exact=True)
@@ -225,7 +263,7 @@ def test_a_finding_is_suppressed_with_a_reason_only(tab, each_address):
 def test_rules_with_findings_come_first_and_words_filter_them(tab, address, demo):
     open_view(tab, address)
     found = {f.rule for run in RUNS for f in config.Config().check(load(demo / run)).findings}
-    rules = tab.frame.get_by_role("region", name="Thresholds").locator(".rule-title p > code")
+    rules = tab.frame.get_by_role("region", name="Thresholds").locator(".rule-title code")
     listed = rules.all_inner_texts()
     assert set(listed[: len(found & set(listed))]) == found & set(listed)
     box = tab.frame.get_by_role("textbox", name="Filter rules by their words")

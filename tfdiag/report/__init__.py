@@ -98,10 +98,7 @@ def run_as_json(run: Run, rules: Iterable[Rule] = ALL_RULES) -> dict[str, Any]:
             "baseline": told.name,
             "new": [{"rule": one.rule, **finding_json(one)} for one in told.new],
             "gone": [{"rule": one.rule, **finding_json(one)} for one in told.gone],
-            "numbers": [
-                {"title": title, "run": ours, "baseline": theirs}
-                for title, (ours, theirs) in told.numbers.items()
-            ],
+            "numbers": [asdict(one) for one in told.numbers],
         },
     }
 

@@ -10,9 +10,34 @@ from typing import Any
 import numpy as np
 
 from tfdiag.architecture import counterparts
+from tfdiag.metrics import METRICS
 from tfdiag.rules import Report
 from tfdiag.rules.patience import last_measured
+from tfdiag.rules.wording import number, share
 from tfdiag.trace import SEVERITIES, Finding, Trace
+
+
+@dataclass(frozen=True)
+class KeyNumber:
+    """A finite number of a run and of its baseline.
+
+    Attributes:
+        title: what it is.
+        scale: as in `Metric`.
+        run: that of the run.
+        baseline: that of the baseline.
+    """
+
+    title: str
+    scale: str
+    run: float
+    baseline: float
+
+    @property
+    def told(self) -> tuple[str, str]:
+        """That of the run and that of the baseline as people read them."""
+        write = share if self.scale == "share" else number
+        return write(self.run), write(self.baseline)
 
 
 @dataclass(frozen=True)
@@ -23,13 +48,13 @@ class Comparison:
         name: of the baseline.
         new: findings that the baseline does not have, or has milder.
         gone: findings of the baseline that this run does not have.
-        numbers: title to the number of this run and of the baseline, where both have one.
+        numbers: of both, where both have them.
     """
 
     name: str
     new: tuple[Finding, ...]
     gone: tuple[Finding, ...]
-    numbers: dict[str, tuple[float, float]]
+    numbers: tuple[KeyNumber, ...]
 
 
 @dataclass(frozen=True)
@@ -104,35 +129,42 @@ def _is_worse(finding: Finding, other: Finding | None) -> bool:
     return SEVERITIES.index(finding.severity) > SEVERITIES.index(other.severity)
 
 
-def numbers(trace: Trace, other: Trace) -> dict[str, tuple[float, float]]:
-    """Returns the key numbers that both runs have: title to that of each."""
+def numbers(trace: Trace, other: Trace) -> tuple[KeyNumber, ...]:
+    """Returns the key numbers that both runs have."""
     ours, theirs = key_numbers(trace), key_numbers(other)
-    return {
-        title: (ours[title], theirs[title])
-        for title in ours
-        if not math.isnan(ours[title] + theirs.get(title, math.nan))
-    }
+    return tuple(
+        KeyNumber(title, _scale(scale, value, theirs[title, scale]), value, theirs[title, scale])
+        for (title, scale), value in ours.items()
+        if not math.isnan(value + theirs.get((title, scale), math.nan))
+    )
 
 
-def key_numbers(trace: Trace) -> dict[str, float]:
-    """Returns a run's key numbers; nan where it has none."""
+def _scale(usual: str, *values: float) -> str:
+    return "linear" if usual == "log" and min(values) < 0 else usual
+
+
+def key_numbers(trace: Trace) -> dict[tuple[str, str], float]:
+    """Returns a run's key numbers by title and usual scale; nan where it has none."""
     worst: list[tuple[str, str, Callable[[Any], Any]]] = [
         ("smallest gradient RMS of a layer", "gradient_rms", np.min),
         ("median update ratio", "update_ratio", np.median),
         ("most dead units of a layer", "dead_fraction", np.max),
         ("most saturated units of a layer", "saturated_fraction", np.max),
     ]
+    scales = {metric.name: metric.scale for metric in METRICS} | {"probe_accuracy": "share"}
     series = {name: _finite(values) for name, values in trace.series.items()}
     of_loss = [name for name in ("loss", "probe_loss") if name in series]
-    best = {f"lowest {_words(name)}": _of(np.min, series[name]) for name in of_loss}
     shown = ("loss", "probe_loss", "probe_accuracy", "gradient_norm", "learning_rate")
-    last = {f"last {_words(name)}": _last(series[name]) for name in shown if name in series}
     return {
-        "last step": float(trace.steps[-1]) if len(trace.steps) else math.nan,
-        **best,
-        **last,
+        ("last step", "count"): float(trace.steps[-1]) if len(trace.steps) else math.nan,
+        **{(f"lowest {_words(name)}", "log"): _of(np.min, series[name]) for name in of_loss},
         **{
-            title: _of(reduce, _finite(last_measured(trace.columns[name])))
+            (f"last {_words(name)}", scales.get(name, "log")): _last(series[name])
+            for name in shown
+            if name in series
+        },
+        **{
+            (title, scales[name]): _of(reduce, _finite(last_measured(trace.columns[name])))
             for title, name, reduce in worst
             if name in trace.columns
         },

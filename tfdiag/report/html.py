@@ -9,7 +9,7 @@ from tfdiag.report.runs import Group, Page, Run, briefly
 from tfdiag.report.signs import SIGNS
 from tfdiag.report.titles import named
 from tfdiag.rules import ALL_RULES, Rule
-from tfdiag.rules.wording import count, number
+from tfdiag.rules.wording import count
 from tfdiag.trace import Finding
 
 #: Findings of one rule that are shown in full.
@@ -122,9 +122,9 @@ def _apart(page: Page) -> Iterator[str]:
     yield f"<h3>Compared with {escape(told.name)}</h3>"
     yield _list("Only here", told.new) + _list("Only there", told.gone)
     rows = "\n".join(
-        f'<tr><th scope="row">{escape(title)}</th>'
-        f"<td>{number(ours)}</td><td>{number(theirs)}</td></tr>"
-        for title, (ours, theirs) in told.numbers.items()
+        f'<tr><th scope="row">{escape(one.title)}</th>'
+        f"{''.join(f'<td>{told}</td>' for told in one.told)}</tr>"
+        for one in told.numbers
     )
     head = '<tr><th></th><th scope="col">this run</th><th scope="col">baseline</th></tr>'
     yield f"<table><thead>{head}</thead><tbody>\n{rows}\n</tbody></table>"

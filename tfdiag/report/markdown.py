@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from tfdiag.report.runs import Group, Page, Run, briefly
 from tfdiag.report.titles import named
 from tfdiag.rules import ALL_RULES, Rule
-from tfdiag.rules.wording import count, number
+from tfdiag.rules.wording import count
 from tfdiag.trace import Finding
 
 #: Findings of one rule that are shown in full.
@@ -84,10 +84,7 @@ def _apart(page: Page) -> list[str]:
         blocks.append(f"### Compared with {escaped(told.name)}")
         blocks.append(_list("New", told.new) + "\n" + _list("Only there", told.gone))
         if told.numbers:
-            rows = [
-                f"| {escaped(title)} | {number(ours)} | {number(theirs)} |"
-                for title, (ours, theirs) in told.numbers.items()
-            ]
+            rows = [f"| {escaped(one.title)} | {' | '.join(one.told)} |" for one in told.numbers]
             head = ["| | this run | baseline |", "|---|---|---|"]
             blocks.append("\n".join(head + rows))
     return blocks

@@ -11,7 +11,7 @@ from tfdiag.report.signs import SIGNS
 from tfdiag.report.titles import named
 from tfdiag.rules import ALL_RULES, Report, Rule
 from tfdiag.rules.causes import sources
-from tfdiag.rules.wording import count, number
+from tfdiag.rules.wording import count
 from tfdiag.trace import Finding
 
 #: Findings of one rule that are shown in full.
@@ -89,9 +89,10 @@ def _compared(comparison: Comparison | None) -> list[str]:
     lines += [f"  - {severity}: {told}, only there" for severity, told in briefly(comparison.gone)]
     if not comparison.new:
         lines.append("  no finding that it does not have")
-    width = max(map(len, comparison.numbers), default=0)
-    for title, (ours, theirs) in comparison.numbers.items():
-        lines.append(f"    {title:<{width}}  {number(ours):>8}  there {number(theirs):>8}")
+    width = max((len(one.title) for one in comparison.numbers), default=0)
+    for one in comparison.numbers:
+        ours, theirs = one.told
+        lines.append(f"    {one.title:<{width}}  {ours:>8}  there {theirs:>8}")
     return lines
 
 

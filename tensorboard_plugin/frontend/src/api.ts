@@ -258,7 +258,7 @@ export interface Comparison {
     run: Finding[];
     baseline: Finding[];
   } | null;
-  numbers: { title: string; run: number; baseline: number }[];
+  numbers: { title: string; scale: Metric["scale"]; run: number; baseline: number }[];
 }
 
 /** One number per recorded step and layer; NaN where it was not measured. */

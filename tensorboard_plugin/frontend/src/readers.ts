@@ -35,6 +35,7 @@ const CAMS = "steps layer method samples predicted confidence true_confidence ma
 const COMPARISON = "run baseline partings settings findings numbers";
 const PARTING = "name title scale outcome reason step layer run baseline apart limit";
 const SETTING = "group name run baseline only same";
+const KEY_NUMBER = "title scale run baseline";
 
 /** Refuses an answer without the keys that the tab reads. */
 function demand(value: unknown, keys: string, what: string): void {
@@ -125,6 +126,7 @@ export function readComparison(answer: unknown): Comparison {
   const comparison = answer as Comparison;
   for (const parting of comparison.partings) demand(parting, PARTING, "where runs part");
   for (const setting of comparison.settings) demand(setting, SETTING, "a setting");
+  for (const number of comparison.numbers) demand(number, KEY_NUMBER, "a key number");
   if (comparison.findings) demand(comparison.findings, "both run baseline", "compared findings");
   return comparison;
 }

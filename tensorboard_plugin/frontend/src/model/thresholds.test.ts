@@ -10,17 +10,21 @@ import {
   edited,
   foremost,
   inField,
+  inShort,
   isFor,
+  isUnfolded,
   matches,
   nudged,
   numberOf,
   plain,
   readEdits,
   readSuppressions,
+  refolded,
   sentences,
   summary,
   tunable,
   type Tunable,
+  type TunableRule,
   withUnit,
   written,
 } from "./thresholds";
@@ -144,6 +148,35 @@ describe("what is shown of a rule", () => {
       ["high", "RMS."],
       ["low", "RMS."],
     ]);
+  });
+});
+
+describe("a rule is folded", () => {
+  const quiet = { id: "x", title: "X", thresholds: [share, norm], found: new Map() };
+  const loud = { ...quiet, found: new Map([["a", "warn" as const]]) };
+  const isOpen = (rule: TunableRule, { edits = {}, open = new Set<string>(), filter = "", listed = 40 } = {}) =>
+    isUnfolded(rule, edits, open, filter, listed);
+
+  test("where it found nothing, unless a filter finds only a few", () => {
+    expect([isOpen(quiet), isOpen(loud)]).toEqual([false, true]);
+    expect([3, 4].map((listed) => isOpen(quiet, { filter: "norm", listed }))).toEqual([true, false]);
+    expect(isOpen(quiet, { filter: " ", listed: 1 })).toBe(false);
+  });
+
+  test("or not, as the user wants it, but never while a number of it is changed", () => {
+    const [open, shut] = [true, false].map((to) => refolded(refolded(new Set(["a"]), ["x"], !to), ["x"], to));
+    expect([isOpen(quiet, { open }), isOpen(loud, { open: shut })]).toEqual([true, false]);
+    expect(open!.size).toBe(2);
+    expect(isOpen(loud, { open: shut, edits: { x: { warn: 0.1 } } })).toBe(true);
+  });
+
+  test("to its foremost numbers, in short", () => {
+    const patience = { ...records, name: "patience", recorded: new Map([["a", 3]]) };
+    const rest = ["x", "y"].map((name) => ({ ...patience, name, measure: null, severity: null }));
+    const thresholds = [share, { ...patience, measure: null, severity: null }, ...rest];
+    expect(inShort({ ...quiet, thresholds })).toBe("warn ≥ 50 % · patience 3");
+    const recorded = new Map([["a", 1], ["b", 2]]);
+    expect(inShort({ ...quiet, thresholds: [{ ...norm, recorded }] })).toBe("warn differs");
   });
 });
 

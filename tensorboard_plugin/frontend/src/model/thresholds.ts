@@ -155,6 +155,49 @@ export function foremost({ thresholds }: TunableRule): Set<string> {
   return new Set((isOneLeft ? thresholds : shown).map(({ name }) => name));
 }
 
+/** What a folded rule tells of its foremost numbers: "norm > 100 · patience 3". */
+export function inShort(rule: TunableRule): string {
+  const shown = foremost(rule);
+  const words = (one: Tunable) => {
+    const value = common(one);
+    if (value === null) return `${one.name} differs`;
+    return [one.name, one.sign, withUnit(value, one)].filter((part) => part !== null).join(" ");
+  };
+  return rule.thresholds.filter(({ name }) => shown.has(name)).map(words).join(" · ");
+}
+
+/** So many rules that a filter finds are unfolded at once. */
+const FEW = 3;
+
+/** The name by which it is remembered that the user has unfolded, or folded, a rule. */
+const foldName = (rule: string, to: boolean) => `threshold ${to ? "unfolded" : "folded"} ${rule}`;
+
+/** What is unfolded, once these rules are, or once they are folded. */
+export function refolded(open: ReadonlySet<string>, rules: readonly string[], to: boolean): Set<string> {
+  const next = new Set(open);
+  for (const rule of rules) {
+    next.delete(foldName(rule, !to));
+    next.add(foldName(rule, to));
+  }
+  return next;
+}
+
+/**
+ * Whether all of a rule is shown: as the user wants it, else if it found something, or if it is one of
+ * the few that a filter finds. A number that is changed is always in sight.
+ */
+export function isUnfolded(
+  { id, found }: TunableRule,
+  edits: Edits,
+  open: ReadonlySet<string>,
+  filter: string,
+  listed: number,
+): boolean {
+  if (id in edits || open.has(foldName(id, true))) return true;
+  if (open.has(foldName(id, false))) return false;
+  return found.size > 0 || (filter.trim() !== "" && listed <= FEW);
+}
+
 /** What each threshold is, by name, as a sentence; "the same" is what the one before it is. */
 export function sentences(thresholds: readonly Tunable[]): Map<string, string> {
   let last = "";

@@ -12,6 +12,7 @@ import { differentSettings, sameSettings } from "./pairsettings";
 
 /** So many measures are told at once. */
 const FEW = 3;
+const NOISE = "What the baseline scatters, or what another seed does";
 /** The name of the choice that holds whether all of them are listed. */
 const UNFOLDED = "partings";
 
@@ -34,19 +35,15 @@ export function apart(
       h(
         "p",
         null,
-        "By the first step from which a difference stays beyond the noise: what the baseline scatters, or what another seed does.",
+        "By the first step from which a difference stays beyond the noise.",
       ),
     ),
     both.map(verdict),
     words ? h("h3.title.parted", null, prose(words.title)) : h("p.quiet", { role: "status" }, "Comparing …"),
     both.map((run) => h("p.summary", null, prose(run?.verdict?.summary ?? ""))),
     comparison && [
-      h(
-        "div.facts",
-        null,
-        words?.about && h("p.summary", null, prose(words.about)),
-        differentSettings(comparison, pair, state, store),
-      ),
+      h("p.summary.gist", null, prose(words?.about ?? "")),
+      differentSettings(comparison, pair, state, store),
       sameSettings(comparison, state, store),
       measures(comparison, pair, state, store),
     ],
@@ -113,7 +110,7 @@ function partingRow(parting: Parting, pair: Pair, state: State, store: Store): P
         "span",
         null,
         told(run, baseline, scale, letters(pair, state.shown)),
-        h("span.quiet", null, least),
+        h("span.quiet", { title: NOISE }, least),
       ),
       h("span", null, formatCount(step!)),
     ),

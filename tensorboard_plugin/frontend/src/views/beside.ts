@@ -3,7 +3,7 @@
 import type { Comparison, Finding } from "../api";
 import { letters, type Pair, told } from "../model/compare";
 import { place, type Problem, problems } from "../model/findings";
-import { formatCount, formatMagnitude, plural, readableNumbers } from "../model/number";
+import { formatCount, formatValue, plural, readableNumbers } from "../model/number";
 import type { State } from "../state";
 import { h, prose } from "./element";
 import { glyph } from "./glyph";
@@ -102,11 +102,11 @@ export function keyNumbers({ numbers }: Comparison, pair: Pair, state: State): H
       : pairTable(
           plural(numbers.length, "key number"),
           columnHeads("Number", pair, state, against(pair, state)),
-          numbers.map(({ title, run, baseline }) => ({
+          numbers.map(({ title, scale, run, baseline }) => ({
             name: title,
-            baseline: formatMagnitude(baseline),
-            run: formatMagnitude(run),
-            between: run * baseline >= 0 && told(run, baseline, "log", letters(pair, state.shown)),
+            baseline: formatValue(baseline, scale),
+            run: formatValue(run, scale),
+            between: told(run, baseline, scale, letters(pair, state.shown)),
           })),
         ),
   );

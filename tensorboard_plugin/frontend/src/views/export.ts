@@ -10,13 +10,13 @@ const MOST_PIXELS = 16_000;
 /** @param name of the file, and of the chart for those who hear the buttons. */
 export function exports(name: string, table: () => Table): HTMLElement {
   const file = (ending: string) => `${fileName("tfdiag", name)}.${ending}`;
-  const button = (words: string, what: () => Blob | Promise<Blob>) => {
+  const button = (words: string, title: string, what: () => Blob | Promise<Blob>) => {
     const element = h(
       "button",
       {
         "data-key": `export ${name} ${words}`,
         "aria-label": `Save ${name} as ${words}`,
-        title: `Save ${name} as ${words}`,
+        title,
         onclick: async () => {
           try {
             save(await what(), file(words.toLowerCase()));
@@ -32,11 +32,20 @@ export function exports(name: string, table: () => Table): HTMLElement {
   const all: HTMLElement = h(
     "p.exports",
     null,
-    button("PNG", () => picture(all.closest("section") ?? all)),
-    button("CSV", () => new Blob([csv(table())], { type: "text/csv" })),
+    arrow(),
+    button("PNG", "Save this chart as a picture", () => picture(all.closest("section") ?? all)),
+    button("CSV", "Save the numbers as CSV", () => new Blob([csv(table())], { type: "text/csv" })),
   );
   return all;
 }
+
+/** That something is taken down from the page. */
+const arrow = () =>
+  svg(
+    "svg",
+    { class: "glyph", viewBox: "0 0 14 14", width: 11, height: 11, "aria-hidden": "true" },
+    svg("path", { d: "M7 1v7.4M3.8 5.4L7 8.6l3.2-3.2M1.8 12.4h10.4", fill: "none", stroke: "currentColor", "stroke-width": 1.4 }),
+  );
 
 function save(content: Blob, name: string): void {
   const href = URL.createObjectURL(content);

@@ -47,7 +47,35 @@ export function choosing(run: string, rule: string | null, { choices }: State): 
   return { choices: rule === null ? others : { ...others, [CHOSEN]: rowName({ run }, rule) } };
 }
 
-/** The number of a problem in a plot: a button that leads to the problem in its run's table. */
+/** What changes when the chosen finding is let go: its tint. It stays unfolded, so that nothing jumps. */
+export function lettingGo(state: State): Partial<State> {
+  const name = state.choices[CHOSEN];
+  if (name === undefined) return {};
+  const [, run = "", rule = ""] = /^(.*)\n(.*)$/s.exec(name) ?? []; // the name of a run may have several lines
+  const known = valueOf(state, run, RUN);
+  return {
+    open: new Set([...state.open, ...(known ? unfolding(known, { rule }) : [])]),
+    ...choosing(run, null, state),
+  };
+}
+
+/** Who chooses another step or layer has left the finding. */
+export function letGoOfFindings(store: Store): void {
+  store.listen((state, changed) => {
+    const isElsewhere = changed.has("step") || changed.has("layer");
+    if (isElsewhere && !changed.has("choices")) store.set(lettingGo(state));
+  });
+}
+
+/** Lets go of the chosen finding and folds it; the table shows as many others as before. */
+function close(run: Run, rule: string, state: State): Partial<State> {
+  const rest = lettingGo(state);
+  const open = new Set(rest.open);
+  open.delete(rowName(run, rule));
+  return { ...rest, open };
+}
+
+/** The number of a problem in a plot: a button that leads to the problem in its run's table, and back. */
 export function numberMark(
   run: Run,
   mark: Mark,
@@ -63,7 +91,9 @@ export function numberMark(
       title: `${mark.number}: ${mark.title}`,
       onclick: (event: MouseEvent) => {
         event.stopPropagation(); // it pins no step
-        store.set({ view: "diagnosis", hover: null, ...choosing(run.run, mark.rule, store.get()) });
+        const state = store.get();
+        if (state.view === "diagnosis" && isChosen(run, mark, state)) return store.set(close(run, mark.rule, state));
+        store.set({ view: "diagnosis", hover: null, ...choosing(run.run, mark.rule, state) });
         const row = `[data-key="${CSS.escape(rowName(run, mark.rule))}"]`;
         document.querySelector<HTMLElement>(row)?.focus({ preventScroll: true });
       },
@@ -151,18 +181,17 @@ function row(run: Run, problem: Problem, all: Problem[], state: State, store: St
   const open = chosen || state.open.has(name);
   const before = earlier(problem);
   const worst = problem.findings[0];
-  /** What was chosen stays in its place when it is closed. */
-  const letGo = () => {
-    const names = new Set([...state.open, ...unfolding(run, problem)]);
-    names.delete(name);
-    store.set({ open: names, ...choosing(run.run, null, state) });
-  };
   const element = h(
     open ? "div.finding.open" : "div.finding",
     null,
     h(
       "button.finding-row",
-      { "data-key": name, "aria-expanded": String(open), onclick: () => (chosen ? letGo() : store.toggle(name)) },
+      {
+        "data-key": name,
+        "aria-expanded": String(open),
+        "aria-current": chosen && "true",
+        onclick: () => (chosen ? store.set(close(run, problem.rule, state)) : store.toggle(name)),
+      },
       h("b.number", { title: `${problem.number} marks its place below` }, String(problem.number)),
       glyph(problem.severity),
       h(
@@ -194,8 +223,8 @@ function row(run: Run, problem: Problem, all: Problem[], state: State, store: St
   return element;
 }
 
-const isChosen = (run: Run, problem: Problem, { choices }: State) =>
-  choices[CHOSEN] === rowName(run, problem.rule);
+const isChosen = (run: Run, { rule }: Pick<Problem, "rule">, { choices }: State) =>
+  choices[CHOSEN] === rowName(run, rule);
 
 /** Once: not again when it is only redrawn, so that the page does not jump. */
 function bringIntoView(element: HTMLElement): void {

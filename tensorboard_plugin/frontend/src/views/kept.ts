@@ -39,7 +39,7 @@ export function keeping(changed: Changed, reset: () => void): Child {
   ];
 }
 
-/** At the end of the page: the file itself, and the same as code. */
+/** At the end of the page, once something is changed: the file itself, and the same as code. */
 export function kept(changed: Changed): HTMLElement {
   return h(
     "section.section",
@@ -56,8 +56,6 @@ export function kept(changed: Changed): HTMLElement {
 
 function content(changed: Changed): Child {
   const { edits, suppressions } = changed;
-  if (edits + suppressions === 0)
-    return h("p.quiet", null, `Nothing is changed. Changes stand here as ${FILE} and as code.`);
   const answer = answered(changed);
   if (answer === undefined) return h("p.quiet", null, waiting(changed));
   const precedence = "It takes precedence over the file";

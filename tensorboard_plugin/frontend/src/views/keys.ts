@@ -2,6 +2,7 @@
 
 import { neighbour } from "../model/cells";
 import type { Store } from "../state";
+import { lettingGo } from "./findings";
 import type { View } from "./panel";
 
 type Cursor = ReturnType<NonNullable<View["cursor"]>>;
@@ -25,7 +26,7 @@ export function listenToKeys(
     j: toLayer(1),
     k: toLayer(-1),
     "/": focusFilter,
-    Escape: () => store.set({ step: null, layer: null, hover: null }),
+    Escape: () => store.set({ step: null, layer: null, hover: null, ...lettingGo(store.get()) }),
   };
   document.addEventListener("keydown", (event) => {
     if (isTyping(event.target) || event.ctrlKey || event.metaKey || event.altKey) return;

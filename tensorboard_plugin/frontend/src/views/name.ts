@@ -6,5 +6,5 @@ import { h } from "./element";
 /** @param shown what is told of the name; all of it where nothing is left out. */
 export function middleCut(name: string, shown = name): HTMLElement {
   const [start, end] = ends(shown);
-  return h("span.name", { title: name }, h("span", null, start), h("span", null, end));
+  return h("span.middle-cut", { title: name }, h("span", null, start), h("span", null, end));
 }

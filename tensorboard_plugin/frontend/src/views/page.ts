@@ -6,6 +6,7 @@ import type { State, Store } from "../state";
 import { bar, pill } from "./bar";
 import { dock } from "./dock";
 import { h, refill } from "./element";
+import { letGoOfFindings } from "./findings";
 import { age } from "./heads";
 import { listenToKeys } from "./keys";
 import type { ViewName } from "./names";
@@ -72,6 +73,7 @@ export function page(store: Store, retry: () => void): HTMLElement {
       pointDock();
     } else draw(state, (keys) => keys.some((key) => changed.has(key)));
   });
+  letGoOfFindings(store);
   listenToKeys(store, () => shownView()?.cursor?.() ?? null, side.focusFilter);
   const resized = () => {
     shownView()?.paint?.();

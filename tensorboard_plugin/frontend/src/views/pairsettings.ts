@@ -6,7 +6,8 @@ import { formatCount, plural } from "../model/number";
 import { RUN, valueOf } from "../resources";
 import type { State, Store } from "../state";
 import { type Child, h } from "./element";
-import { key } from "./heads";
+import { columnHeads } from "./pairheads";
+import { type PairRow, pairTable } from "./pairtable";
 
 /** So many different settings are told at once. */
 const FEW = 6;
@@ -29,11 +30,15 @@ export function differentSettings(
     { "aria-label": "What differs" },
     different.length === 0
       ? h(
-          "p",
+          "p.full",
           null,
           "No recorded setting differs. What is not recorded may: the seed, the order of the data, the code around the model.",
         )
-      : table(all ? different : different.slice(0, FEW), pair, state),
+      : pairTable(
+          plural(different.length, "different setting"),
+          columnHeads("What differs", pair, state, ""),
+          (all ? different : different.slice(0, FEW)).map((one) => row(one, pair, state)),
+        ),
     h(
       "p.unfolding",
       null,
@@ -51,37 +56,14 @@ const fold = (name: string, open: boolean, words: string, store: Store) =>
     words,
   );
 
-function table(settings: readonly Setting[], pair: Pair, state: State): HTMLElement {
-  const sides = ["baseline", "run"] as const;
-  return h(
-    "table",
-    null,
-    h(
-      "thead",
-      null,
-      h(
-        "tr",
-        null,
-        h("th", { scope: "col" }, "What differs"),
-        sides.map((side) => h("th", { scope: "col" }, key(state.shown.indexOf(pair[side])))),
-      ),
-    ),
-    h(
-      "tbody",
-      null,
-      settings.map((setting) =>
-        h(
-          "tr",
-          null,
-          h("th", { scope: "row" }, breakable(setting.name)),
-          sides.map((side) =>
-            h("td", null, breakable(settingValue(setting, side, valueOf(state, pair[side], RUN)))),
-          ),
-        ),
-      ),
-    ),
-  );
+function row(setting: Setting, pair: Pair, state: State): PairRow {
+  const value = (side: "baseline" | "run") =>
+    short(settingValue(setting, side, valueOf(state, pair[side], RUN)));
+  return { name: short(setting.name), baseline: value("baseline"), run: value("run") };
 }
+
+/** Two lines of it at most. */
+const short = (text: string) => h("span.two-lines", { title: text }, breakable(text));
 
 /** Names without blanks may break where a word of theirs begins. */
 const breakable = (text: string): Child[] =>

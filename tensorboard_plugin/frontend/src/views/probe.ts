@@ -4,6 +4,7 @@ import { CHOICES, type Choice, isMixed, listed, readChoice } from "../model/prob
 import { CAMS, PREDICTIONS, RUN } from "../resources";
 import type { Point, State, Store } from "../state";
 import { h, refill } from "./element";
+import { scaleKey } from "./camimage";
 import { stepAxis } from "./curves";
 import { heads } from "./heads";
 import type { View, ViewKind } from "./panel";
@@ -12,6 +13,12 @@ import { curveWords, stripKey } from "./probeplot";
 import { isPictured, probeRow, type Row } from "./proberow";
 import { summary } from "./probesummary";
 import { probeTools } from "./probetools";
+
+/** What the end of the colours stands for. */
+const LARGEST = {
+  image: "The largest value of all maps of the image in the run",
+  map: "The largest value of the map",
+};
 
 export const PROBE: ViewKind = {
   create: probe,
@@ -123,7 +130,13 @@ function axes(columns: readonly Column[], drawing: Drawing, pictured: boolean): 
   return h(
     pictured ? "section.section.probe-axes" : "section.section.probe-axes.bare",
     { "aria-label": pictured ? "Axes of the curves" : "Axes of the curves without an image" },
-    h("div.side", null, !pictured && drawing.pictured && h("p", null, "without an image"), isClasses && stripKey()),
+    h(
+      "div.side",
+      null,
+      !pictured && drawing.pictured && h("p", null, "without an image"),
+      isClasses && stripKey(),
+      pictured && h("p", { title: LARGEST[drawing.scale] }, scaleKey("largest")),
+    ),
     columns.map((column) => h("div.probe-cell", null, pictured && h("div"), h("div", null, words(column)))),
   );
 }

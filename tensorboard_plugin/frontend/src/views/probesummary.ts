@@ -53,7 +53,7 @@ export function summary(
     ),
     columns.map((column) =>
       h(
-        "div",
+        "div.probe-figures",
         null,
         instead(column, retry) ?? figures(column, column.probe!, names, step, of(column.probe!)),
       ),
@@ -89,10 +89,11 @@ function figures(
 ): Child[] {
   const look = lookIndex(probe, step);
   if (probe.kind === "values")
-    return [errorWords(errorsOf(probe, names, look), at(probe, look)), scatter(probe, names, look)];
+    return [h("div", null, errorWords(errorsOf(probe, names, look), at(probe, look))), scatter(probe, names, look)];
   const pairs = confusion(probe, names, look);
+  const isFiltered = names.length < probe.samples.size;
   return [
-    tallyWords(tallyOf(probe, names, look), at(probe, look), names.length < probe.samples.size, whole(run, probe, look)),
+    h("div", null, tallyWords(tallyOf(probe, names, look), at(probe, look), isFiltered, whole(run, probe, look))),
     classes.length <= MOST_CLASSES ? table(pairs, classes) : worstPairs(pairs),
   ];
 }

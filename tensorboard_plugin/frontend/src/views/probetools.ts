@@ -5,7 +5,6 @@ import { CHOICES, type Choice, classesOf, picturesOf, sureFrom, truthsOf } from 
 import { KEYS } from "../model/runs";
 import { called } from "../requests";
 import type { Store } from "../state";
-import { scaleKey } from "./camimage";
 import { type Child, h, refill } from "./element";
 import type { Column, Drawing } from "./probecolumns";
 import { segments } from "./segments";
@@ -26,15 +25,15 @@ export function probeTools(store: Store): Tools {
   opacity.addEventListener("input", () =>
     store.choose(CHOICES.opacity, String(Number(opacity.value) / 100)),
   );
-  const [about, filters, maps] = [h("div.side"), h("div.probe-tools"), h("div.probe-tools.probe-maps")];
-  const fade = h("label.choice-group", null, h("span.choice-title", null, "opacity"), opacity);
+  const [filters, maps] = [h("div.probe-tools"), h("div.probe-tools")];
+  const count = h("span.probe-count", { role: "status" });
   let drawn = "";
   const all = h("div.full", null, filters, maps);
   return {
     element: h(
       "section.section.probe-top",
       { "aria-label": "Which samples" },
-      about,
+      h("div.side", null, h("h2", null, "Samples"), count),
       all,
     ),
     update(columns, { steps, pictured }, choice, listed) {
@@ -44,39 +43,32 @@ export function probeTools(store: Store): Tools {
       const classes = probes.some((probe) => probe?.kind === "classes");
       const truths = truthsOf(probes);
       const limit = sureFrom(classesOf(probes).length);
-      const count = Math.max(0, ...probes.map((probe) => probe?.samples.size ?? 0));
+      const followed = Math.max(0, ...probes.map((probe) => probe?.samples.size ?? 0));
       const probed = Math.max(0, ...columns.map(({ run }) => run?.probe_samples ?? 0));
       const images = picturesOf(probes);
       const { opacity: _, open: __, ...kept } = choice;
       const runs = columns.map(({ name }) => name);
-      const told = [classes, truths, limit, pictured, count, probed, images, listed];
+      const told = [classes, truths, limit, pictured, followed, probed, images, listed];
       const key = JSON.stringify([kept, runs, told]);
       if (key === drawn) return;
       drawn = key;
-      refill(about, ...description(count, probed, images));
       refill(
         filters,
         classes && filterTools(choice, truths, limit, runs, store),
         order(choice, classes, store),
-        h("span.probe-count", { role: "status" }, listed < count ? `${listed} of ${count} listed` : `all ${count} listed`),
       );
-      refill(maps, pictured && mapTools(choice, fade, store));
+      refill(maps, pictured && mapTools(choice, opacity, store));
+      count.title = description(followed, probed, images);
+      const words = listed < followed ? `${listed} of ${followed}` : `all ${followed}`;
+      refill(count, followed > 0 && [words, h("span.sr", null, " listed")]);
     },
   };
 }
 
-function description(
-  count: number,
-  probed: number,
-  images: number,
-): Child[] {
-  const followed = probed > count ? `${count} of ${probed} samples are followed` : `${count} samples`;
-  const pictured = images > 0 && images < count ? `; ${images} have an image` : "";
-  return [
-    h("h2", null, "Sample by sample"),
-    count > 0 &&
-      h("p", { title: "Held-out samples, the same at every look" }, `${followed}${pictured}.`),
-  ];
+function description(followed: number, probed: number, images: number): string {
+  const all = probed > followed ? `${followed} of ${probed} samples are followed` : `${followed} samples`;
+  const pictured = images > 0 && images < followed ? `; ${images} have an image` : "";
+  return `Held-out samples, the same at every look. ${all}${pictured}.`;
 }
 
 function slider(label: string, least: number, most: number): HTMLInputElement {
@@ -93,7 +85,7 @@ function filterTools(
   const unsure = `Less than ${formatShare(limit)} sure of the predicted class`;
   return [
     segments(
-      "samples",
+      "",
       "Which samples are listed",
       [
         { value: "all", words: "all" },
@@ -103,7 +95,7 @@ function filterTools(
           words: "flipped",
           title: "Changed between right and wrong at some look",
         },
-        { value: "unsure", words: "low confidence", title: unsure },
+        { value: "unsure", words: "unsure", title: unsure },
       ],
       choice.filter,
       (value) => store.choose(CHOICES.filter, value === "all" ? "" : value),
@@ -119,65 +111,72 @@ function filterTools(
         runs.find((name) => name === choice.run) ?? "",
         (value) => store.choose(CHOICES.run, value),
       ),
-    h(
-      "label.choice-group",
-      null,
-      h("span.choice-title", null, "true class"),
-      h(
-        "select",
-        {
-          "data-key": "true class",
-          onchange: (event: Event) =>
-            store.choose(CHOICES.truth, (event.target as HTMLSelectElement).value),
-        },
-        h("option", { value: "" }, "any"),
-        truths.map((truth) =>
-          h("option", { value: truth, selected: truth === choice.truth }, String(truth)),
-        ),
+    named(
+      "true class",
+      selection(
+        "true class",
+        [{ value: "", words: "any" }, ...truths.map((truth) => ({ value: String(truth), words: String(truth) }))],
+        String(choice.truth ?? ""),
+        (value) => store.choose(CHOICES.truth, value),
       ),
     ),
   ];
 }
 
+const named = (title: string, ...content: HTMLElement[]) =>
+  h("div.choice-group", null, h("span.choice-title", { "aria-hidden": "true" }, title), content);
+
+/** One of several, of which only the chosen one takes room. */
+function selection<T extends string>(
+  label: string,
+  options: readonly { value: T; words: string; title?: string }[],
+  chosen: T,
+  choose: (value: T) => void,
+): HTMLElement {
+  const select = h(
+    "select",
+    { "data-key": label, "aria-label": label, title: label, onchange: () => choose(select.value as T) },
+    options.map(({ value, words, title }) => h("option", { value, title, selected: value === chosen }, words)),
+  );
+  return select;
+}
+
 const order = (choice: Choice, classes: boolean, store: Store) =>
-  segments(
+  named(
     "order",
-    "Order of the samples",
-    [
-      { value: "number", words: "number" },
-      classes
-        ? { value: "confidence", words: "confidence", title: "Least probable true class first" }
-        : { value: "confidence", words: "error", title: "Largest error first" },
-    ],
-    choice.order,
-    (value) => store.choose(CHOICES.order, value === "number" ? "" : value),
+    selection(
+      "Order of the samples",
+      [
+        { value: "number", words: "number" },
+        classes
+          ? { value: "confidence", words: "confidence", title: "Least probable true class first" }
+          : { value: "confidence", words: "error", title: "Largest error first" },
+      ],
+      choice.order,
+      (value) => store.choose(CHOICES.order, value === "number" ? "" : value),
+    ),
   );
 
-const mapTools = (choice: Choice, fade: HTMLElement, store: Store): Child[] => [
-  segments(
-    "Grad-CAM for",
-    "Class that the maps explain",
-    [
-      { value: "true", words: "true class" },
-      { value: "predicted", words: "predicted class" },
-    ],
-    choice.target === 0 ? "true" : "predicted",
-    (value) => store.choose(CHOICES.target, value === "true" ? "" : value),
-  ),
-  segments(
-    "scale",
-    "Scale of the maps",
-    [
-      {
-        value: "image",
-        words: "per image",
-        title: "One scale for all maps of an image: they compare over time",
-      },
-      { value: "map", words: "per map", title: "Each map up to its own largest value" },
-    ],
-    choice.scale,
-    (value) => store.choose(CHOICES.scale, value === "image" ? "" : value),
-  ),
-  fade,
-  scaleKey(choice.scale === "map" ? "the map’s largest value" : "the image’s largest in the run"),
-];
+const mapTools = (choice: Choice, opacity: HTMLElement, store: Store): Child =>
+  named(
+    "Grad-CAM",
+    selection(
+      "Class that the maps explain",
+      [
+        { value: "true", words: "true class" },
+        { value: "predicted", words: "predicted" },
+      ],
+      choice.target === 0 ? "true" : "predicted",
+      (value) => store.choose(CHOICES.target, value === "true" ? "" : value),
+    ),
+    selection(
+      "Scale of the maps",
+      [
+        { value: "image", words: "per image", title: "One scale for all maps of an image: they compare over time" },
+        { value: "map", words: "per map", title: "Each map up to its own largest value" },
+      ],
+      choice.scale,
+      (value) => store.choose(CHOICES.scale, value === "image" ? "" : value),
+    ),
+    opacity,
+  );

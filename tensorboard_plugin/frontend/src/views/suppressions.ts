@@ -98,13 +98,11 @@ export function suppressed(
     h(
       "div.full",
       null,
-      all.length === 0
-        ? h("p.quiet", null, "Nothing. A finding above can be suppressed, with a reason.")
-        : h(
-            "ul.suppressions",
-            null,
-            all.map((one, i) => line(one, tried, () => save(all.filter((_, j) => j !== i)))),
-          ),
+      h(
+        "ul.suppressions",
+        null,
+        all.map((one, i) => line(one, tried, () => save(all.filter((_, j) => j !== i)))),
+      ),
     ),
   );
 }

@@ -6,6 +6,7 @@ import {
   edited,
   readEdits,
   readSuppressions,
+  refolded,
   tunable,
   type Suppression,
   written,
@@ -54,7 +55,9 @@ function thresholds(store: Store, retry: () => void): View {
   const answered = new Map<string, Judged>();
 
   const choose = (change: { rule: string; name: string; value: number | null }) => {
-    const edits = readEdits(store.get().choices.thresholds);
+    const { choices, open } = store.get();
+    const edits = readEdits(choices.thresholds);
+    store.set({ open: refolded(open, [change.rule], true) }); // it stays in sight when it is reset
     store.choose("thresholds", written(edited(edits, change.rule, change.name, change.value)));
   };
   const table = tuning(store, choose);
@@ -90,8 +93,8 @@ function thresholds(store: Store, retry: () => void): View {
       drawFindings();
       const before = tried.flatMap((one) => one.before ?? []);
       table.update(state, tunable(before), edits);
-      refill(apart, suppressed(all, tried, suppress));
-      refill(file, kept(change));
+      refill(apart, all.length > 0 && suppressed(all, tried, suppress));
+      refill(file, isChanged && kept(change));
     },
   };
 }
