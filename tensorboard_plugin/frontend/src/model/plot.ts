@@ -71,11 +71,21 @@ export function buildPlot(
     lines,
     lineOf: lineOfEach(layers.length, lines),
     layout: rowLayout(filled),
-    end: Math.max(1, ...runs.map((run) => runEnd(run.steps))),
+    end: axisEnd(runs),
     scale: metric ? scaleOf(metric, sources, runs) : null,
     columns,
     steps: [...new Set(columns.flatMap((c) => c.cells?.steps ?? []))].sort((a, b) => a - b),
   };
+}
+
+/** A fiftieth of the axis or less is kept free for a run that goes on: else all would move with it. */
+const ROOM = 50;
+
+function axisEnd(runs: readonly Run[]): number {
+  const end = Math.max(1, ...runs.map((run) => runEnd(run.steps)));
+  if (runs.every((run) => run.finished)) return end;
+  const room = Math.max(1, 10 ** Math.floor(Math.log10(end)) / ROOM);
+  return Math.ceil(end / room) * room;
 }
 
 function column(
