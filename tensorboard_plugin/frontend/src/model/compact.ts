@@ -19,14 +19,14 @@ export interface CompactColumn {
 }
 
 const COLUMNS: readonly CompactColumn[] = [
-  { kind: "share", width: 82, measures: ["dead_fraction", "saturated_fraction"], rank: 0 },
+  { kind: "share", width: 90, measures: ["dead_fraction", "saturated_fraction"], rank: 0 },
   { kind: "ratio", width: 64, measures: ["update_ratio"], rank: 0 },
   { kind: "trend", width: 56, measures: ["gradient_rms"], rank: 1 },
 ];
 
 const BEFORE = 12; // pixels between a heat map's signs and the first column
 const BETWEEN = 20;
-const LEAST_MAP = 230; // pixels that a heat map and its signs keep
+const LEAST_MAP = 224; // pixels that a heat map and its signs keep
 
 /** The columns that have room beside a heat map, and a measure in some of the runs. */
 export function fitting(width: number, runs: readonly Run[]): readonly CompactColumn[] {
@@ -88,7 +88,7 @@ export function bandAxis(runs: readonly Run[], measure: string): Along {
   const [least, most] = ends.length ? [Math.min(...ends), Math.max(...ends)] : USUAL;
   const reach = Math.max(1, (LEAST_DECADES - (most - least)) / 2);
   const [from, to] = [least - reach, most + reach];
-  return (value) => (value > 0 ? clamp((Math.log10(value) - from) / (to - from)) : 0);
+  return (value) => clamp((Math.log10(value) - from) / (to - from));
 }
 
 const USUAL = [-5, -1] as const; // decades of an axis that no limit tells of

@@ -9,6 +9,7 @@ import { paintGlyph } from "./glyph";
 export interface Pen {
   context: CanvasRenderingContext2D;
   inks: Inks;
+  font?: string;
 }
 
 export type Inks = Record<
@@ -25,26 +26,29 @@ export function inksOf(element: Element): Inks {
   return Object.fromEntries(names.map((name) => [name, style.getPropertyValue(`--${name}`)])) as Inks;
 }
 
-/** Where a line is: from which pixel on, and its middle. */
+/** Where a column shows a line. */
 export interface Spot {
   x: number;
+  /** Of the column. */
+  width: number;
   middle: number;
   /** Of what fills the line. */
   height: number;
 }
 
-export const BAR = 52;
+export const BAR = 60;
 const THICK = 6;
 const LOW = 13; // pixels; lower lines have smaller numbers
 
 /** @param limits those that have a tick, the worst first. */
-export function paintShare({ context, inks }: Pen, spot: Spot, width: number, mark: Mark, limits: readonly Limit[]): void {
-  const { x, middle } = spot;
+export function paintShare(pen: Pen, spot: Spot, mark: Mark, limits: readonly Limit[]): void {
+  const { context, inks } = pen;
+  const { x, middle, width } = spot;
   const top = Math.round(middle - THICK / 2);
   const lost = Number.isNaN(mark.value);
   context.fillStyle = inks.none;
   context.fillRect(x, top, BAR, THICK);
-  if (lost) hatch({ context, inks }, x, top, BAR, THICK);
+  if (lost) hatch(pen, x, top, BAR, THICK);
   else if (mark.value > 0) {
     context.fillStyle = mark.trouble ? inks[mark.trouble] : inks.curve;
     context.fillRect(x, top, Math.max(1, Math.round(mark.value * BAR)), THICK);
@@ -54,19 +58,28 @@ export function paintShare({ context, inks }: Pen, spot: Spot, width: number, ma
     context.fillRect(x + Math.round(value * BAR) - 1, top - 2, 1, THICK + 4);
   });
   const size = spot.height < LOW ? 10 : 11;
-  context.font = `${mark.trouble ? 600 : 400} ${size}px ${inks.font}`;
+  write(pen, `${mark.trouble ? 600 : 400} ${size}px ${inks.font}`);
   context.fillStyle = mark.trouble ? inks.ink : mark.value === 0 ? inks.ink3 : inks.ink2;
   context.textAlign = "right";
   context.textBaseline = "middle";
-  context.fillText(lost ? "NaN" : formatShare(mark.value).replace(" %", ""), x + width, middle + 0.5);
+  context.fillText(shareWords(mark.value), x + width, middle + 0.5);
+}
+
+/** In percent, as the head of the column says. */
+export const shareWords = (value: number): string =>
+  Number.isNaN(value) ? "NaN" : formatShare(value).replace(" %", "");
+
+/** To set a font takes longer than to write with it. */
+function write(pen: Pen, font: string): void {
+  if (pen.font !== font) pen.context.font = pen.font = font;
 }
 
 const DOT = 2.8; // radius
 const LOST = 16; // a hatch where there is no place for a dot
 
 /** @param along the place of the value, from 0 to 1. */
-export function paintRatio({ context, inks }: Pen, spot: Spot, width: number, mark: Mark, along: number): void {
-  const { x, middle } = spot;
+export function paintRatio({ context, inks }: Pen, spot: Spot, mark: Mark, along: number): void {
+  const { x, middle, width } = spot;
   if (Number.isNaN(mark.value)) {
     hatch({ context, inks }, x + (width - LOST) / 2, Math.round(middle - THICK / 2), LOST, THICK);
     return;

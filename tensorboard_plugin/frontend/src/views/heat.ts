@@ -71,7 +71,7 @@ export function paintHeat(
 const TOGETHER = 16; // rows; a few milliseconds, between which a pointer is followed
 
 /** What is out of sight must not keep the page waiting. */
-export function paintLater(rows: number[], paintRow: (row: number) => void, wanted: () => boolean): void {
+function paintLater(rows: number[], paintRow: (row: number) => void, wanted: () => boolean): void {
   if (rows.length === 0) return;
   setTimeout(() => {
     if (!wanted()) return;
