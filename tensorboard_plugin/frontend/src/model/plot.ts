@@ -57,7 +57,10 @@ export function buildPlot(
   const names = rowNames(runs.map((run) => run.model.layers));
   const layers = alignLayers(names);
   const namesOf = ({ run }: PlotSource) => (run ? names[runs.indexOf(run)]! : []);
-  const columns = sources.map((source) => column(source, layers, namesOf(source), metricName));
+  const columns = sources.map((source) => {
+    const own = namesOf(source);
+    return columnOf(source, layers.map((layer) => own.indexOf(layer)), metricName);
+  });
   const metric = metricsOf(runs).find((m) => m.name === metricName);
   const drawn = columns.some((c) => c.cells);
   const lines = linesOf(named(layers, columns), folding);
@@ -88,15 +91,11 @@ function axisEnd(runs: readonly Run[]): number {
   return Math.ceil(end / room) * room;
 }
 
-function column(
-  source: PlotSource,
-  layers: string[],
-  names: string[],
-  metricName: string | null,
-): PlotColumn {
+/** @param rows each row's place among the run's layers. */
+export function columnOf(source: PlotSource, rows: number[], metricName: string | null): PlotColumn {
   const { name, run, measured, counts } = source;
-  const rows = layers.map((layer) => names.indexOf(layer));
-  const cells = measured && measured.layers === names.length ? remembered(measured, counts) : null;
+  const fits = measured?.layers === run?.model.layers.length;
+  const cells = measured && fits ? remembered(measured, counts) : null;
   const metric = run?.metrics.find((m) => m.name === metricName);
   const contents = cells ? layerContents(cells) : [];
   // NaN in the output of a layer that has no such measure is shown where it is measured.

@@ -8,6 +8,7 @@ import { heatTable } from "../model/tables";
 import { called } from "../requests";
 import { metricOf, slotOf } from "../resources";
 import type { Point, State, Store } from "../state";
+import type { Compact } from "./compact";
 import { h, refill } from "./element";
 import { exports } from "./export";
 import { foldAll, gutter, lineFacts, openLayer } from "./gutter";
@@ -19,10 +20,17 @@ import { problem } from "./notices";
 import { type Panel, place } from "./panel";
 import { emptyRows, ending, reading } from "./reading";
 
-export function heatmaps(state: State, store: Store, plot: Plot, retry: () => void): Panel {
+/** @param besides what stands beside each run's map; none where there is no room. */
+export function heatmaps(
+  state: State,
+  store: Store,
+  plot: Plot,
+  retry: () => void,
+  besides: readonly Compact[],
+): Panel {
   const gutterHead = h("div.layer-facts");
   const names = gutter(plot, store);
-  const parts = plot.columns.map((column, i) => heatmap(column, i, plot, state, store, retry));
+  const parts = plot.columns.map((column, i) => heatmap(column, i, plot, state, store, retry, besides[i]));
   const element = h(
     "section.section.layers",
     { id: "layers", "aria-label": "Layers by steps" },
@@ -35,7 +43,7 @@ export function heatmaps(state: State, store: Store, plot: Plot, retry: () => vo
       gutterHead,
     ),
     measureTools(plot, state, store),
-    parts.map((part) => part.readout),
+    parts.map(({ readout }, i) => h("div.map-head", null, readout, besides[i]?.head)),
     names.element,
     parts.map((part) => part.plot),
   );
@@ -51,7 +59,7 @@ export function heatmaps(state: State, store: Store, plot: Plot, retry: () => vo
   };
 }
 
-/** One run's map; `index` is its place in the plot. */
+/** One run's map; `index` is its place in the plot, `beside` stands at its right. */
 export function heatmap(
   column: PlotColumn,
   index: number,
@@ -59,6 +67,7 @@ export function heatmap(
   state: State,
   store: Store,
   retry: () => void,
+  beside?: Compact,
 ) {
   const canvas = heatCanvas(column);
   canvas.style.height = `${plot.layout.total}px`;
@@ -89,6 +98,7 @@ export function heatmap(
     area,
     numbers,
     signs(column, plot),
+    beside?.element,
     failure && h("div.over", null, problem("Not fetched", failure, retry)),
   );
   return {
@@ -97,13 +107,20 @@ export function heatmap(
     paint() {
       paintHeat(canvas, column, plot, state.dark);
       refill(numbers, ...markElements(column, plot, area.clientWidth, store));
+      beside?.paint();
     },
     point(at: Point) {
       place(stepLine, at, plot.end);
       placeRow(rowBand, at, plot);
       // Only the map that has the focus speaks; a moving pointer would never let it finish.
       readout.setAttribute("aria-live", document.activeElement === area ? "polite" : "off");
-      refill(readout, key(state.shown.indexOf(column.name)), ...reading(column, plot, at));
+      beside?.point(at);
+      refill(
+        readout,
+        key(state.shown.indexOf(column.name)),
+        ...reading(column, plot, at),
+        beside?.words(at),
+      );
     },
   };
 }
