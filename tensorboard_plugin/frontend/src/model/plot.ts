@@ -161,6 +161,11 @@ function worst(findings: readonly Finding[]): Finding | undefined {
   return findings.find((f) => f.severity === severity);
 }
 
+/** Tells two plots apart that differ in their rows, whatever the values are. */
+export const rowsOf = remember(({ layers, lines, layout, columns }: Plot) =>
+  JSON.stringify([layers, lines, layout, columns.map(({ name, rows, filled }) => [name, rows, filled])]),
+);
+
 /** Where the cursor is when nobody put it anywhere: at the end, in the layer most talked of. */
 export const restingPoint = remember((plot: Plot): { step: number; layer: string | null } => {
   const last = plot.columns.map((c) => c.run?.last_step ?? 0);

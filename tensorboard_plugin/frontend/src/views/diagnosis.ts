@@ -2,17 +2,17 @@
 
 import { type CompactColumn, fitting, measuresOf, widthOf } from "../model/compact";
 import { lineLayers } from "../model/health";
-import { buildPlot, type Plot } from "../model/plot";
+import { buildPlot, type Plot, type PlotColumn } from "../model/plot";
 import { besideWants, columnsBeside, cursorIn, plotAhead, plotOf, plotWants, sourcesOf } from "../plotted";
-import { watch } from "../model/remember";
+import { keeper, watch } from "../model/remember";
 import { CAMS, metricOf, type Resource, RUN } from "../resources";
 import type { State, Store } from "../state";
 import { camPanel } from "./campanel";
 import { type Compact, compact } from "./compact";
 import { curves } from "./curves";
-import { h, refill } from "./element";
+import { arrange, h, keepFocus, refill } from "./element";
 import { heads } from "./heads";
-import { heatmaps } from "./heatmaps";
+import { heatmaps, mapOf } from "./heatmaps";
 import type { Keys, Panel, View, ViewKind } from "./panel";
 import { verdicts } from "./verdicts";
 
@@ -39,6 +39,8 @@ function diagnosis(store: Store, retry: () => void): View {
   let besides: Compact[] = [];
   const [runsOther, measuresOther, besideOther, camsOther] = [watch(), watch(), watch(), watch()];
 
+  const keep = keeper();
+
   const all = () => [maps, losses, camera].flatMap((panel) => panel ?? []);
   const at = () => cursorIn(plot, store.get());
 
@@ -50,12 +52,14 @@ function diagnosis(store: Store, retry: () => void): View {
     columns = fits;
     return true;
   };
+  const beside = (column: PlotColumn, i: number) =>
+    keep(`beside ${i}`, [columns, ...mapOf(column, plot), store.get().dark], () => compact(columns, i, plot, store));
   const drawPlots = (state: State, otherLosses: boolean) => {
-    besides = columns.length ? plot.columns.map((_, i) => compact(columns, i, plot, store)) : [];
-    maps = heatmaps(state, store, plot, retry, besides);
+    besides = columns.length ? plot.columns.map((column, i) => beside(column, i)) : [];
+    maps = heatmaps(state, store, plot, retry, besides, keep);
     if (!losses || otherLosses) losses = curves(plot, store);
     for (const { element } of [maps, losses]) element.style.setProperty("--compact", `${widthOf(columns)}px`);
-    refill(plots, maps.element, losses.element);
+    arrange(plots, [maps.element, losses.element]);
     maps.paint();
     losses.paint();
   };
@@ -80,11 +84,11 @@ function diagnosis(store: Store, retry: () => void): View {
         ...sourcesOf(state, state.shown).map((source) => source.counts),
       );
       const otherCams = camsOther(...slots(CAMS));
-      if (otherRuns || changed(CARDS)) refill(cards, heads(state), verdicts(state, store, retry));
+      if (otherRuns || changed(CARDS)) refill(cards, heads(state), verdicts(state, store, retry, keep));
       const otherPlots = otherRuns || otherMeasures || changed(PLOTS);
       if (otherPlots) {
         plot = plotOf(state);
-        drawPlots(state, fit() || otherRuns || changed(CURVES));
+        keepFocus(plots, () => drawPlots(state, fit() || otherRuns || changed(CURVES)));
       }
       const shown = measuresOf(columns).flatMap((metric) => sourcesOf({ ...state, metric }, state.shown));
       if (besideOther(...shown.flatMap(({ measured, counts }) => [measured, counts])) || otherPlots)
@@ -99,7 +103,7 @@ function diagnosis(store: Store, retry: () => void): View {
     point: () => all().forEach((panel) => panel.point(at())),
     paint() {
       if (!fit()) return all().forEach((panel) => panel.paint());
-      drawPlots(store.get(), true);
+      keepFocus(plots, () => drawPlots(store.get(), true));
       fillBesides(store.get());
       all().forEach((panel) => panel.point(at()));
       wantBesides();

@@ -3,13 +3,14 @@
 import { cellAt } from "../model/cells";
 import { furthestRow } from "../model/health";
 import { rowAt } from "../model/layers";
-import type { Plot, PlotColumn } from "../model/plot";
+import { type Plot, type PlotColumn, rowsOf } from "../model/plot";
+import type { Keep } from "../model/remember";
 import { heatTable } from "../model/tables";
 import { called } from "../requests";
 import { metricOf, slotOf } from "../resources";
 import type { Point, State, Store } from "../state";
 import type { Compact } from "./compact";
-import { h, refill } from "./element";
+import { arrange, h, refill } from "./element";
 import { exports } from "./export";
 import { foldAll, gutter, lineFacts, openLayer } from "./gutter";
 import { key } from "./heads";
@@ -20,20 +21,32 @@ import { problem } from "./notices";
 import { type Panel, place } from "./panel";
 import { emptyRows, ending, reading } from "./reading";
 
-/** @param besides what stands beside each run's map; none where there is no room. */
+/**
+ * @param besides what stands beside each run's map; none where there is no room.
+ * @param keep gives each part that is as it was: a run that goes on leaves the maps of the others alone.
+ */
 export function heatmaps(
   state: State,
   store: Store,
   plot: Plot,
   retry: () => void,
   besides: readonly Compact[],
+  keep: Keep,
 ): Panel {
   const gutterHead = h("div.layer-facts");
-  const names = gutter(plot, store);
-  const parts = plot.columns.map((column, i) => heatmap(column, i, plot, state, store, retry, besides[i]));
-  const element = h(
-    "section.section.layers",
-    { id: "layers", "aria-label": "Layers by steps" },
+  const models = plot.columns.map(({ run }) => run?.recording);
+  const names = keep("names", [rowsOf(plot), ...models], () => gutter(plot, store));
+  const parts = plot.columns.map((column, i) => {
+    const beside = besides[i];
+    return keep(`map ${i}`, [...mapOf(column, plot), slotFailure(state, column), state.shown, state.dark, beside], () => {
+      const map = heatmap(column, i, plot, state, store, retry, beside);
+      return { ...map, head: h("div.map-head", null, map.readout, beside?.head) };
+    });
+  });
+  const element = keep("layers", [], () =>
+    h("section.section.layers", { id: "layers", "aria-label": "Layers by steps" }),
+  );
+  arrange(element, [
     h(
       "div.side",
       null,
@@ -43,10 +56,10 @@ export function heatmaps(
       gutterHead,
     ),
     measureTools(plot, state, store),
-    parts.map(({ readout }, i) => h("div.map-head", null, readout, besides[i]?.head)),
+    ...parts.map(({ head }) => head),
     names.element,
-    parts.map((part) => part.plot),
-  );
+    ...parts.map((part) => part.plot),
+  ]);
   return {
     element,
     paint: () => parts.forEach((part) => part.paint()),
@@ -59,6 +72,12 @@ export function heatmaps(
   };
 }
 
+/** What a run's part of the plot is drawn from. */
+export const mapOf = (column: PlotColumn, plot: Plot): unknown[] => [
+  ...[column.name, column.run, column.cells],
+  ...[rowsOf(plot), plot.metric?.name, plot.end, plot.scale?.id],
+];
+
 /** One run's map; `index` is its place in the plot, `beside` stands at its right. */
 export function heatmap(
   column: PlotColumn,
@@ -69,6 +88,7 @@ export function heatmap(
   retry: () => void,
   beside?: Compact,
 ) {
+  let width = 0;
   const canvas = heatCanvas(column);
   canvas.style.height = `${plot.layout.total}px`;
   const numbers = h("div.marks");
@@ -106,7 +126,9 @@ export function heatmap(
     plot: element,
     paint() {
       paintHeat(canvas, column, plot, state.dark);
-      refill(numbers, ...markElements(column, plot, area.clientWidth, store));
+      if (area.clientWidth === width) return;
+      width = area.clientWidth;
+      refill(numbers, ...markElements(column, plot, width, store));
       beside?.paint();
     },
     point(at: Point) {
