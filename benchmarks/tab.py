@@ -37,11 +37,14 @@ ASKED_RUNS = 10
 POINTED_MS = 400
 #: Milliseconds of hovering.
 HOVER_MS = 3000
+#: Live updates that are measured.
+UPDATES = 3
 #: Seconds in which TensorBoard has read what is new and the tab has asked for it.
 LIVE_SECONDS = 15
 
-#: What the main thread does for an update; drawing goes on all the time while a dot pulses.
-WORK = ("ScriptDuration", "LayoutDuration", "RecalcStyleDuration")
+#: All that the main thread does. (The duration of scripts leaves out what follows an answer, as a
+#: microtask, which is nearly all of an update.)
+WORK = "TaskDuration"
 
 #: Notes in every frame, in milliseconds, when the page first shows something.
 WATCH = """
@@ -56,7 +59,7 @@ const look = () => {
   const maps = [...document.querySelectorAll("[role=img][aria-label*=' layers.'] canvas")];
   const title = maps[0]?.parentElement.getAttribute("aria-label").split(" of ")[0];
   if (maps.length && maps.every((map) => map.dataset.painted)) window.seen[title] ??= Date.now();
-  requestAnimationFrame(look);
+  if (!window.seenEnough) requestAnimationFrame(look);
 };
 look();
 window.tasks = []; // those that keep the page waiting for more than 50 ms
@@ -310,17 +313,21 @@ def _live(page: Any, frame: Any, cdp: Any, live: logfolder.LiveRun) -> Iterator[
     live.step()  # from now on it is called live, which shows by itself
     page.wait_for_timeout(3000 * LIVE_SECONDS)  # until nothing more is fetched ahead
 
+    for one in page.frames:
+        one.evaluate("window.seenEnough = true")
+    page.emulate_media(reduced_motion="reduce")
+
     def busy(change: Callable[[], None]) -> float:
-        before = sum(_metric(cdp, name) for name in WORK)
+        before = _metric(cdp, WORK)
         change()
         page.wait_for_timeout(1000 * LIVE_SECONDS)
-        return 1000 * (sum(_metric(cdp, name) for name in WORK) - before)
+        return 1000 * (_metric(cdp, WORK) - before)
 
-    quiet = busy(lambda: None)
     frame.evaluate("window.tasks.length = 0")
-    updated = busy(live.step)
+    times = [(busy(lambda: None), busy(live.step)) for _ in range(UPDATES)]
     longest = frame.evaluate("Math.max(0, ...window.tasks)")
-    yield Row("main thread during a live update", max(0.0, updated - quiet), "ms", 100)
+    extra = np.median([updated - quiet for quiet, updated in times])
+    yield Row("main thread during a live update", extra, "ms", 100)
     yield Row("its longest task (0: none above 50 ms)", longest, "ms")
 
 

@@ -416,8 +416,11 @@ def explanation(report: Report) -> tuple[Finding, str] | None:
     causes = sorted((*report.findings, *report.clues), key=lambda finding: finding.step)
     for chain in CHAINS:
         ids = {rule.id for rule in chain.effects}
+        explained = [finding for finding in troubles if finding.rule in ids]
         for cause in causes:
-            effects = [f for f in troubles if f.rule in ids and f is not cause]
+            if not explained or cause.rule != chain.cause.id or not chain.when(cause):
+                continue
+            effects = [finding for finding in explained if finding is not cause]
             dated = [f for f in effects if f.rule != loss_not_decreasing.id] or effects
             late = _lateness(cause, report)
             if any(chain.explains(cause, effect, late) for effect in dated):

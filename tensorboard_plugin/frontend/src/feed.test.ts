@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import type { RunSummary } from "./api";
+import { RequestError, type RunSummary } from "./api";
 import { type Ahead, Feed, type Wants } from "./feed";
 import { FOLDER, type Resource, RULE_TABLE, valueOf } from "./resources";
 import { initialState, Store } from "./state";
@@ -66,7 +66,7 @@ const ofEachRun =
     run === FOLDER ? [] : wanted;
 
 /** All that has been answered is taken in. */
-const settle = () => vi.advanceTimersByTimeAsync(1);
+const settle = (ms = 1) => vi.advanceTimersByTimeAsync(ms);
 
 /** Two resources of a run that were shown, and are asked for again. */
 async function renewed() {
@@ -183,6 +183,27 @@ test("answers to the same question are shown together", async () => {
   expect(drawn).toEqual([2]);
 });
 
+test("what a run has none of does not show the other answers before all are there", async () => {
+  const one = slow("one");
+  const none: Resource<string> = {
+    name: "none",
+    fetch: () => Promise.reject(new RequestError("No Grad-CAM.", true)),
+  };
+  const { store, feed } = feeding(ofEachRun(one, none));
+  await feed.refresh();
+  one.answers[0]!("first");
+  await settle(100);
+  served.runs = [{ ...finished("a", 1000), last_step: 700 }];
+  await feed.refresh();
+  const drawn: unknown[] = [];
+  store.listen((_, changed) => changed.has("loaded") && drawn.push(shownOf(store, "one")));
+  await settle(100);
+  expect(drawn).toEqual([]);
+  one.answers[1]!("second");
+  await settle();
+  expect(drawn).toEqual(["second"]);
+});
+
 test("an answer that says nothing new changes nothing", async () => {
   const { store, feed } = feeding();
   await feed.refresh();
@@ -230,6 +251,21 @@ test("what was fetched ahead is not renewed before it is needed", async () => {
   await settle();
   await rest();
   expect(next.answers).toHaveLength(1);
+});
+
+test("what was fetched ahead does not show what else is under way before all of it is there", async () => {
+  const { store, feed, rest, now, next } = await readAhead();
+  now.answers[0]!("now");
+  await settle();
+  await rest();
+  served.runs = [{ ...finished("a", 1000), last_step: 700 }];
+  await feed.refresh();
+  next.answers[0]!("next");
+  await settle(100);
+  expect(shownOf(store, "next")).toBeUndefined();
+  now.answers[1]!("newer");
+  await settle();
+  expect(["now", "next"].map((name) => shownOf(store, name))).toEqual(["newer", "next"]);
 });
 
 test("nothing is asked ahead while hidden", async () => {

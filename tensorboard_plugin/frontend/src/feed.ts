@@ -152,9 +152,10 @@ export class Feed {
     }
     this.underWay.delete(key);
     this.arrived.set(key, [run, resource, next]);
-    // What is first shown does not wait for long; what is only renewed waits for all of it.
+    // What is first shown does not wait for long; what is only renewed, or not shown yet, waits for
+    // all of it.
     if (this.underWay.size === 0) this.showArrived();
-    else if (slot.value === undefined)
+    else if (slot.version === undefined && !isAhead)
       this.showing ??= setTimeout(() => this.showArrived(), TOGETHER_MS);
   }
 

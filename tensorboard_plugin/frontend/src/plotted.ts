@@ -4,8 +4,8 @@ import type { Recorded } from "./api";
 import type { Ahead, Wants } from "./feed";
 import { type Folding, readFolding, writeFolding } from "./model/lines";
 import { metricsOf } from "./model/metrics";
-import { buildPlot, type Plot, type PlotSource, restingPoint } from "./model/plot";
-import { metricOf, RUN, valueOf } from "./resources";
+import { buildPlot, columnOf, type Plot, type PlotColumn, type PlotSource, restingPoint } from "./model/plot";
+import { metricOf, RUN, slotOf, valueOf } from "./resources";
 import type { Point, State, Store } from "./state";
 
 /** A run's description, then the measures, chosen and pointed at, with their counts of NaN and Inf. */
@@ -16,6 +16,14 @@ export const plotWants: Wants = (state, name) => {
     return metric && !metric.not_measured ? [metric.name, metric.nonfinite] : [];
   });
   return [RUN, ...[...new Set(names)].map(metricOf)];
+};
+
+/** What stands beside a run's heat map: asked for once the map itself is there. */
+export const besideWants: Wants = (state, name) => {
+  const slots = plotWants(state, name).map((resource) => slotOf(state, name, resource));
+  const isDrawn = state.metric !== null && slots.every(({ value, failure }) => value ?? failure);
+  if (!isDrawn) return [];
+  return state.beside.flatMap((metric) => plotWants({ ...state, metric, ahead: null }, name).slice(1));
 };
 
 /** Bytes of measures, beyond which none is fetched before it is chosen. */
@@ -71,10 +79,16 @@ export function sourcesOf(state: State, names: readonly string[]): PlotSource[] 
   });
 }
 
+/** Another measure of the same runs, in the rows of a plot. */
+export const columnsBeside = (state: State, plot: Plot, metric: string): PlotColumn[] =>
+  sourcesOf({ ...state, metric }, plot.columns.map(({ name }) => name)).map((source, i) =>
+    columnOf(source, plot.columns[i]!.rows, metric),
+  );
+
 /** The step and layer that are pointed at, else the pinned ones, else those to begin with. */
 export function cursorIn(plot: Plot, { hover, step, layer }: State): Point {
   const rest = restingPoint(plot);
   const known = layer !== null && plot.layers.includes(layer) ? layer : rest.layer;
-  const resting = hover === null && step === null;
+  const resting = hover === null ? step === null : hover.resting === true;
   return { step: hover?.step ?? step ?? rest.step, layer: hover?.layer ?? known, resting };
 }

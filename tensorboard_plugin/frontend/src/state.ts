@@ -45,6 +45,8 @@ export interface State {
   metric: string | null;
   /** A measure that will probably be chosen next: it is fetched ahead. */
   ahead: string | null;
+  /** Measures that have room beside the heat maps, whichever is chosen. */
+  beside: readonly string[];
   /** The pinned step and layer; null follows the newest data. */
   step: number | null;
   layer: string | null;
@@ -110,6 +112,7 @@ export function initialState(address: Record<string, string>): State {
     loaded: new Map(),
     metric: null,
     ahead: null,
+    beside: [],
     step: null,
     layer: null,
     hover: null,

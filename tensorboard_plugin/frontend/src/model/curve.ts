@@ -140,19 +140,37 @@ function usualGap(measured: number[]): number {
   return gaps[Math.floor((gaps.length - 1) / 2)] ?? 1;
 }
 
+const DASH = 0.0015; // of the width
+
 /** The SVG path of a series; a single point between two gaps becomes a short dash. */
 export function curvePath(
   series: Series,
   x: (index: number) => number,
   y: (value: number) => number,
 ): string {
+  const dash = `h${Number((Math.max(1, x(series.length - 1)) * DASH).toFixed(4))}`;
   return pieces(series)
     .map((piece) => {
       const points = piece.map((i) => `${x(i).toFixed(1)} ${y(series[i]!).toFixed(1)}`);
-      return `M${points.join("L")}${points.length === 1 ? "h1.5" : ""}`;
+      return `M${points.join("L")}${points.length === 1 ? dash : ""}`;
     })
     .join("");
 }
+
+/**
+ * The path of a series over its steps: x is a step, y counts from the top, 100 at the bottom. Made
+ * once for as long as the heights are the same: with a run that goes on, the others' stay.
+ */
+export function seriesPath(series: Series, steps: readonly number[], axis: CurveAxis): string {
+  const heights = `${axis.log} ${axis.lo} ${axis.hi} ${axis.ticks[0]}`;
+  const kept = paths.get(series);
+  if (kept?.steps === steps && kept.heights === heights) return kept.path;
+  const path = curvePath(series, (i) => steps[i]!, (value) => (1 - axis.at(value)) * 100);
+  paths.set(series, { steps, heights, path });
+  return path;
+}
+
+const paths = new WeakMap<Series, { steps: readonly number[]; heights: string; path: string }>();
 
 /**
  * Tells where a series is of numbers that are NaN or infinite; what is measured on the probe set

@@ -105,16 +105,32 @@ export function lineLayers(plot: Plot, layer: string | null, step: number): stri
 }
 
 /** How far from neutral: NaN further than any number, nearer than any no value, then no layer. */
-function distance({ cells, rows, filled }: PlotColumn, plot: Plot, row: number, step: number): number {
-  const layer = rows[row] ?? -1;
-  if (layer < 0) return -2;
-  if (!cells || !filled[row]) return -1;
-  const cell = step > cells.end ? cells.steps.length - 1 : cellAt(cells, step);
-  if (cell < 0) return -1;
-  if (cells.broken(cell, layer)) return 2;
-  const value = cells.value(cell, layer);
+function distance(column: PlotColumn, plot: Plot, row: number, step: number): number {
+  if ((column.rows[row] ?? -1) < 0) return -2;
+  const value = valueAt(column, row, step);
+  if (value !== null && Number.isNaN(value)) return 2;
   const neutral = plot.scale?.ramp === "diverging" ? 0.5 : 0;
-  return Number.isNaN(value) || !plot.scale ? -1 : Math.abs(plot.scale.position(value) - neutral);
+  return value === null || !plot.scale ? -1 : Math.abs(plot.scale.position(value) - neutral);
+}
+
+/**
+ * What a layer has of the column's measure at a step, after the run's end its last value: NaN where
+ * its tensor was not finite, null where nothing was measured.
+ */
+export function valueAt({ cells, rows, filled }: PlotColumn, row: number, step: number): number | null {
+  const layer = rows[row] ?? -1;
+  if (!cells || layer < 0 || !filled[row]) return null;
+  const cell = step > cells.end ? cells.steps.length - 1 : cellAt(cells, step);
+  if (cell < 0) return null;
+  if (cells.broken(cell, layer)) return NaN;
+  const value = cells.value(cell, layer);
+  return Number.isNaN(value) ? null : value;
+}
+
+/** The row that a heat map shows in a layer's line; -1 if the layer stands in none. */
+export function rowShown(column: PlotColumn, plot: Plot, layer: string | null, step: number): number {
+  const line = plot.lines[lineAt(plot, layer)];
+  return line ? furthestRow(column, plot, line.rows, step) : -1;
 }
 
 /** Steps at which something begins to be found, each with its worst severity first. */

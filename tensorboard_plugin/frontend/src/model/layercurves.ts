@@ -5,7 +5,7 @@ import { curveAxis, type CurveAxis, magnitudeAxis, type Series, withoutExplosion
 import { findingsOf, measureOf, problems, SEVERITIES, titled } from "./findings";
 import { worstSeverity } from "./health";
 import { absence } from "./layers";
-import { limitsOf, metricsOf } from "./metrics";
+import { isPast, limitsOf, metricsOf } from "./metrics";
 
 /** One run's part: what of it is there yet. */
 export interface LayerSource {
@@ -177,7 +177,7 @@ export function uncounted({ run, layer }: LayerSource, name: string, value: numb
     one.rule === rule && (one.layer === layer.name || one.layer === null);
   const limit = run.metrics
     .find((metric) => metric.name === name)
-    ?.limits.find((one) => (one.above ? value >= one.value : value < one.value));
+    ?.limits.find((one) => isPast(one, value));
   if (!limit || run.findings.some((one) => isHere(one, limit.rule))) return null;
   const hidden = run.suppressed.find((one) => isHere(one, limit.rule));
   if (hidden) return `beyond the limit, suppressed: ${hidden.reason}`;

@@ -47,6 +47,27 @@ export function limitsOf(runs: readonly Run[], metric: string): Limit[] {
   return [...byKey.values()].sort((a, b) => a.value - b.value);
 }
 
+/** Whether a value is where its rule begins to look for trouble. */
+export const isPast = (limit: Limit, value: number): boolean =>
+  limit.above ? value >= limit.value : value < limit.value;
+
+/** The limits that are told on an axis: of those closer than so much of it the worst one. */
+export function limitsApart(
+  limits: readonly Limit[],
+  along: (value: number) => number,
+  least: number,
+): Limit[] {
+  const kept: Limit[] = [];
+  const worstFirst = [...limits].sort(
+    (a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity),
+  );
+  for (const limit of worstFirst) {
+    const place = along(limit.value);
+    if (kept.every((other) => Math.abs(along(other.value) - place) > least)) kept.push(limit);
+  }
+  return kept;
+}
+
 /** Measures by where they are taken, in their order. */
 export function bySource(metrics: readonly Metric[]): [string, Metric[]][] {
   const groups = new Map<string, Metric[]>();

@@ -25,6 +25,7 @@ function source(
     metrics: [metric],
     findings,
     rules: [{ id: "r", exempt }],
+    finished: true,
     verdict: { severity: "ok" },
     model: { layers: layers.map((l) => ({ name: l, type: "Dense", shape: [8] })) },
   } as unknown as Run;
@@ -53,6 +54,16 @@ test("runs of different models share rows and axis", () => {
   expect(plot.end).toBe(61);
   expect(plot.steps).toEqual([1, 21, 41]);
   expect(plot.layout.heights[0]).toBeLessThan(plot.layout.heights[1]!);
+});
+
+test("while a run goes on its axis has room, and seldom grows", () => {
+  const live = (last: number) => {
+    const going = source("c", ["conv"], [last - 20, last], [1, 1]);
+    return buildPlot([a, { ...going, run: { ...going.run!, finished: false } }], "m").end;
+  };
+  expect([1500, 1511, 1519].map(live)).toEqual([1520, 1540, 1540]);
+  expect([26, 27].map(live)).toEqual([61, 61]);
+  expect(live(64)).toBe(84);
 });
 
 test("a finding of a layer that Keras named puts the cursor into the row beside it", () => {

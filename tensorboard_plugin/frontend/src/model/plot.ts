@@ -57,7 +57,10 @@ export function buildPlot(
   const names = rowNames(runs.map((run) => run.model.layers));
   const layers = alignLayers(names);
   const namesOf = ({ run }: PlotSource) => (run ? names[runs.indexOf(run)]! : []);
-  const columns = sources.map((source) => column(source, layers, namesOf(source), metricName));
+  const columns = sources.map((source) => {
+    const own = namesOf(source);
+    return columnOf(source, layers.map((layer) => own.indexOf(layer)), metricName);
+  });
   const metric = metricsOf(runs).find((m) => m.name === metricName);
   const drawn = columns.some((c) => c.cells);
   const lines = linesOf(named(layers, columns), folding);
@@ -71,22 +74,28 @@ export function buildPlot(
     lines,
     lineOf: lineOfEach(layers.length, lines),
     layout: rowLayout(filled),
-    end: Math.max(1, ...runs.map((run) => runEnd(run.steps))),
+    end: axisEnd(runs),
     scale: metric ? scaleOf(metric, sources, runs) : null,
     columns,
     steps: [...new Set(columns.flatMap((c) => c.cells?.steps ?? []))].sort((a, b) => a - b),
   };
 }
 
-function column(
-  source: PlotSource,
-  layers: string[],
-  names: string[],
-  metricName: string | null,
-): PlotColumn {
+/** A fiftieth of the axis or less is kept free for a run that goes on: else all would move with it. */
+const ROOM = 50;
+
+function axisEnd(runs: readonly Run[]): number {
+  const end = Math.max(1, ...runs.map((run) => runEnd(run.steps)));
+  if (runs.every((run) => run.finished)) return end;
+  const room = Math.max(1, 10 ** Math.floor(Math.log10(end)) / ROOM);
+  return Math.ceil(end / room) * room;
+}
+
+/** @param rows each row's place among the run's layers. */
+export function columnOf(source: PlotSource, rows: number[], metricName: string | null): PlotColumn {
   const { name, run, measured, counts } = source;
-  const rows = layers.map((layer) => names.indexOf(layer));
-  const cells = measured && measured.layers === names.length ? remembered(measured, counts) : null;
+  const fits = measured?.layers === run?.model.layers.length;
+  const cells = measured && fits ? remembered(measured, counts) : null;
   const metric = run?.metrics.find((m) => m.name === metricName);
   const contents = cells ? layerContents(cells) : [];
   // NaN in the output of a layer that has no such measure is shown where it is measured.
@@ -151,6 +160,11 @@ function worst(findings: readonly Finding[]): Finding | undefined {
   const severity = SEVERITIES.find((s) => findings.some((f) => f.severity === s));
   return findings.find((f) => f.severity === severity);
 }
+
+/** Tells two plots apart that differ in their rows, whatever the values are. */
+export const rowsOf = remember(({ layers, lines, layout, columns }: Plot) =>
+  JSON.stringify([layers, lines, layout, columns.map(({ name, rows, filled }) => [name, rows, filled])]),
+);
 
 /** Where the cursor is when nobody put it anywhere: at the end, in the layer most talked of. */
 export const restingPoint = remember((plot: Plot): { step: number; layer: string | null } => {

@@ -4,7 +4,20 @@ export function watch(): (...values: unknown[]) => boolean {
   return (...values) => {
     const before = last;
     last = values;
-    return before?.length !== values.length || values.some((value, i) => value !== before[i]);
+    return before?.length !== values.length || values.some((value, i) => !Object.is(value, before[i]));
+  };
+}
+
+/** Gives what was made at a place, for as long as all that it was made of is the same. */
+export type Keep = <T>(place: string, of: readonly unknown[], make: () => T) => T;
+
+export function keeper(): Keep {
+  const kept = new Map<string, { isOther: (...of: unknown[]) => boolean; made: unknown }>();
+  return <T>(place: string, of: readonly unknown[], make: () => T): T => {
+    const known = kept.get(place) ?? { isOther: watch(), made: undefined };
+    if (known.isOther(...of)) known.made = make();
+    kept.set(place, known);
+    return known.made as T;
   };
 }
 

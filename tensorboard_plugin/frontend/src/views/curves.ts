@@ -6,9 +6,9 @@ import {
   brokenCount,
   curveAxis,
   type CurveAxis,
-  curvePath,
   indexAt,
   type Series,
+  seriesPath,
   stretches,
 } from "../model/curve";
 import { modelMarks, problems, spread } from "../model/findings";
@@ -133,17 +133,16 @@ function curveCell(
     const series = run?.series[name];
     return series ? [{ name, series, label, second: i > 0 }] : [];
   });
-  const x = (i: number) => (steps[i]! / plot.end) * 1000;
   const y = (v: number) => (1 - axis.at(v)) * 100;
   const area = h(
     "div.curve",
     { style: `height:${row.height}px` },
     svg(
       "svg",
-      { viewBox: "0 0 1000 100", preserveAspectRatio: "none", "aria-hidden": "true" },
-      axis.ticks.map((tick) => svg("path", { class: "grid", d: `M0 ${y(tick)}H1000` })),
+      { viewBox: `0 0 ${plot.end} 100`, preserveAspectRatio: "none", "aria-hidden": "true" },
+      axis.ticks.map((tick) => svg("path", { class: "grid", d: `M0 ${y(tick)}H${plot.end}` })),
       drawn.map(({ series, second }) =>
-        svg("path", { class: second ? "line second" : "line", d: curvePath(series, x, y) }),
+        svg("path", { class: second ? "line second" : "line", d: seriesPath(series, steps, axis) }),
       ),
     ),
     run && brokenSpans(run, row.series[0]!.name, plot.end, row.lost),

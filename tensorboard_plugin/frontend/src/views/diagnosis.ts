@@ -1,16 +1,18 @@
 /** Diagnosis: what is wrong in each run, in which layer, since when; and what the model looks at. */
 
+import { type CompactColumn, fitting, measuresOf, widthOf } from "../model/compact";
 import { lineLayers } from "../model/health";
-import { buildPlot, type Plot } from "../model/plot";
-import { cursorIn, plotAhead, plotOf, plotWants, sourcesOf } from "../plotted";
-import { watch } from "../model/remember";
+import { buildPlot, type Plot, type PlotColumn } from "../model/plot";
+import { besideWants, columnsBeside, cursorIn, plotAhead, plotOf, plotWants, sourcesOf } from "../plotted";
+import { keeper, watch } from "../model/remember";
 import { CAMS, metricOf, type Resource, RUN } from "../resources";
-import type { Store } from "../state";
+import type { State, Store } from "../state";
 import { camPanel } from "./campanel";
+import { type Compact, compact } from "./compact";
 import { curves } from "./curves";
-import { h, refill } from "./element";
+import { arrange, h, keepFocus, refill } from "./element";
 import { heads } from "./heads";
-import { heatmaps } from "./heatmaps";
+import { heatmaps, mapOf } from "./heatmaps";
 import type { Keys, Panel, View, ViewKind } from "./panel";
 import { verdicts } from "./verdicts";
 
@@ -25,7 +27,7 @@ const CAMERA: Keys = ["shown", "sample", "target", "runs"];
 
 export const DIAGNOSIS: ViewKind = {
   create: diagnosis,
-  wants: (state, name) => [...plotWants(state, name), CAMS],
+  wants: (state, name) => [...plotWants(state, name), ...besideWants(state, name), CAMS],
   ahead: plotAhead,
 };
 
@@ -33,10 +35,43 @@ function diagnosis(store: Store, retry: () => void): View {
   const [cards, plots, cams] = [h("div"), h("div"), h("div")];
   let plot: Plot = buildPlot([], null);
   let [maps, losses, camera]: (Panel | null)[] = [null, null, null];
-  const [runsOther, measuresOther, camsOther] = [watch(), watch(), watch()];
+  let columns: readonly CompactColumn[] = [];
+  let besides: Compact[] = [];
+  const [runsOther, measuresOther, besideOther, camsOther] = [watch(), watch(), watch(), watch()];
+
+  const keep = keeper();
 
   const all = () => [maps, losses, camera].flatMap((panel) => panel ?? []);
   const at = () => cursorIn(plot, store.get());
+
+  /** Chooses the columns that have room beside the heat maps; says whether they are other ones. */
+  const fit = (): boolean => {
+    const room = cards.querySelector(".head")?.clientWidth ?? 0;
+    const fits = fitting(room, plot.columns.flatMap(({ run }) => run ?? []));
+    if (measuresOf(fits).join() === measuresOf(columns).join()) return false;
+    columns = fits;
+    return true;
+  };
+  const beside = (column: PlotColumn, i: number) =>
+    keep(`beside ${i}`, [columns, ...mapOf(column, plot), store.get().dark], () => compact(columns, i, plot, store));
+  const drawPlots = (state: State, otherLosses: boolean) => {
+    besides = columns.length ? plot.columns.map((column, i) => beside(column, i)) : [];
+    maps = heatmaps(state, store, plot, retry, besides, keep);
+    if (!losses || otherLosses) losses = curves(plot, store);
+    for (const { element } of [maps, losses]) element.style.setProperty("--compact", `${widthOf(columns)}px`);
+    arrange(plots, [maps.element, losses.element]);
+    maps.paint();
+    losses.paint();
+  };
+  const fillBesides = (state: State) => {
+    const measured = measuresOf(columns).map((name) => [name, columnsBeside(state, plot, name)] as const);
+    besides.forEach((beside) => beside.fill(new Map(measured)));
+  };
+  /** In the end: what has to be fetched now is asked for at once, and drawn again. */
+  const wantBesides = () => {
+    const wanted = measuresOf(columns);
+    if (wanted.join() !== store.get().beside.join()) store.set({ beside: wanted });
+  };
 
   return {
     element: h("div.diagnosis", null, cards, plots, cams),
@@ -49,23 +84,30 @@ function diagnosis(store: Store, retry: () => void): View {
         ...sourcesOf(state, state.shown).map((source) => source.counts),
       );
       const otherCams = camsOther(...slots(CAMS));
-      if (otherRuns || changed(CARDS)) refill(cards, heads(state), verdicts(state, store, retry));
-      if (otherRuns || otherMeasures || changed(PLOTS)) {
+      if (otherRuns || changed(CARDS)) refill(cards, heads(state), verdicts(state, store, retry, keep));
+      const otherPlots = otherRuns || otherMeasures || changed(PLOTS);
+      if (otherPlots) {
         plot = plotOf(state);
-        maps = heatmaps(state, store, plot, retry);
-        if (!losses || otherRuns || changed(CURVES)) losses = curves(plot, store);
-        refill(plots, maps.element, losses.element);
-        maps.paint();
-        losses.paint();
+        keepFocus(plots, () => drawPlots(state, fit() || otherRuns || changed(CURVES)));
       }
+      const shown = measuresOf(columns).flatMap((metric) => sourcesOf({ ...state, metric }, state.shown));
+      if (besideOther(...shown.flatMap(({ measured, counts }) => [measured, counts])) || otherPlots)
+        fillBesides(state);
       if (otherRuns || otherCams || changed(CAMERA)) {
         camera = camPanel(state, store, retry);
         refill(cams, camera.element);
         camera.paint();
       }
+      wantBesides();
     },
     point: () => all().forEach((panel) => panel.point(at())),
-    paint: () => all().forEach((panel) => panel.paint()),
+    paint() {
+      if (!fit()) return all().forEach((panel) => panel.paint());
+      keepFocus(plots, () => drawPlots(store.get(), true));
+      fillBesides(store.get());
+      all().forEach((panel) => panel.point(at()));
+      wantBesides();
+    },
     docked: true,
     cursor() {
       const now = at();

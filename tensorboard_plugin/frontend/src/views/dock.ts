@@ -2,7 +2,7 @@
 
 import type { Finding, Run } from "../api";
 import { stepTicks } from "../model/cells";
-import { curveAxis, curvePath } from "../model/curve";
+import { curveAxis, seriesPath } from "../model/curve";
 import { findingSteps, isJudged, snapStep, worstSeverity } from "../model/health";
 import { formatCount, plural } from "../model/number";
 import { place, problems, SEVERITIES, spread, worstProblem } from "../model/findings";
@@ -104,12 +104,10 @@ function losses(runs: readonly (Run | undefined)[], colours: readonly string[], 
   return [
     svg(
       "svg",
-      { viewBox: "0 0 1000 100", preserveAspectRatio: "none" },
-      lines.map(({ run, series, colour }) => {
-        const x = (i: number) => (run.steps[i]! / end) * 1000;
-        const y = (value: number) => (1 - axis.at(value)) * 100;
-        return svg("path", { d: curvePath(series, x, y), stroke: colour });
-      }),
+      { viewBox: `0 0 ${end} 100`, preserveAspectRatio: "none" },
+      lines.map(({ run, series, colour }) =>
+        svg("path", { d: seriesPath(series, run.steps, axis), stroke: colour }),
+      ),
     ),
     lines.map(({ run, name }) => brokenSpans(run, name, end, "")),
     [...SEVERITIES].reverse().flatMap((severity) => // of marks that cover each other the worst is seen

@@ -61,3 +61,27 @@ export function glyph(sign: Sign, size = 14, title: string = WORDS[sign]): SVGEl
     ...SHAPES[sign].map(([tag, properties]) => svg(tag, properties)),
   );
 }
+
+/** The same shape on a canvas, its middle at a point. */
+export function paintGlyph(
+  context: CanvasRenderingContext2D,
+  sign: Sign,
+  [x, y]: readonly [number, number],
+  size: number,
+  ink: string,
+  onSign: string,
+): void {
+  context.save();
+  context.translate(x - size / 2, y - size / 2);
+  context.scale(size / 14, size / 14);
+  for (const [tag, { d, cx, cy, r, fill, stroke, "stroke-width": width }] of SHAPES[sign]) {
+    const path = new Path2D(tag === "path" ? String(d) : undefined);
+    if (tag === "circle") path.arc(Number(cx), Number(cy), Number(r), 0, 2 * Math.PI);
+    Object.assign(context, { fillStyle: ink, strokeStyle: stroke === cut.stroke ? onSign : ink });
+    if (fill === "currentColor") context.fill(path);
+    if (stroke === undefined) continue;
+    context.lineWidth = Number(width);
+    context.stroke(path);
+  }
+  context.restore();
+}

@@ -3,12 +3,14 @@
 import { cellAt } from "../model/cells";
 import { furthestRow } from "../model/health";
 import { rowAt } from "../model/layers";
-import type { Plot, PlotColumn } from "../model/plot";
+import { type Plot, type PlotColumn, rowsOf } from "../model/plot";
+import type { Keep } from "../model/remember";
 import { heatTable } from "../model/tables";
 import { called } from "../requests";
 import { metricOf, slotOf } from "../resources";
 import type { Point, State, Store } from "../state";
-import { h, refill } from "./element";
+import type { Compact } from "./compact";
+import { arrange, h, refill } from "./element";
 import { exports } from "./export";
 import { foldAll, gutter, lineFacts, openLayer } from "./gutter";
 import { key } from "./heads";
@@ -19,13 +21,32 @@ import { problem } from "./notices";
 import { type Panel, place } from "./panel";
 import { emptyRows, ending, reading } from "./reading";
 
-export function heatmaps(state: State, store: Store, plot: Plot, retry: () => void): Panel {
+/**
+ * @param besides what stands beside each run's map; none where there is no room.
+ * @param keep gives each part that is as it was: a run that goes on leaves the maps of the others alone.
+ */
+export function heatmaps(
+  state: State,
+  store: Store,
+  plot: Plot,
+  retry: () => void,
+  besides: readonly Compact[],
+  keep: Keep,
+): Panel {
   const gutterHead = h("div.layer-facts");
-  const names = gutter(plot, store);
-  const parts = plot.columns.map((column, i) => heatmap(column, i, plot, state, store, retry));
-  const element = h(
-    "section.section.layers",
-    { id: "layers", "aria-label": "Layers by steps" },
+  const models = plot.columns.map(({ run }) => run?.recording);
+  const names = keep("names", [rowsOf(plot), ...models], () => gutter(plot, store));
+  const parts = plot.columns.map((column, i) => {
+    const beside = besides[i];
+    return keep(`map ${i}`, [...mapOf(column, plot), slotFailure(state, column), state.shown, state.dark, beside], () => {
+      const map = heatmap(column, i, plot, state, store, retry, beside);
+      return { ...map, head: h("div.map-head", null, map.readout, beside?.head) };
+    });
+  });
+  const element = keep("layers", [], () =>
+    h("section.section.layers", { id: "layers", "aria-label": "Layers by steps" }),
+  );
+  arrange(element, [
     h(
       "div.side",
       null,
@@ -35,10 +56,10 @@ export function heatmaps(state: State, store: Store, plot: Plot, retry: () => vo
       gutterHead,
     ),
     measureTools(plot, state, store),
-    parts.map((part) => part.readout),
+    ...parts.map(({ head }) => head),
     names.element,
-    parts.map((part) => part.plot),
-  );
+    ...parts.map((part) => part.plot),
+  ]);
   return {
     element,
     paint: () => parts.forEach((part) => part.paint()),
@@ -51,7 +72,13 @@ export function heatmaps(state: State, store: Store, plot: Plot, retry: () => vo
   };
 }
 
-/** One run's map; `index` is its place in the plot. */
+/** What a run's part of the plot is drawn from. */
+export const mapOf = (column: PlotColumn, plot: Plot): unknown[] => [
+  ...[column.name, column.run, column.cells],
+  ...[rowsOf(plot), plot.metric?.name, plot.end, plot.scale?.id],
+];
+
+/** One run's map; `index` is its place in the plot, `beside` stands at its right. */
 export function heatmap(
   column: PlotColumn,
   index: number,
@@ -59,7 +86,9 @@ export function heatmap(
   state: State,
   store: Store,
   retry: () => void,
+  beside?: Compact,
 ) {
+  let width = 0;
   const canvas = heatCanvas(column);
   canvas.style.height = `${plot.layout.total}px`;
   const numbers = h("div.marks");
@@ -89,6 +118,7 @@ export function heatmap(
     area,
     numbers,
     signs(column, plot),
+    beside?.element,
     failure && h("div.over", null, problem("Not fetched", failure, retry)),
   );
   return {
@@ -96,14 +126,23 @@ export function heatmap(
     plot: element,
     paint() {
       paintHeat(canvas, column, plot, state.dark);
-      refill(numbers, ...markElements(column, plot, area.clientWidth, store));
+      if (area.clientWidth === width) return;
+      width = area.clientWidth;
+      refill(numbers, ...markElements(column, plot, width, store));
+      beside?.paint();
     },
     point(at: Point) {
       place(stepLine, at, plot.end);
       placeRow(rowBand, at, plot);
       // Only the map that has the focus speaks; a moving pointer would never let it finish.
       readout.setAttribute("aria-live", document.activeElement === area ? "polite" : "off");
-      refill(readout, key(state.shown.indexOf(column.name)), ...reading(column, plot, at));
+      beside?.point(at);
+      refill(
+        readout,
+        key(state.shown.indexOf(column.name)),
+        ...reading(column, plot, at),
+        beside?.words(at),
+      );
     },
   };
 }

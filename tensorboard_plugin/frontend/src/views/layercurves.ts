@@ -1,7 +1,7 @@
 /** Every measure of one layer over the steps: one row per measure, one scale for all runs. */
 
 import type { Finding, Metric } from "../api";
-import { curvePath, indexAt, stretches } from "../model/curve";
+import { indexAt, seriesPath, stretches } from "../model/curve";
 import { spread } from "../model/findings";
 import { worstSeverity } from "../model/health";
 import {
@@ -194,16 +194,15 @@ function drawing(
   source: LayerSource,
   end: number,
 ): Child {
-  const x = (i: number) => (steps[i]! / end) * 1000;
   const y = (v: number) => (1 - axis.at(v)) * 100;
   const within = limits.filter((limit) => limit.value >= axis.lo && limit.value <= axis.hi);
   return [
     troubles(metric, source, end),
     svg(
       "svg",
-      { viewBox: "0 0 1000 100", preserveAspectRatio: "none", "aria-hidden": "true" },
-      axis.ticks.map((tick) => svg("path", { class: "grid", d: `M0 ${y(tick)}H1000` })),
-      svg("path", { class: "line", d: curvePath(series, x, y) }),
+      { viewBox: `0 0 ${end} 100`, preserveAspectRatio: "none", "aria-hidden": "true" },
+      axis.ticks.map((tick) => svg("path", { class: "grid", d: `M0 ${y(tick)}H${end}` })),
+      svg("path", { class: "line", d: seriesPath(series, steps, axis) }),
     ),
     within.map((limit) =>
       h(`i.limit-tick.${limit.severity}`, { style: `bottom:${axis.at(limit.value) * 100}%` }),

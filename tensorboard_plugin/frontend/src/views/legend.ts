@@ -2,7 +2,7 @@
 
 import type { Limit } from "../api";
 import { cssColour, RAMPS } from "../model/colour";
-import { SEVERITIES } from "../model/findings";
+import { limitsApart } from "../model/metrics";
 import { formatTick } from "../model/number";
 import type { ColourScale } from "../model/scale";
 import { h } from "./element";
@@ -32,8 +32,8 @@ function bar(scale: ColourScale, dark: boolean): HTMLElement {
   return h(
     "div.scale",
     null,
-    limitTicks(scale).map((limit) => {
-      const words = `${WORDS[limit.severity]} ${limit.above ? "at or above" : "below"} ${formatTick(limit.value, scale.kind)}`;
+    limitsApart(scale.limits, scale.along, 0.13).map((limit) => {
+      const words = limitWords(limit, scale.kind);
       return h(
         "span.limit",
         { style: `left:${percent(scale.along(limit.value))}`, title: words },
@@ -62,27 +62,14 @@ function valueAt(scale: ColourScale, along: number): number {
   return scale.lo * (scale.hi / scale.lo) ** along;
 }
 
-/** Of limits that would lie on each other the worst is drawn. */
-function limitTicks(scale: ColourScale): Limit[] {
-  const drawn: Limit[] = [];
-  const worstFirst = [...scale.limits].sort(
-    (a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity),
-  );
-  for (const limit of worstFirst) {
-    const place = scale.along(limit.value);
-    if (drawn.every((other) => Math.abs(scale.along(other.value) - place) > 0.13))
-      drawn.push(limit);
-  }
-  return drawn;
-}
-
 const percent = (x: number) => `${(x * 100).toFixed(2)}%`;
 
+/** "Warning at or above 50 %" */
+export const limitWords = ({ severity, above, value }: Limit, kind: ColourScale["kind"]): string =>
+  `${WORDS[severity]} ${above ? "at or above" : "below"} ${formatTick(value, kind)}`;
+
 export function describe(scale: ColourScale): string {
-  const limits = scale.limits.map(
-    (l) =>
-      `${WORDS[l.severity]} ${l.above ? "at or above" : "below"} ${formatTick(l.value, scale.kind)}`,
-  );
+  const limits = scale.limits.map((limit) => limitWords(limit, scale.kind));
   const ends = `Colour scale from ${formatTick(scale.lo, scale.kind)} to ${formatTick(scale.hi, scale.kind)}`;
   return [ends, ...limits].join("; ");
 }

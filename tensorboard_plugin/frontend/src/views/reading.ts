@@ -2,7 +2,7 @@
 
 import type { Metric, Run } from "../api";
 import { cellAt } from "../model/cells";
-import { furthestRow } from "../model/health";
+import { rowShown } from "../model/health";
 import { absence, exemption } from "../model/layers";
 import { formatCount, formatValue } from "../model/number";
 import { layerAt, lineAt, type Plot, type PlotColumn } from "../model/plot";
@@ -13,7 +13,7 @@ import { h } from "./element";
 export function reading(column: PlotColumn, plot: Plot, at: Point): (Node | string)[] {
   const { run, cells, metric } = column;
   const line = plot.lines[lineAt(plot, at.layer)];
-  const row = line ? furthestRow(column, plot, line.rows, at.step) : -1;
+  const row = rowShown(column, plot, at.layer, at.step);
   const layer = column.rows[row] ?? -1;
   if (!run) return [h("span.quiet", null, "Loading …")];
   if (metric?.not_measured || row < 0) return [h("span.quiet", null, metric?.not_measured ?? "")];

@@ -3,6 +3,7 @@
 import type { Run, Verdict } from "../api";
 import { chainOf, type Link } from "../model/chain";
 import { often } from "../model/cost";
+import type { Keep } from "../model/remember";
 import { formatCount, formatSetting, formatShare, plural } from "../model/number";
 import { called } from "../requests";
 import { RUN, slotOf } from "../resources";
@@ -13,7 +14,12 @@ import { findingsTable } from "./findings";
 import { glyph, WORDS } from "./glyph";
 import { problem } from "./notices";
 
-export function verdicts(state: State, store: Store, retry: () => void): HTMLElement {
+/** @param keep gives the cards of which nothing is new. */
+export function verdicts(state: State, store: Store, retry: () => void, keep: Keep): HTMLElement {
+  const summaryOf = (name: string) => {
+    const { error, verdict } = state.runs?.find(({ run }) => run === name) ?? {};
+    return JSON.stringify([error, verdict]);
+  };
   return h(
     "section.section.cards",
     { "aria-label": "Diagnosis" },
@@ -24,7 +30,13 @@ export function verdicts(state: State, store: Store, retry: () => void): HTMLEle
       h("p", null, "One likely cause per run, and what it led to by step."),
       h("p", null, "Numbers mark where a finding sits below."),
     ),
-    state.shown.map((name) => card(state, store, name, retry)),
+    state.shown.map((name, i) =>
+      keep(
+        `card ${i}`,
+        [name, called(name), summaryOf(name), slotOf(state, name, RUN), state.open, state.choices],
+        () => card(state, store, name, retry),
+      ),
+    ),
   );
 }
 

@@ -1,0 +1,154 @@
+/** The lines of the compact columns, on two canvases: courses below, what follows the cursor above. */
+
+import type { Metric } from "../api";
+import { columns as spansOf } from "../model/cells";
+import { type Along, type CompactColumn, lefts, markAt, type Trend, trendOf, trendPoint, widthOf } from "../model/compact";
+import { furthestRow } from "../model/health";
+import { limitsApart } from "../model/metrics";
+import type { Plot, PlotColumn } from "../model/plot";
+import { remember } from "../model/remember";
+import { BAR, inksOf, paintRatio, paintShare, paintTrend, paintTrendDot, type Pen, shareWords, type Spot } from "./compactpaint";
+import { h } from "./element";
+
+export interface CompactLines {
+  elements: HTMLElement[];
+  /** Takes what is there yet of this run, by the name of the measure. */
+  fill(measured: ReadonlyMap<string, PlotColumn>): void;
+  paint(): void;
+  /** Lets the lines follow the cursor to a step. */
+  move(step: number): void;
+  /** The measure that a column draws of a row. */
+  measureIn(one: CompactColumn, row: number): PlotColumn | undefined;
+}
+
+/** What a column shows in a line: with the same look it is the same picture. */
+interface Part {
+  look: string;
+  paint(): void;
+}
+
+const RESTING_MS = 150; // after which what is out of sight follows the cursor, too
+const DOT_ROOM = 3; // pixels behind a trend's end
+
+/** @param ratio the axis of update ratios. */
+export function compactLines(
+  columns: readonly CompactColumn[],
+  column: PlotColumn,
+  plot: Plot,
+  ratio: Along,
+): CompactLines {
+  const [under, over] = [h("canvas"), h("canvas")];
+  const at = lefts(columns);
+  const lines = [...plot.lines.keys()];
+  let own: ReadonlyMap<string, PlotColumn> = new Map();
+  let trends = new Map<number, Trend>();
+  let pens: [below: Pen, above: Pen] | null = null;
+  /** Of each line the row whose course it shows, and what it looks like. */
+  let [traced, looks]: [number[], string[]] = [[], []];
+  let now = 0;
+  let frame = 0;
+  let rest: ReturnType<typeof setTimeout> | undefined;
+
+  const measureIn = ({ measures }: CompactColumn, row: number) =>
+    measures.map((name) => own.get(name)).find((one) => one?.filled[row]);
+
+  const trend = (measured: PlotColumn, row: number, width: number) => {
+    if (!trends.has(row)) trends.set(row, trendOf(measured, row, spansOf(measured.cells!, plot.end, width)));
+    return trends.get(row)!;
+  };
+
+  const trendPart = (measured: PlotColumn, row: number, spot: Spot, isOther: boolean): Part => {
+    const course = trend(measured, row, spot.width - DOT_ROOM);
+    const place = trendPoint(course, now / plot.end);
+    const paint = () => {
+      if (isOther) paintTrend(pens![0], spot, course);
+      paintTrendDot(pens![1], spot, course, place);
+    };
+    return { look: `${place}`, paint };
+  };
+
+  const markPart = (kind: "share" | "ratio", measured: PlotColumn, row: number, spot: Spot): Part[] => {
+    const mark = markAt(measured, row, now);
+    if (!mark) return [];
+    const above = pens![1];
+    const ticks = shareTicks(measured.metric!);
+    const place = Math.round(ratio(mark.value) * spot.width * 2) / (spot.width * 2); // half pixels
+    return kind === "share"
+      ? [{ look: `${shareWords(mark.value)} ${mark.trouble}`, paint: () => paintShare(above, spot, mark, ticks) }]
+      : [{ look: `${place} ${mark.beyond} ${mark.trouble}`, paint: () => paintRatio(above, spot, mark, place) }];
+  };
+
+  const drawLine = (line: number) => {
+    const { rows } = plot.lines[line]!;
+    const row = rows.length > 1 ? furthestRow(column, plot, rows, now) : (rows[0] ?? -1);
+    const isOther = traced[line] !== row;
+    const parts = columns.map((one, i): Part[] => {
+      const measured = measureIn(one, row);
+      if (!measured) return [];
+      const spot = spotOf(plot, line, at[i]!, one.width);
+      return one.kind === "trend" ? [trendPart(measured, row, spot, isOther)] : markPart(one.kind, measured, row, spot);
+    });
+    const look = parts.map((some) => some.map((part) => part.look)).join("|");
+    if (!isOther && looks[line] === look) return; // as are most lines from one step to the next
+    for (const { context } of isOther ? pens! : [pens![1]])
+      context.clearRect(0, plot.layout.tops[line]!, widthOf(columns), plot.layout.heights[line]!);
+    parts.flat().forEach((part) => part.paint());
+    traced[line] = row;
+    looks[line] = look;
+  };
+
+  const draw = () => {
+    frame = 0;
+    if (!pens) return;
+    clearTimeout(rest);
+    const { top } = over.getBoundingClientRect();
+    const { tops, heights } = plot.layout;
+    const isSeen = (line: number) =>
+      top + tops[line]! < window.innerHeight && top + tops[line]! + heights[line]! > 0;
+    lines.filter(isSeen).forEach(drawLine);
+    rest = setTimeout(() => over.isConnected && lines.forEach(drawLine), RESTING_MS);
+  };
+  const drawSoon = () => {
+    frame ||= requestAnimationFrame(draw); // once per frame, wherever the pointer was meanwhile
+  };
+
+  return {
+    elements: [under, over],
+    measureIn,
+    fill(measured) {
+      own = measured;
+      trends = new Map();
+      traced = [];
+      drawSoon();
+    },
+    paint() {
+      const [width, height] = [widthOf(columns), plot.layout.total];
+      const scale = Math.min(2, window.devicePixelRatio || 1);
+      if (pens && over.height === Math.round(height * scale)) return;
+      pens = [penOf(under, width, height, scale), penOf(over, width, height, scale)];
+      traced = [];
+      drawSoon();
+    },
+    move(step) {
+      if (step === now) return;
+      now = step;
+      drawSoon();
+    },
+  };
+}
+
+export const LABEL = 22; // pixels of a limit's number and sign
+
+const shareTicks = remember(({ limits }: Metric) => limitsApart(limits, (value) => value, LABEL / BAR));
+
+function spotOf({ layout }: Plot, line: number, x: number, width: number): Spot {
+  const height = layout.heights[line]! - 1; // the heat map leaves a hairline between two lines
+  return { x, width, middle: layout.tops[line]! + height / 2, height };
+}
+
+function penOf(canvas: HTMLCanvasElement, width: number, height: number, scale: number): Pen {
+  Object.assign(canvas, { width: Math.round(width * scale), height: Math.round(height * scale) });
+  const context = canvas.getContext("2d")!;
+  context.scale(scale, scale);
+  return { context, inks: inksOf(canvas) };
+}
