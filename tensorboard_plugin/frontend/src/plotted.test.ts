@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import contract from "../../../tests/data/contract.json";
 import type { Recorded, Run } from "./api";
-import { plotAhead } from "./plotted";
+import { besideWants, plotAhead } from "./plotted";
 import { readRun } from "./readers";
 import { metricOf, RUN } from "./resources";
 import { initialState, type Loaded, type State } from "./state";
@@ -44,4 +44,21 @@ test("what each measured measure needs is fetched ahead, of all shown runs befor
 test("nothing is fetched ahead once enough is kept, of runs no longer shown too", () => {
   expect(plotAhead(shown(99e6))).not.toEqual([]);
   expect(plotAhead(shown(100e6))).toEqual([]);
+});
+
+test("what stands beside a run's heat map is asked for once the map itself is there", () => {
+  const state = { ...shown(0), metric: second!.name, beside: [first!.name, unmeasured.name, second!.name] };
+  const wanted = (of: State) => [...new Set(besideWants(of, "a").map(({ name }) => name))];
+  const withSlots = (slots: [string, { value?: unknown; failure?: string }][]) => ({
+    ...state,
+    loaded: new Map([["a", new Map<string, object>([[RUN.name, { value: run }], ...slots])]]),
+  });
+  const needs = [...new Set([second!.name, second!.nonfinite])].map((name) => metricOf(name).name);
+  expect(wanted(state)).toEqual([]);
+  const all = [first!.name, first!.nonfinite, second!.name, second!.nonfinite];
+  const expected = [...new Set(all)].map((name) => metricOf(name).name);
+  expect(wanted(withSlots(needs.map((name) => [name, { value: {} }]))).sort()).toEqual(expected.sort());
+  expect(wanted(withSlots(needs.map((name) => [name, { failure: "gone" }])))).not.toEqual([]);
+  expect(wanted({ ...withSlots(needs.map((name) => [name, { value: {} }])), beside: [] })).toEqual([]);
+  expect(wanted({ ...state, metric: null })).toEqual([]);
 });

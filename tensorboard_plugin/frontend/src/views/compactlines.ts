@@ -30,6 +30,24 @@ interface Part {
 const RESTING_MS = 150; // after which what is out of sight follows the cursor, too
 const DOT_ROOM = 3; // pixels behind a trend's end
 
+/**
+ * Runs take turns, one in each frame: the lines of the cursor must not wait for all of them, and
+ * numbers that change faster cannot be read.
+ */
+const waiting = new Set<() => void>();
+
+function drawInTurn(draw: () => void): void {
+  if (waiting.size === 0) requestAnimationFrame(drawNext);
+  waiting.add(draw);
+}
+
+function drawNext(): void {
+  const [draw] = waiting;
+  waiting.delete(draw!);
+  draw!();
+  if (waiting.size > 0) requestAnimationFrame(drawNext);
+}
+
 /** @param ratio the axis of update ratios. */
 export function compactLines(
   columns: readonly CompactColumn[],
@@ -99,7 +117,7 @@ export function compactLines(
 
   const draw = () => {
     frame = 0;
-    if (!pens) return;
+    if (!pens || !over.isConnected) return;
     clearTimeout(rest);
     const { top } = over.getBoundingClientRect();
     const { tops, heights } = plot.layout;
@@ -109,7 +127,7 @@ export function compactLines(
     rest = setTimeout(() => over.isConnected && lines.forEach(drawLine), RESTING_MS);
   };
   const drawSoon = () => {
-    frame ||= requestAnimationFrame(draw); // once per frame, wherever the pointer was meanwhile
+    frame ||= requestAnimationFrame(draw);
   };
 
   return {
@@ -132,7 +150,7 @@ export function compactLines(
     move(step) {
       if (step === now) return;
       now = step;
-      drawSoon();
+      drawInTurn(draw);
     },
   };
 }

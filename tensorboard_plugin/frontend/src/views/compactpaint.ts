@@ -51,7 +51,7 @@ export function paintShare(pen: Pen, spot: Spot, mark: Mark, limits: readonly Li
   if (lost) hatch(pen, x, top, BAR, THICK);
   else if (mark.value > 0) {
     context.fillStyle = mark.trouble ? inks[mark.trouble] : inks.curve;
-    context.fillRect(x, top, Math.max(1, Math.round(mark.value * BAR)), THICK);
+    context.fillRect(x, top, Math.max(1, Math.round(Math.min(1, mark.value) * BAR)), THICK);
   }
   limits.forEach(({ value }, i) => {
     context.fillStyle = i === 0 ? inks.ink3 : inks.line2;
@@ -62,7 +62,7 @@ export function paintShare(pen: Pen, spot: Spot, mark: Mark, limits: readonly Li
   context.fillStyle = mark.trouble ? inks.ink : mark.value === 0 ? inks.ink3 : inks.ink2;
   context.textAlign = "right";
   context.textBaseline = "middle";
-  context.fillText(shareWords(mark.value), x + width, middle + 0.5);
+  context.fillText(shareWords(mark.value), x + width, middle + 0.5, width - BAR - 4);
 }
 
 /** In percent, as the head of the column says. */
