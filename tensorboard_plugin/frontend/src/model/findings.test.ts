@@ -16,6 +16,7 @@ import {
   spread,
   tally,
   titled,
+  isAbout,
   worstOf,
   worstProblem,
 } from "./findings";
@@ -160,11 +161,17 @@ test("marks move apart and stay inside", () => {
 
 test("the worst severity of a layer", () => {
   const measured = found.map((f) => ({ ...f, metric: "m" }));
-  expect(worstOf(measured, new Set(["b"]), "m")).toBe("critical");
-  expect(worstOf(measured, new Set(["b"]), "other")).toBeNull();
-  expect(worstOf(measured, new Set(["zzz"]), "m")).toBeNull();
-  expect(worstOf(measured, new Set(["zzz", "b"]), "m")).toBe("critical");
-  expect(worstOf(found, new Set(["b"]), null)).toBeNull();
+  expect(worstOf(measured, new Set(["b"]))).toBe("critical");
+  expect(worstOf(measured, new Set(["zzz"]))).toBeNull();
+  expect(worstOf(measured, new Set(["zzz", "b"]))).toBe("critical");
+});
+
+test("a finding is about a layer in a measure only if it names both", () => {
+  const [one] = found.map((f) => ({ ...f, layer: "b", metric: "m" }));
+  expect(isAbout(one!, "m")).toBe(true);
+  expect(isAbout(one!, "other")).toBe(false);
+  expect(isAbout({ ...one!, layer: null }, "m")).toBe(false);
+  expect(isAbout({ ...one!, metric: null }, null)).toBe(false);
 });
 
 test("the tally names all that is not a finding", () => {

@@ -147,14 +147,17 @@ export function spread(positions: number[], least: number, width: number): numbe
 
 export const SEVERITIES: readonly Severity[] = ["critical", "warn", "watch"];
 
-/** The worst severity of the findings about one layer in one measure. */
+/** Is it about a layer in this measure? */
+export const isAbout = (finding: Finding, measure: string | null): boolean =>
+  finding.layer !== null && finding.metric !== null && measureOf(finding) === measure;
+
+/** The worst severity of the findings about some layers. */
 export function worstOf(
   findings: readonly Finding[],
   layers: ReadonlySet<string>,
-  measure: string | null,
 ): Severity | null {
   const here = findings
-    .filter((f) => f.layer !== null && layers.has(f.layer) && f.metric !== null && measureOf(f) === measure)
+    .filter(({ layer }) => layer !== null && layers.has(layer))
     .map((f) => f.severity);
   return SEVERITIES.find((severity) => here.includes(severity)) ?? null;
 }

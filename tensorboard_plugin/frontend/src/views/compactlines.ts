@@ -7,7 +7,18 @@ import { furthestRow } from "../model/health";
 import { limitsApart } from "../model/metrics";
 import type { Plot, PlotColumn } from "../model/plot";
 import { remember } from "../model/remember";
-import { BAR, inksOf, paintRatio, paintShare, paintTrend, paintTrendDot, type Pen, shareWords, type Spot } from "./compactpaint";
+import {
+  BAR,
+  paintRatio,
+  paintShare,
+  paintTrend,
+  paintTrendDot,
+  type Pen,
+  penOf,
+  sharpness,
+  shareWords,
+  type Spot,
+} from "./compactpaint";
 import { h } from "./element";
 
 export interface CompactLines {
@@ -141,9 +152,8 @@ export function compactLines(
     },
     paint() {
       const [width, height] = [widthOf(columns), plot.layout.total];
-      const scale = Math.min(2, window.devicePixelRatio || 1);
-      if (pens && over.height === Math.round(height * scale)) return;
-      pens = [penOf(under, width, height, scale), penOf(over, width, height, scale)];
+      if (pens && over.height === Math.round(height * sharpness())) return;
+      pens = [penOf(under, width, height), penOf(over, width, height)];
       traced = [];
       drawSoon();
     },
@@ -162,11 +172,4 @@ const shareTicks = remember(({ limits }: Metric) => limitsApart(limits, (value) 
 function spotOf({ layout }: Plot, line: number, x: number, width: number): Spot {
   const height = layout.heights[line]! - 1; // the heat map leaves a hairline between two lines
   return { x, width, middle: layout.tops[line]! + height / 2, height };
-}
-
-function penOf(canvas: HTMLCanvasElement, width: number, height: number, scale: number): Pen {
-  Object.assign(canvas, { width: Math.round(width * scale), height: Math.round(height * scale) });
-  const context = canvas.getContext("2d")!;
-  context.scale(scale, scale);
-  return { context, inks: inksOf(canvas) };
 }

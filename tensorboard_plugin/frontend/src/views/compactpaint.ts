@@ -26,6 +26,19 @@ export function inksOf(element: Element): Inks {
   return Object.fromEntries(names.map((name) => [name, style.getPropertyValue(`--${name}`)])) as Inks;
 }
 
+/** Pixels of a canvas per pixel of the page. */
+export const sharpness = () => Math.min(2, window.devicePixelRatio || 1);
+
+/** Empties a canvas and gives it a size, in pixels of the page. */
+export function penOf(canvas: HTMLCanvasElement, width: number, height: number): Pen {
+  const scale = sharpness();
+  Object.assign(canvas, { width: Math.round(width * scale), height: Math.round(height * scale) });
+  Object.assign(canvas.style, { width: `${width}px`, height: `${height}px` });
+  const context = canvas.getContext("2d")!;
+  context.scale(scale, scale);
+  return { context, inks: inksOf(canvas) };
+}
+
 /** Where a column shows a line. */
 export interface Spot {
   x: number;

@@ -61,6 +61,14 @@ export function refill(place: Element, ...content: (Child | (() => Child))[]): v
   });
 }
 
+/** Puts text and signs into a place, unless the same stand there: what stays costs no layout. */
+export function renew(place: Element, ...content: Child[]): void {
+  const next = h("div", null, ...content);
+  const old = [...place.childNodes];
+  const isSame = old.length === next.childNodes.length && old.every((node, i) => node.isEqualNode(next.childNodes[i]!));
+  if (!isSame) refill(place, ...next.childNodes);
+}
+
 /** Changes what is in a place, so that what had the focus has it again, if it has a key. */
 export function keepFocus(place: Element, change: () => void): void {
   const active = document.activeElement;

@@ -92,6 +92,7 @@ export function heatmap(
   const canvas = heatCanvas(column);
   canvas.style.height = `${plot.layout.total}px`;
   const numbers = h("div.marks");
+  const sign = signs(column, plot);
   const stepLine = h("div.cursor-step");
   const rowBand = h("div.cursor-row");
   const readout = h("div.readout", { id: `readout-${index}` });
@@ -117,7 +118,7 @@ export function heatmap(
     { style: `height:${plot.layout.total}px` },
     area,
     numbers,
-    signs(column, plot),
+    sign.element,
     beside?.element,
     failure && h("div.over", null, problem("Not fetched", failure, retry)),
   );
@@ -129,6 +130,7 @@ export function heatmap(
       if (area.clientWidth === width) return;
       width = area.clientWidth;
       refill(numbers, ...markElements(column, plot, width, store));
+      sign.paint();
       beside?.paint();
     },
     point(at: Point) {

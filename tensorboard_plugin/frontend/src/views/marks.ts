@@ -1,24 +1,34 @@
 /** Findings in the measure that is shown: their numbers at layer and step, signs beside the rows. */
 
-import { layerMarks, problems, spread, worstOf } from "../model/findings";
+import { isAbout, layerMarks, problems, spread, worstOf } from "../model/findings";
 import { layerAt, type Plot, type PlotColumn } from "../model/plot";
 import type { Store } from "../state";
+import { penOf } from "./compactpaint";
 import { h } from "./element";
 import { numberMark } from "./findings";
-import { glyph } from "./glyph";
+import { paintGlyph } from "./glyph";
 
-/** The worst finding of each line's layers in this measure, at its right. */
-export function signs(column: PlotColumn, plot: Plot): HTMLElement {
-  const findings = column.run?.findings ?? [];
-  return h(
-    "div.signs",
-    null,
-    plot.lines.map(({ rows }, line) => {
-      const severity = worstOf(findings, namesOf(column, rows), plot.metric?.name ?? null);
-      const middle = plot.layout.tops[line]! + plot.layout.heights[line]! / 2;
-      return severity && h("span", { style: `top:${middle}px` }, glyph(severity, 11));
-    }),
-  );
+const SIGN = 12; // pixels
+
+/**
+ * The worst finding of each line's layers in this measure, at its right: one picture, however many
+ * there are. What it shows is told in words by the findings.
+ */
+export function signs(column: PlotColumn, plot: Plot): { element: HTMLElement; paint(): void } {
+  const canvas = h("canvas.signs", { "aria-hidden": "true" });
+  const about = column.run?.findings.filter((one) => isAbout(one, plot.metric?.name ?? null)) ?? [];
+  const { tops, heights, total } = plot.layout;
+  return {
+    element: canvas,
+    paint() {
+      const { context, inks } = penOf(canvas, SIGN, total);
+      plot.lines.forEach(({ rows }, line) => {
+        const severity = worstOf(about, namesOf(column, rows));
+        const middle = tops[line]! + heights[line]! / 2;
+        if (severity) paintGlyph(context, severity, [SIGN / 2, middle], SIGN - 1, inks[severity], inks["on-sign"]);
+      });
+    },
+  };
 }
 
 /** What a run calls the layers of a line. */

@@ -5,7 +5,7 @@ import { FOLDER, LOSSES, RUN, valueOf } from "../resources";
 import type { State, Store } from "../state";
 import { bar, pill } from "./bar";
 import { dock } from "./dock";
-import { h, refill } from "./element";
+import { h, refill, renew } from "./element";
 import { letGoOfFindings } from "./findings";
 import { age } from "./heads";
 import { listenToKeys } from "./keys";
@@ -111,9 +111,9 @@ function frame(state: State, message: HTMLElement, body: HTMLElement, retry: () 
 /** Ages grow by themselves; nothing else is touched. */
 function tick(state: State, element: HTMLElement): void {
   const place = element.querySelector(".pill-place");
-  if (place) refill(place, pill(state));
+  if (place) renew(place, pill(state));
   for (const span of element.querySelectorAll<HTMLElement>(".age[data-run]")) {
     const run = state.runs?.find((r) => r.run === span.dataset.run);
-    if (run) refill(span, ...(span.closest(".head") ? age(run) : railAge(run)));
+    if (run) renew(span, ...(span.closest(".head") ? age(run) : railAge(run)));
   }
 }
