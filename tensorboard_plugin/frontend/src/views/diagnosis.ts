@@ -84,7 +84,11 @@ function diagnosis(store: Store, retry: () => void): View {
         ...sourcesOf(state, state.shown).map((source) => source.counts),
       );
       const otherCams = camsOther(...slots(CAMS));
-      if (otherRuns || changed(CARDS)) refill(cards, heads(state), verdicts(state, store, retry, keep));
+      if (otherRuns || changed(CARDS)) {
+        const headed = state.runs?.map(({ run, verdict }) => `${run} ${verdict?.severity}`).join("\n");
+        const top = keep("heads", [headed, state.shown, state.names, state.dark], () => heads(state));
+        keepFocus(cards, () => arrange(cards, [top, verdicts(state, store, retry, keep)]));
+      }
       const otherPlots = otherRuns || otherMeasures || changed(PLOTS);
       if (otherPlots) {
         plot = plotOf(state);

@@ -216,10 +216,10 @@ function lineKeeper(store: Store) {
     const able = isShowable(run) && !full;
     const colour = runColour(state.names, run.run, state.dark);
     const sample = valueOf(state, FOLDER, LOSSES)?.get(run.run);
-    const curve = sample ? spark(sample, run.last_step ?? 0) : null;
-    const key = JSON.stringify([run, column, able, colour, curve, short]);
+    const key = JSON.stringify([run, column, able, colour, sample, short]);
     const before = kept.get(run.run);
     if (before?.key === key) return before.element;
+    const curve = sample ? spark(sample, run.last_step ?? 0) : null;
     const element = line(run, { column, able, colour, curve, short }, () => toggle(store, run.run));
     kept.set(run.run, { key, element });
     return element;

@@ -9,7 +9,7 @@ import { called } from "../requests";
 import { RUN, slotOf } from "../resources";
 import type { State, Store } from "../state";
 import { copyButton } from "./copy";
-import { type Child, h, prose } from "./element";
+import { arrange, type Child, h, prose } from "./element";
 import { findingsTable } from "./findings";
 import { glyph, WORDS } from "./glyph";
 import { problem } from "./notices";
@@ -20,9 +20,8 @@ export function verdicts(state: State, store: Store, retry: () => void, keep: Ke
     const { error, verdict } = state.runs?.find(({ run }) => run === name) ?? {};
     return JSON.stringify([error, verdict]);
   };
-  return h(
-    "section.section.cards",
-    { "aria-label": "Diagnosis" },
+  const section = keep("cards", [], () => h("section.section.cards", { "aria-label": "Diagnosis" }));
+  const side = keep("cards' side", [], () =>
     h(
       "div.side",
       null,
@@ -30,14 +29,18 @@ export function verdicts(state: State, store: Store, retry: () => void, keep: Ke
       h("p", null, "One likely cause per run, and what it led to by step."),
       h("p", null, "Numbers mark where a finding sits below."),
     ),
-    state.shown.map((name, i) =>
+  );
+  arrange(section, [
+    side,
+    ...state.shown.map((name, i) =>
       keep(
         `card ${i}`,
         [name, called(name), summaryOf(name), slotOf(state, name, RUN), state.open, state.choices],
         () => card(state, store, name, retry),
       ),
     ),
-  );
+  ]);
+  return section;
 }
 
 function card(state: State, store: Store, name: string, retry: () => void): HTMLElement {
