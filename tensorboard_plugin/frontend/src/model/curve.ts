@@ -22,9 +22,16 @@ export function curveAxis(all: readonly Series[], bounds?: [number, number]): Cu
   const lo = values.reduce((a, b) => Math.min(a, b), Infinity);
   const hi = values.reduce((a, b) => Math.max(a, b), -Infinity);
   if (values.length === 0) return linearAxis(0, 1);
-  if (lo > 0 && hi / lo > 10) return logAxis(lo, Math.min(hi, middle(values)! * TOP));
+  if (lo > 0 && hi / lo > 10) return logAxis(...steady(lo, Math.min(hi, middle(values)! * TOP)));
   return linearAxis(Math.min(0, lo), hi > 0 ? roundUp(hi) : Math.max(0, hi));
 }
+
+/** A little further, to parts of a decade: a record more seldom moves all that was drawn. */
+const steady = (lo: number, hi: number): [number, number] => [
+  10 ** (Math.floor(Math.log10(lo) * PARTS) / PARTS),
+  10 ** (Math.ceil(Math.log10(hi) * PARTS) / PARTS),
+];
+const PARTS = 20;
 
 /** A loss on its way to overflow leaves the axis at the top, so that the others keep a shape. */
 const TOP = 300;

@@ -32,6 +32,29 @@ test("what is new follows what is known, for every layer", () => {
   expect([...known.steps]).toEqual([1, 2]);
 });
 
+test("what is joined again and again is the same as what was joined at once", () => {
+  let joined = recorded([0]);
+  const before: Recorded[] = [];
+  for (let step = 0; step < 100; step++) {
+    before.push(joined);
+    joined = joinMeasurements(joined, recorded([step, step + 1]))!;
+  }
+  const all = Array.from({ length: 101 }, (_, step) => step);
+  for (const key of ["steps", "wallTimes", "values"] as const) {
+    expect([...joined[key]]).toEqual([...recorded(all)[key]]);
+    expect([...before[50]![key]]).toEqual([...recorded(all.slice(0, 51))[key]]);
+  }
+  expect(new Set(before.map(({ values }) => values.buffer)).size).toBeLessThan(30);
+});
+
+test("two continuations of the same measurements do not write over each other", () => {
+  const known = joinMeasurements(recorded([1]), recorded([1, 2]))!;
+  const [one, other] = [[2, 3], [2, 30, 31]].map((steps) => joinMeasurements(known, recorded(steps))!);
+  expect([...one!.values]).toEqual([10, 20, 30]);
+  expect([...other!.values]).toEqual([10, 20, 300, 310]);
+  expect([...known.values]).toEqual([10, 20]);
+});
+
 test("where nothing is new the known itself comes back, so that nothing is drawn again", () => {
   const known = recorded([1, 2]);
   expect(joinMeasurements(known, recorded([2]))).toBe(known);

@@ -15,9 +15,9 @@ export function joinMeasurements(known: Recorded, news: Recorded): Recorded | nu
   if (news.steps.length === 1) return known;
   return {
     ...known,
-    steps: appended(Float64Array, known.steps, news.steps.subarray(1)),
-    wallTimes: appended(Float64Array, known.wallTimes, news.wallTimes.subarray(1)),
-    values: appended(Float32Array, known.values, news.values.subarray(known.layers)),
+    steps: appended(known.steps, news.steps.subarray(1)),
+    wallTimes: appended(known.wallTimes, news.wallTimes.subarray(1)),
+    values: appended(known.values, news.values.subarray(known.layers)),
   };
 }
 
@@ -51,13 +51,24 @@ function continues(
   return last >= 0 && next[0] === steps[last] && nextTimes[0] === times[last];
 }
 
-function appended<T extends Float32Array | Float64Array>(
-  kind: new (length: number) => T,
-  one: T,
-  other: T,
-): T {
-  const both = new kind(one.length + other.length);
-  both.set(one);
+/** How many bytes of a buffer with room at its end are taken. */
+const taken = new WeakMap<ArrayBufferLike, number>();
+const ROOM = 1.25;
+
+/**
+ * Both arrays as one. The first is copied once in a while only: behind it stays room for what comes,
+ * which is written there if nothing else was, so that its own numbers are never touched.
+ */
+function appended<T extends Float32Array | Float64Array>(one: T, other: T): T {
+  const kind = one.constructor as new (buffer: ArrayBufferLike, from: number, length: number) => T;
+  const length = one.length + other.length;
+  const bytes = length * one.BYTES_PER_ELEMENT;
+  const { buffer, byteOffset, byteLength } = one;
+  const hasRoom = taken.get(buffer) === byteOffset + byteLength && byteOffset + bytes <= buffer.byteLength;
+  const room = Math.ceil(length * ROOM) * one.BYTES_PER_ELEMENT;
+  const both = hasRoom ? new kind(buffer, byteOffset, length) : new kind(new ArrayBuffer(room), 0, length);
+  if (!hasRoom) both.set(one);
   both.set(other, one.length);
+  taken.set(both.buffer, both.byteOffset + bytes);
   return both;
 }

@@ -46,7 +46,8 @@ export interface Plot {
   steps: number[];
 }
 
-const SAMPLE = 4000;
+const SAMPLE = 2000;
+const sampled = remember((values: Float32Array) => sample(values, SAMPLE));
 
 export function buildPlot(
   sources: readonly PlotSource[],
@@ -129,7 +130,7 @@ function scaleOf(
   runs: readonly Run[],
 ): ColourScale {
   const values = (wanted: readonly PlotSource[]) =>
-    wanted.flatMap((source) => sample(source.measured?.values ?? [], SAMPLE));
+    wanted.flatMap(({ measured }) => (measured ? sampled(measured.values) : []));
   const healthy = sources.filter((source) => source.run?.verdict.severity === "ok");
   return colourScale(metric, limitsOf(runs, metric.name), values(sources), values(healthy));
 }

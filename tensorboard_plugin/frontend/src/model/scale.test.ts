@@ -87,4 +87,8 @@ test("the small parts", () => {
   expect([roundUp(3), roundUp(0.011), roundUp(0), roundUp(1)]).toEqual([5, 0.02, 1, 1]);
   expect(sample([1, NaN, 3, Infinity, 5], 100)).toEqual([1, 3, 5]);
   expect(sample(new Float32Array(1000), 10)).toHaveLength(10);
+  const columns = Float32Array.from({ length: 400 * 200 }, (_, i) => i % 200);
+  const seen = sample(columns, 1000);
+  expect(new Set(seen).size).toBeGreaterThan(190);
+  expect(seen.reduce((a, b) => a + b, 0) / seen.length).toBeCloseTo(99.5, 0);
 });

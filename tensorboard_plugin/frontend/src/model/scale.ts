@@ -89,9 +89,12 @@ function logScale(limits: Limit[], values: number[], healthy: number[]): ColourS
 
 const finite = (numbers: number[]) => numbers.filter(Number.isFinite);
 
-/** The decades in which nothing is wrong: those of healthy runs, else the middle of what is. */
+/**
+ * The decades in which nothing is wrong: those of healthy runs, else the middle of what is. They are
+ * rounded, so that a record more does not change every colour.
+ */
 function calm(below: number, above: number, logs: number[], healthy: number[]): [number, number] {
-  const within = (x: number) => Math.min(above - 0.3, Math.max(below + 0.3, x));
+  const within = (x: number) => Math.min(above - 0.3, Math.max(below + 0.3, Math.round(x * 10) / 10));
   if (healthy.length) return [within(quantile(healthy, 0.02)), within(quantile(healthy, 0.98))];
   const both = Number.isFinite(below) && Number.isFinite(above);
   const middle = both ? (below + above) / 2 : within(quantile(logs, 0.5));
@@ -159,13 +162,16 @@ export function roundUp(value: number): number {
   return Number(`${factor}e${power}`);
 }
 
-/** At most `most` finite values, taken evenly. */
+/**
+ * At most `most` finite values. They are taken in steps of the golden section, which are evenly
+ * spread and fall into no rhythm of the rows: every hundredth of 200 columns would be of two columns.
+ */
 export function sample(values: ArrayLike<number>, most: number): number[] {
-  const every = Math.max(1, Math.ceil(values.length / most));
-  const taken: number[] = [];
-  for (let i = 0; i < values.length; i += every) {
-    const value = values[i]!;
-    if (Number.isFinite(value)) taken.push(value);
-  }
-  return taken;
+  const { length } = values;
+  const indices = Array.from({ length: Math.min(most, length) }, (_, k) =>
+    length > most ? (Math.floor(((k * GOLDEN) % 1) * length) + k) % length : k,
+  );
+  return indices.map((i) => values[i]!).filter(Number.isFinite);
 }
+
+const GOLDEN = (Math.sqrt(5) - 1) / 2;
