@@ -14,6 +14,7 @@ from werkzeug.wrappers import Request, Response
 
 from tensorboard_plugin import answers, matrix
 from tensorboard_plugin.experiment import Experiment
+from tensorboard_plugin.loader import SAMPLES
 from tensorboard_plugin.recordings import Recordings
 from tensorboard_plugin.trial import choice_of
 from tfdiag.errors import TfdiagError
@@ -64,7 +65,8 @@ class HealthPlugin(base_plugin.TBPlugin):
         """Reads the tab's code, so that no request opens a file."""
         super().__init__(context)
         self._provider = context.data_provider
-        self._recordings = Recordings()
+        samples = getattr(context.flags, "samples_per_plugin", {})
+        self._recordings = Recordings(samples.get(schema.PLUGIN, SAMPLES))
         self._bundle = _BUNDLE.read_bytes() if _BUNDLE.exists() else _NO_BUNDLE.encode()
 
     def get_plugin_apps(self) -> dict[str, Callable]:

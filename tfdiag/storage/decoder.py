@@ -109,7 +109,7 @@ def decode_series(
     """Returns what `decode` does, but reads the measures of layers when one is first looked at.
 
     They are nearly all of a recording's bytes. Without them its steps are those of the series,
-    which come with every matrix.
+    which come with every matrix; so all series must be there, none left out by sampling.
 
     Args:
         heads: the tags of `schema.STATS`; their records are not needed yet.
@@ -122,10 +122,19 @@ def decode_series(
     """
     model = _newest(heads)
 
-    def stats() -> list[Record]:
-        return _joined(read(model.tags).values())
+    def later(metrics: list[str], *grid: Any) -> Mapping[str, np.ndarray]:
+        return _Later(metrics, lambda: _columns(_matrices(read(model.tags)), metrics, *grid))
 
-    return _recording(model, _series_tags(tags), [], partial(_Later, stats))
+    return _recording(model, _series_tags(tags), [], later)
+
+
+def _matrices(tags: Mapping[str, Tag]) -> list[Record]:
+    if not any(tag.records for tag in tags.values()):
+        raise TfdiagError(
+            "The measures of this run's layers are gone: it was removed, or is being recorded "
+            "anew. Reload the page."
+        )
+    return _joined(tags.values())
 
 
 class _Model(NamedTuple):
@@ -379,29 +388,30 @@ def _columns(
 
 
 class _Later(Mapping[str, np.ndarray]):
-    """What `_columns` returns of the matrices that are read when the first measure is asked for."""
+    """Measures by name, all of them made when the first one is asked for."""
 
-    def __init__(self, read: Callable[[], list[Record]], metrics: list[str], *grid: Any):
-        self._read, self._metrics, self._grid = read, metrics, grid
+    def __init__(self, names: list[str], make: Callable[[], dict[str, np.ndarray]]):
+        self._names = names
+        self._make: Callable[[], dict[str, np.ndarray]] | None = make
+        self._columns: dict[str, np.ndarray] = {}
         self._lock = threading.Lock()
-        self._columns: dict[str, np.ndarray] | None = None
 
     def __getitem__(self, name: str) -> np.ndarray:
-        if name not in self._metrics:
+        if name not in self._names:
             raise KeyError(name)
         with self._lock:
-            if self._columns is None:
-                self._columns = _columns(self._read(), self._metrics, *self._grid)
+            if self._make is not None:
+                self._columns, self._make = self._make(), None
         return self._columns[name]
 
     def __contains__(self, name: object) -> bool:
-        return name in self._metrics
+        return name in self._names
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._metrics)
+        return iter(self._names)
 
     def __len__(self) -> int:
-        return len(self._metrics)
+        return len(self._names)
 
 
 def _series(

@@ -79,13 +79,20 @@ export function keepFocus(place: Element, change: () => void): void {
   again?.focus({ preventScroll: true });
 }
 
-/** Puts these elements into a place in this order; what is in its place already is not touched. */
+/**
+ * Puts these elements into a place in this order; what is in its place already is not touched. One
+ * takes the place of another at once: a page that is shorter for a moment would scroll.
+ */
 export function arrange(place: Element, elements: readonly Element[]): void {
   const wanted = new Set(elements);
-  for (const child of [...place.children]) if (!wanted.has(child)) child.remove();
+  const unwanted = (child: Element | undefined) => child !== undefined && !wanted.has(child);
   elements.forEach((element, i) => {
+    const isNew = element.parentElement !== place;
+    if (isNew && unwanted(place.children[i])) return place.children[i]!.replaceWith(element);
+    while (unwanted(place.children[i])) place.children[i]!.remove();
     if (place.children[i] !== element) place.insertBefore(element, place.children[i] ?? null);
   });
+  for (const child of [...place.children].slice(elements.length)) child.remove();
 }
 
 /** Text in which `code` stands between backticks, as in Python's messages. */
