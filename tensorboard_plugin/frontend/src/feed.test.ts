@@ -268,6 +268,25 @@ test("what was fetched ahead does not show what else is under way before all of 
   expect(["now", "next"].map((name) => shownOf(store, name))).toEqual(["newer", "next"]);
 });
 
+test("what was asked ahead and is wanted meanwhile does not wait for other answers", async () => {
+  const [now, next] = [slow("now"), slow("next")];
+  const wanted: Resource<string>[] = [];
+  const { store, feed, rest } = feeding(
+    (_, run) => (run === FOLDER ? [] : wanted),
+    undefined,
+    ({ shown }) => shown.map((run) => [run, next] as const),
+  );
+  await feed.refresh();
+  await rest();
+  expect(next.answers).toHaveLength(1);
+  wanted.push(now, next);
+  store.set({ metric: "next" });
+  next.answers[0]!("next");
+  await settle(100);
+  expect(shownOf(store, "next")).toBe("next");
+  expect(now.answers).toHaveLength(1);
+});
+
 test("nothing is asked ahead while hidden", async () => {
   let visible = true;
   const { feed, rest, now, next } = await readAhead(() => visible);

@@ -154,8 +154,10 @@ export class Feed {
     this.arrived.set(key, [run, resource, next]);
     // What is first shown does not wait for long; what is only renewed, or not shown yet, waits for
     // all of it.
+    const isWanted = !isAhead || this.wants(this.store.get(), run).some(({ name }) => name === resource.name);
+    const isFirst = slot.value === undefined && !slot.absent;
     if (this.underWay.size === 0) this.showArrived();
-    else if (slot.version === undefined && !isAhead)
+    else if (isFirst && isWanted)
       this.showing ??= setTimeout(() => this.showArrived(), TOGETHER_MS);
   }
 

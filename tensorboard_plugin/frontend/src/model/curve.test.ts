@@ -74,16 +74,23 @@ test("null is a gap, never a zero", () => {
       (i) => i,
       (v) => v,
     ),
-  ).toBe("M0.0 2.0L1.0 1.0M3.0 1.0h0.0045");
+  ).toBe("M0.0 2.0L1.0 1.0M3.0 1.0h0");
 });
 
 test("a path is made anew when its series, its steps or the heights are others", () => {
   const [series, steps, axis] = [[4, 2, null, 0], [0, 10, 20, 1000], curveAxis([], [0, 4])];
   const path = seriesPath(series, steps, axis);
-  expect(path).toBe("M0.0 0.0L10.0 50.0M1000.0 100.0h1.5");
+  expect(path).toBe("M0.0 0.0L10.0 50.0M1000.0 100.0h0");
   expect(seriesPath(series, steps, curveAxis([], [0, 4]))).toBe(path);
-  expect(seriesPath(series, steps, curveAxis([], [0, 8]))).toBe("M0.0 50.0L10.0 75.0M1000.0 100.0h1.5");
-  expect(seriesPath(series, [0, 1, 2, 3], axis)).toBe("M0.0 0.0L1.0 50.0M3.0 100.0h0.0045");
+  expect(seriesPath(series, steps, curveAxis([], [0, 8]))).toBe("M0.0 50.0L10.0 75.0M1000.0 100.0h0");
+  expect(seriesPath(series, steps, axis)).toBe(path);
+  const zero = [0, 1e-3, 1e-2, 0.1, 1];
+  const alone = magnitudeAxis([zero]);
+  const beside = magnitudeAxis([zero, [1e-6]]);
+  expect([alone.lo, alone.ticks[0]]).toEqual([beside.lo, beside.ticks[0]]);
+  const all = [0, 1, 2, 3, 4];
+  expect(seriesPath(zero, all, alone)).not.toBe(seriesPath(zero, all, beside));
+  expect(seriesPath(series, [0, 1, 2, 3], axis)).toBe("M0.0 0.0L1.0 50.0M3.0 100.0h0");
 });
 
 test("a series that is measured less often is joined", () => {

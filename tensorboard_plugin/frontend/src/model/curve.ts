@@ -13,6 +13,8 @@ export interface CurveAxis {
   ticks: number[];
   /** Height of a value, 0 at the bottom and 1 at the top. */
   at(value: number): number;
+  /** Equal for axes of equal heights. */
+  id: string;
 }
 
 /** A logarithmic axis if all values are positive and span more than a factor of ten. */
@@ -45,6 +47,7 @@ function linearAxis(lo: number, hi: number): CurveAxis {
     lo,
     hi,
     ticks: lo < 0 && hi > 0 ? [lo, 0, hi] : [lo, lo + span / 2, hi],
+    id: `linear ${lo} ${hi}`,
     at: (v) => unit((v - lo) / span),
   };
 }
@@ -57,6 +60,7 @@ function logAxis(lo: number, hi: number): CurveAxis {
     lo,
     hi,
     ticks: logTicks(a - pad, b + pad),
+    id: `log ${lo} ${hi}`,
     at: (v) => unit((Math.log10(v) - a + pad) / (b - a + 2 * pad)),
   };
 }
@@ -103,7 +107,7 @@ const ZERO = 0.14; // share of the height between exact zeros and the smallest m
 
 function withZero(axis: CurveAxis): CurveAxis {
   const at = (v: number) => (v > 0 ? ZERO + (1 - ZERO) * axis.at(v) : 0);
-  return { ...axis, lo: 0, ticks: [0, ...axis.ticks], at };
+  return { ...axis, lo: 0, ticks: [0, ...axis.ticks], at, id: `zero, ${axis.id}` };
 }
 
 /** At most four decades; where there are fewer than two, also their threes. */
@@ -147,19 +151,16 @@ function usualGap(measured: number[]): number {
   return gaps[Math.floor((gaps.length - 1) / 2)] ?? 1;
 }
 
-const DASH = 0.0015; // of the width
-
-/** The SVG path of a series; a single point between two gaps becomes a short dash. */
+/** The SVG path of a series; round ends show a single point between two gaps. */
 export function curvePath(
   series: Series,
   x: (index: number) => number,
   y: (value: number) => number,
 ): string {
-  const dash = `h${Number((Math.max(1, x(series.length - 1)) * DASH).toFixed(4))}`;
   return pieces(series)
     .map((piece) => {
       const points = piece.map((i) => `${x(i).toFixed(1)} ${y(series[i]!).toFixed(1)}`);
-      return `M${points.join("L")}${points.length === 1 ? dash : ""}`;
+      return `M${points.join("L")}${points.length === 1 ? "h0" : ""}`;
     })
     .join("");
 }
@@ -169,15 +170,17 @@ export function curvePath(
  * once for as long as the heights are the same: with a run that goes on, the others' stay.
  */
 export function seriesPath(series: Series, steps: readonly number[], axis: CurveAxis): string {
-  const heights = `${axis.log} ${axis.lo} ${axis.hi} ${axis.ticks[0]}`;
-  const kept = paths.get(series);
-  if (kept?.steps === steps && kept.heights === heights) return kept.path;
-  const path = curvePath(series, (i) => steps[i]!, (value) => (1 - axis.at(value)) * 100);
-  paths.set(series, { steps, heights, path });
+  const known = paths.get(series);
+  const made = known?.steps === steps ? known.made : new Map<string, string>();
+  const path =
+    made.get(axis.id) ?? curvePath(series, (i) => steps[i]!, (value) => (1 - axis.at(value)) * 100);
+  if (made.size >= MOST_AXES) made.clear();
+  paths.set(series, { steps, made: made.set(axis.id, path) });
   return path;
 }
 
-const paths = new WeakMap<Series, { steps: readonly number[]; heights: string; path: string }>();
+const paths = new WeakMap<Series, { steps: readonly number[]; made: Map<string, string> }>();
+const MOST_AXES = 4; // on which the same series stands at once, in a plot and in the slider
 
 /**
  * Tells where a series is of numbers that are NaN or infinite; what is measured on the probe set

@@ -61,9 +61,10 @@ test("while a run goes on its axis has room, and seldom grows", () => {
     const going = source("c", ["conv"], [last - 20, last], [1, 1]);
     return buildPlot([a, { ...going, run: { ...going.run!, finished: false } }], "m").end;
   };
-  expect([1500, 1511, 1519].map(live)).toEqual([1520, 1540, 1540]);
+  const steps = Array.from({ length: 100 }, (_, i) => 1000 + 10 * i);
+  expect(steps.every((step) => live(step) >= step + 20)).toBe(true); // the end of its last cell
+  expect(new Set(steps.map(live)).size).toBeLessThan(40);
   expect([26, 27].map(live)).toEqual([61, 61]);
-  expect(live(64)).toBe(84);
 });
 
 test("a finding of a layer that Keras named puts the cursor into the row beside it", () => {

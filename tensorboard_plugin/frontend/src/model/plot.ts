@@ -82,14 +82,16 @@ export function buildPlot(
   };
 }
 
-/** A fiftieth of the axis or less is kept free for a run that goes on: else all would move with it. */
-const ROOM = 50;
+/** Up to so much of the axis is kept free for a run that goes on: else all would move with it. */
+const ROOM = 1.02;
 
 function axisEnd(runs: readonly Run[]): number {
-  const end = Math.max(1, ...runs.map((run) => runEnd(run.steps)));
-  if (runs.every((run) => run.finished)) return end;
-  const room = Math.max(1, 10 ** Math.floor(Math.log10(end)) / ROOM);
-  return Math.ceil(end / room) * room;
+  const ends = runs.map(({ steps, finished }) => {
+    const end = runEnd(steps);
+    const grown = Math.ceil(ROOM ** (Math.floor(Math.log(end) / Math.log(ROOM)) + 1));
+    return finished ? end : Math.max(grown, end);
+  });
+  return Math.max(1, ...ends);
 }
 
 /** @param rows each row's place among the run's layers. */
@@ -162,9 +164,15 @@ function worst(findings: readonly Finding[]): Finding | undefined {
   return findings.find((f) => f.severity === severity);
 }
 
-/** Tells two plots apart that differ in their rows, whatever the values are. */
+/** Tells two plots apart that differ in their rows or in what the runs' settings say of them. */
 export const rowsOf = remember(({ layers, lines, layout, columns }: Plot) =>
-  JSON.stringify([layers, lines, layout, columns.map(({ name, rows, filled }) => [name, rows, filled])]),
+  JSON.stringify([
+    ...[layers, lines, layout],
+    columns.map(({ name, rows, filled, run, metric, cells }) => [
+      ...[name, rows, filled],
+      ...[run?.recording, metric?.not_measured, cells === null],
+    ]),
+  ]),
 );
 
 /** Where the cursor is when nobody put it anywhere: at the end, in the layer most talked of. */

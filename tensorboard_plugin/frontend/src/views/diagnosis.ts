@@ -39,7 +39,7 @@ function diagnosis(store: Store, retry: () => void): View {
   let besides: Compact[] = [];
   const [runsOther, measuresOther, besideOther, camsOther] = [watch(), watch(), watch(), watch()];
 
-  const keep = keeper();
+  let keep = keeper();
 
   const all = () => [maps, losses, camera].flatMap((panel) => panel ?? []);
   const at = () => cursorIn(plot, store.get());
@@ -65,7 +65,11 @@ function diagnosis(store: Store, retry: () => void): View {
   };
   const fillBesides = (state: State) => {
     const measured = measuresOf(columns).map((name) => [name, columnsBeside(state, plot, name)] as const);
-    besides.forEach((beside) => beside.fill(new Map(measured)));
+    besides.forEach((beside, i) => {
+      const cells = measured.map(([, runs]) => runs[i]?.cells);
+      const offered = measured.map(([, runs]) => runs.some(({ filled }) => filled.includes(true)));
+      keep(`filled ${i}`, [beside, ...cells, ...offered], () => beside.fill(new Map(measured)));
+    });
   };
   /** In the end: what has to be fetched now is asked for at once, and drawn again. */
   const wantBesides = () => {
@@ -84,6 +88,7 @@ function diagnosis(store: Store, retry: () => void): View {
         ...sourcesOf(state, state.shown).map((source) => source.counts),
       );
       const otherCams = camsOther(...slots(CAMS));
+      if (changed(["shown"])) keep = keeper(); // all is other, and what is gone takes no room
       if (otherRuns || changed(CARDS)) {
         const headed = state.runs?.map(({ run, verdict }) => `${run} ${verdict?.severity}`).join("\n");
         const top = keep("heads", [headed, state.shown, state.names, state.dark], () => heads(state));

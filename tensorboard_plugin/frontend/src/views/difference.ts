@@ -14,12 +14,14 @@ import { bothLosses } from "./bothlosses";
 import { stepAxis } from "./curves";
 import { h, refill } from "./element";
 import { foldAll, gutter, lineFacts } from "./gutter";
-import { heatCanvas, paintHeat, placeRow } from "./heat";
+import { type Canvases, heatCanvas, paintHeat, placeRow } from "./heat";
 import { heatmap, layerUnder } from "./heatmaps";
 import { colours, describe, noColours, ramp } from "./legend";
 import { measureTools } from "./measuretools";
 import { problem } from "./notices";
 import { type Panel, place } from "./panel";
+
+const canvases: Canvases = new WeakMap();
 
 /**
  * @param both the measure of the baseline and of the run, in this order.
@@ -38,7 +40,7 @@ export function difference(
   const facts = h("div.side.layer-facts");
   const names = gutter(both, store);
   const losses = bothLosses(both, pair, state, store);
-  const alone = both.columns.map((column, i) => heatmap(column, i, both, state, store, retry));
+  const alone = both.columns.map((column, i) => heatmap(column, i, both, state, store, retry, canvases));
   const maps = [...alone, heatMap(both, plot, pair, parting, state, store, retry)];
   return {
     element: h(
@@ -82,7 +84,7 @@ function heatMap(
 ) {
   const column = plot.columns[0]!;
   const named = letters(pair, state.shown);
-  const canvas = heatCanvas(column);
+  const canvas = heatCanvas(column, canvases);
   canvas.style.height = `${plot.layout.total}px`;
   const stepLine = h("div.cursor-step");
   const rowBand = h("div.cursor-row");

@@ -16,10 +16,11 @@ const HATCH = {
   dark: { ink: pixel(123, 130, 140), ground: pixel(41, 44, 48) },
 } as const;
 
-const canvases = new WeakMap<Cells, HTMLCanvasElement>();
+/** Each view has canvases of its own: an element is in one place only. */
+export type Canvases = WeakMap<Cells, HTMLCanvasElement>;
 
 /** The canvas of these cells, the same as long as they are the same. */
-export function heatCanvas(column: PlotColumn): HTMLCanvasElement {
+export function heatCanvas(column: PlotColumn, canvases: Canvases): HTMLCanvasElement {
   const known = column.cells ? canvases.get(column.cells) : undefined;
   const canvas = known ?? h("canvas");
   if (column.cells) canvases.set(column.cells, canvas);

@@ -14,12 +14,14 @@ import { arrange, h, refill } from "./element";
 import { exports } from "./export";
 import { foldAll, gutter, lineFacts, openLayer } from "./gutter";
 import { key } from "./heads";
-import { heatCanvas, paintHeat, placeRow } from "./heat";
+import { type Canvases, heatCanvas, paintHeat, placeRow } from "./heat";
 import { markElements, signs } from "./marks";
 import { measureTools } from "./measuretools";
 import { problem } from "./notices";
 import { type Panel, place } from "./panel";
 import { emptyRows, ending, reading } from "./reading";
+
+const canvases: Canvases = new WeakMap();
 
 /**
  * @param besides what stands beside each run's map; none where there is no room.
@@ -39,7 +41,7 @@ export function heatmaps(
   const parts = plot.columns.map((column, i) => {
     const beside = besides[i];
     return keep(`map ${i}`, [...mapOf(column, plot), slotFailure(state, column), state.shown, state.dark, beside], () => {
-      const map = heatmap(column, i, plot, state, store, retry, beside);
+      const map = heatmap(column, i, plot, state, store, retry, canvases, beside);
       return { ...map, head: h("div.map-head", null, map.readout, beside?.head) };
     });
   });
@@ -86,10 +88,11 @@ export function heatmap(
   state: State,
   store: Store,
   retry: () => void,
+  canvases: Canvases,
   beside?: Compact,
 ) {
   let width = 0;
-  const canvas = heatCanvas(column);
+  const canvas = heatCanvas(column, canvases);
   canvas.style.height = `${plot.layout.total}px`;
   const numbers = h("div.marks");
   const sign = signs(column, plot);
