@@ -208,3 +208,21 @@ def test_odd_runs_are_compared_in_words(compare, tmp_path):
         expect(compare.findings).to_contain_text("the rules have not judged both runs")
         expect(compare.difference).to_contain_text(re.compile("only in [AB]"))
     assert dialogs == []
+
+
+def test_the_heat_maps_of_diagnosis_are_there_after_a_visit(tab, address):
+    compare = Compare(tab)
+    compare.open(address)
+    for _ in range(2):
+        compare.map.wait_for()
+        tab.frame.get_by_role("button", name="Diagnosis", exact=True).click()
+        for run in RUNS:
+            canvas = tab.heat_map(run).locator("canvas")
+            expect(canvas).to_have_attribute("data-painted", re.compile("."))
+        tab.frame.get_by_role("button", name="Compare", exact=True).click()
+
+
+def test_without_a_second_run_there_is_no_slider(tab, address):
+    tab.open(address, "&p.tfdiag.view=compare&p.tfdiag.runs=[%22healthy%22]")
+    expect(tab.frame.get_by_role("combobox", name="Baseline")).to_be_visible()
+    expect(tab.frame.get_by_role("slider", name="Step")).to_be_hidden()

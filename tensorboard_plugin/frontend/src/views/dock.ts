@@ -204,6 +204,8 @@ function lane(
   store: Store,
 ): HTMLElement {
   const found = run ? findingSteps(run) : [];
+  const untold: Finding[] = [];
+  const worth = ({ severity }: Finding) => SEVERITIES.indexOf(severity);
   const places = spread(
     found.map(({ step }) => (Math.min(step, end) / end) * width),
     MARK,
@@ -221,9 +223,11 @@ function lane(
         const before = i === 0 ? left - MARK : 0; // further marks have words of the one before there
         const room = Math.max(right, before);
         const side = before > right ? `right:${width - before}px` : `left:${left}px`;
-        // What the button beside it says too.
-        return room > LEAST_WORDS &&
-          h("span.mark-words", { "aria-hidden": "true", style: `${side};max-width:${room}px` }, toldOf(findings));
+        untold.push(...findings);
+        if (room <= LEAST_WORDS) return null; // told with the next one that has room
+        const words = toldOf(untold.splice(0).sort((a, b) => worth(a) - worth(b)));
+        // What the buttons beside it say too.
+        return h("span.mark-words", { "aria-hidden": "true", style: `${side};max-width:${room}px` }, words);
       }),
       found.map(({ step, findings }, i) => {
         const severity = worstSeverity(findings)!;

@@ -60,6 +60,7 @@ export function page(store: Store, retry: () => void): HTMLElement {
   const docked = () => (shownView()?.docked ? (shownView()?.cursor?.() ?? null) : null);
   const showDock = () => {
     const cursor = docked();
+    bottom.element.hidden = !cursor?.steps.length; // nothing was measured, or no pair is chosen
     if (cursor) bottom.show(store.get(), cursor.steps, cursor.at);
   };
   const pointDock = () => {

@@ -59,7 +59,8 @@ export function probeTools(store: Store): Tools {
       );
       refill(maps, pictured && mapTools(choice, opacity, store));
       count.title = description(followed, probed, images);
-      const words = listed < followed ? `${listed} of ${followed}` : `all ${followed}`;
+      const isChosen = choice.filter !== "all" || choice.truth !== null;
+      const words = isChosen || listed < followed ? `${listed} of ${followed}` : `all ${followed}`;
       refill(count, followed > 0 && [words, h("span.sr", null, " listed")]);
     },
   };
