@@ -26,6 +26,15 @@ function inksOf(element: Element): Inks {
 /** Pixels of a canvas per pixel of the page. */
 export const sharpness = () => Math.min(2, window.devicePixelRatio || 1);
 
+/** Tells whenever the screen is another one, or zoomed: nothing on the page need have another size then. */
+export function onSharpness(tell: () => void): void {
+  const now = window.matchMedia(`(resolution: ${window.devicePixelRatio}dppx)`);
+  now.addEventListener("change", () => {
+    onSharpness(tell);
+    tell();
+  }, { once: true });
+}
+
 /** Empties a canvas and gives it a size, in pixels of the page. */
 export function penOf(canvas: HTMLCanvasElement, width: number, height: number): Pen {
   const scale = sharpness();
