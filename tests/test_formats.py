@@ -220,6 +220,12 @@ def test_key_numbers_of_nothing():
     assert key_numbers(traces.not_finite(0))
 
 
+def test_small_shares_are_told_apart():
+    assert KeyNumber("dead", "share", 0.0146, 0.0112).told == ("1.5 %", "1.1 %")
+    assert KeyNumber("dead", "share", 0.0146, 0.02).told == ("1.5 %", "2 %")
+    assert KeyNumber("dead", "share", 0.9999, 0.0997).told == ("99.9 %", "10 %")
+
+
 def test_every_format_of_every_run():
     from tests.test_report import RUNS
 

@@ -36,8 +36,19 @@ class KeyNumber:
     @property
     def told(self) -> tuple[str, str]:
         """That of the run and that of the baseline as people read them."""
-        write = share if self.scale == "share" else number
+        write = _share if self.scale == "share" else number
         return write(self.run), write(self.baseline)
+
+
+def _share(value: float) -> str:
+    """Returns a share as the tab writes it: below 10 % with a decimal, which tells two runs apart.
+
+    >>> _share(0.0146), _share(0.0112), _share(0.02), _share(0.0997), _share(0.0004)
+    ('1.5 %', '1.1 %', '2 %', '10 %', '0.04 %')
+    """
+    percent = 100 * value
+    tells_more = 0.1 <= percent < 9.95 and not percent.is_integer()
+    return f"{percent:.1f} %" if tells_more else share(value)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import contract from "../../../tests/data/contract.json";
 import type { Recorded, Run } from "./api";
-import { besideWants, plotAhead } from "./plotted";
+import { besideWants, cursorIn, plotAhead, plotOf } from "./plotted";
 import { readRun } from "./readers";
 import { metricOf, RUN } from "./resources";
 import { initialState, type Loaded, type State } from "./state";
@@ -61,4 +61,18 @@ test("what stands beside a run's heat map is asked for once the map itself is th
   expect(wanted(withSlots(needs.map((name) => [name, { failure: "gone" }])))).not.toEqual([]);
   expect(wanted({ ...withSlots(needs.map((name) => [name, { value: {} }])), beside: [] })).toEqual([]);
   expect(wanted({ ...state, metric: null })).toEqual([]);
+});
+
+test("a pointer that is at no step leaves the cursor at the pinned or newest one", () => {
+  const plotted = (last_step: number) => {
+    const loaded = new Map([["a", new Map([[RUN.name, { value: { ...run, last_step } }]])]]);
+    return plotOf({ ...shown(0), shown: ["a"], loaded });
+  };
+  const layer = plotted(100).layers[1]!;
+  const state = { ...shown(0), hover: { step: null, layer } };
+  expect(cursorIn(plotted(100), state)).toEqual({ step: 100, layer, resting: true });
+  expect(cursorIn(plotted(200), state)).toEqual({ step: 200, layer, resting: true });
+  expect(cursorIn(plotted(200), { ...state, step: 40 })).toEqual({ step: 40, layer, resting: false });
+  const pointed = { ...state, hover: { step: 7, layer } };
+  expect(cursorIn(plotted(200), pointed)).toEqual({ step: 7, layer, resting: false });
 });

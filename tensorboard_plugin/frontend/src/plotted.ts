@@ -5,25 +5,30 @@ import type { Ahead, Wants } from "./feed";
 import { type Folding, readFolding, writeFolding } from "./model/lines";
 import { metricsOf } from "./model/metrics";
 import { buildPlot, columnOf, type Plot, type PlotColumn, type PlotSource, restingPoint } from "./model/plot";
-import { metricOf, RUN, slotOf, valueOf } from "./resources";
+import { metricOf, type Resource, RUN, slotOf, valueOf } from "./resources";
 import type { Point, State, Store } from "./state";
 
-/** A run's description, then the measures, chosen and pointed at, with their counts of NaN and Inf. */
-export const plotWants: Wants = (state, name) => {
+/** Measures, as far as the run has them, with their counts of NaN and Inf. */
+const measureWants = (state: State, name: string, measures: readonly (string | null)[]): Resource<Recorded>[] => {
   const run = valueOf(state, name, RUN);
-  const names = [state.metric, state.ahead].flatMap((wanted) => {
+  const names = measures.flatMap((wanted) => {
     const metric = run?.metrics.find((m) => m.name === wanted);
     return metric && !metric.not_measured ? [metric.name, metric.nonfinite] : [];
   });
-  return [RUN, ...[...new Set(names)].map(metricOf)];
+  return [...new Set(names)].map(metricOf);
 };
+
+/** A run's description, then the measures, chosen and pointed at. */
+export const plotWants: Wants = (state, name) => [
+  RUN,
+  ...measureWants(state, name, [state.metric, state.ahead]),
+];
 
 /** What stands beside a run's heat map: asked for once the map itself is there. */
 export const besideWants: Wants = (state, name) => {
   const slots = plotWants(state, name).map((resource) => slotOf(state, name, resource));
   const isDrawn = state.metric !== null && slots.every(({ value, failure }) => value ?? failure);
-  if (!isDrawn) return [];
-  return state.beside.flatMap((metric) => plotWants({ ...state, metric, ahead: null }, name).slice(1));
+  return isDrawn ? measureWants(state, name, state.beside) : [];
 };
 
 /** Bytes of measures, beyond which none is fetched before it is chosen. */
@@ -89,6 +94,6 @@ export const columnsBeside = (state: State, plot: Plot, metric: string): PlotCol
 export function cursorIn(plot: Plot, { hover, step, layer }: State): Point {
   const rest = restingPoint(plot);
   const known = layer !== null && plot.layers.includes(layer) ? layer : rest.layer;
-  const resting = hover === null ? step === null : hover.resting === true;
-  return { step: hover?.step ?? step ?? rest.step, layer: hover?.layer ?? known, resting };
+  const chosen = hover?.step ?? step;
+  return { step: chosen ?? rest.step, layer: hover?.layer ?? known, resting: chosen === null };
 }

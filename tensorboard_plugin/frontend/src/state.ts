@@ -25,6 +25,12 @@ export interface Point {
   resting?: boolean;
 }
 
+export interface Hover {
+  /** Null where only a layer is pointed at: the cursor stays at the step that it is at. */
+  step: number | null;
+  layer: string | null;
+}
+
 export interface State {
   /** Null until the first answer. */
   runs: readonly RunSummary[] | null;
@@ -51,7 +57,7 @@ export interface State {
   step: number | null;
   layer: string | null;
   /** Where the pointer is. */
-  hover: Point | null;
+  hover: Hover | null;
   sample: number;
   target: Target;
   /** What only one view knows of, by name, as text: all of it is in the link. */
@@ -86,8 +92,7 @@ export class Store {
 
   /** Makes a choice of a view; an empty text takes it back. */
   choose(name: string, text: string): void {
-    const { [name]: _, ...others } = this.state.choices;
-    this.set({ choices: text ? { ...others, [name]: text } : others });
+    this.set({ choices: chosen(this.state.choices, name, text) });
   }
 
   toggle(name: string): void {
@@ -95,6 +100,12 @@ export class Store {
     if (!open.delete(name)) open.add(name);
     this.set({ open });
   }
+}
+
+/** The choices of the views with another one; an empty text takes it back. */
+export function chosen(choices: State["choices"], name: string, text: string): State["choices"] {
+  const { [name]: _, ...others } = choices;
+  return text ? { ...others, [name]: text } : others;
 }
 
 export function initialState(address: Record<string, string>): State {

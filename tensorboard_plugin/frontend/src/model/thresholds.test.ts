@@ -154,7 +154,8 @@ describe("what is shown of a rule", () => {
 describe("a rule is folded", () => {
   const quiet = { id: "x", title: "X", thresholds: [share, norm], found: new Map() };
   const loud = { ...quiet, found: new Map([["a", "warn" as const]]) };
-  const isOpen = (rule: TunableRule, { edits = {}, open = new Set<string>(), filter = "", listed = 40 } = {}) =>
+  const none: ReadonlySet<string> = new Set();
+  const isOpen = (rule: TunableRule, { edits = {}, open = none, filter = "", listed = 40 } = {}) =>
     isUnfolded(rule, edits, open, filter, listed);
 
   test("where it found nothing, unless a filter finds only a few", () => {
@@ -167,6 +168,7 @@ describe("a rule is folded", () => {
     const [open, shut] = [true, false].map((to) => refolded(refolded(new Set(["a"]), ["x"], !to), ["x"], to));
     expect([isOpen(quiet, { open }), isOpen(loud, { open: shut })]).toEqual([true, false]);
     expect(open!.size).toBe(2);
+    expect(refolded(open!, ["x"], true)).toBe(open); // nothing is drawn again
     expect(isOpen(loud, { open: shut, edits: { x: { warn: 0.1 } } })).toBe(true);
   });
 

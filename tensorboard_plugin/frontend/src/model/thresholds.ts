@@ -173,7 +173,8 @@ const FEW = 3;
 const foldName = (rule: string, to: boolean) => `threshold ${to ? "unfolded" : "folded"} ${rule}`;
 
 /** What is unfolded, once these rules are, or once they are folded. */
-export function refolded(open: ReadonlySet<string>, rules: readonly string[], to: boolean): Set<string> {
+export function refolded(open: ReadonlySet<string>, rules: readonly string[], to: boolean): ReadonlySet<string> {
+  if (rules.every((rule) => open.has(foldName(rule, to)))) return open;
   const next = new Set(open);
   for (const rule of rules) {
     next.delete(foldName(rule, !to));

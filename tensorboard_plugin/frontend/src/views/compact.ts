@@ -53,7 +53,7 @@ export function compact(
   element.addEventListener("pointermove", (event) => {
     const y = event.clientY - element.getBoundingClientRect().top;
     const layer = layerUnder(y, column, plot, now.step);
-    if (layer !== now.layer || store.get().hover === null) store.set({ hover: { ...now, layer } });
+    if (store.get().hover?.layer !== layer) store.set({ hover: { step: null, layer } });
   });
   element.addEventListener("pointerleave", () => store.set({ hover: null }));
   element.addEventListener("click", () => store.set({ layer: now.layer }));

@@ -7,15 +7,14 @@ import { furthestRow } from "../model/health";
 import { limitsApart } from "../model/metrics";
 import type { Plot, PlotColumn } from "../model/plot";
 import { remember } from "../model/remember";
+import { turns } from "../model/turns";
+import { type Pen, penOf, sharpness } from "./canvas";
 import {
   BAR,
   paintRatio,
   paintShare,
   paintTrend,
   paintTrendDot,
-  type Pen,
-  penOf,
-  sharpness,
   shareWords,
   type Spot,
 } from "./compactpaint";
@@ -45,19 +44,7 @@ const DOT_ROOM = 3; // pixels behind a trend's end
  * Runs take turns, one in each frame: the lines of the cursor must not wait for all of them, and
  * numbers that change faster cannot be read.
  */
-const waiting = new Set<() => void>();
-
-function drawInTurn(draw: () => void): void {
-  if (waiting.size === 0) requestAnimationFrame(drawNext);
-  waiting.add(draw);
-}
-
-function drawNext(): void {
-  const [draw] = waiting;
-  waiting.delete(draw!);
-  draw!();
-  if (waiting.size > 0) requestAnimationFrame(drawNext);
-}
+const drawInTurn = turns((next) => requestAnimationFrame(next));
 
 /** @param ratio the axis of update ratios. */
 export function compactLines(

@@ -1,43 +1,10 @@
 /** How the compact columns draw one line on a canvas; lengths are pixels of the page. */
 
-import type { Limit, Severity } from "../api";
+import type { Limit } from "../api";
 import type { Mark, Trend } from "../model/compact";
 import { formatShare } from "../model/number";
+import type { Pen } from "./canvas";
 import { paintGlyph } from "./glyph";
-
-/** What it draws with: the colours of the page as they are now. */
-export interface Pen {
-  context: CanvasRenderingContext2D;
-  inks: Inks;
-  font?: string;
-}
-
-export type Inks = Record<
-  "bg" | "ink" | "ink2" | "ink3" | "line2" | "curve" | "none" | "hatch" | "hatch-ground" | "font" | "on-sign" | Severity,
-  string
->;
-
-export function inksOf(element: Element): Inks {
-  const style = getComputedStyle(element);
-  const names: (keyof Inks)[] = [
-    "bg", "ink", "ink2", "ink3", "line2", "curve", "none", "hatch", "hatch-ground", "font", "on-sign",
-    "watch", "warn", "critical",
-  ];
-  return Object.fromEntries(names.map((name) => [name, style.getPropertyValue(`--${name}`)])) as Inks;
-}
-
-/** Pixels of a canvas per pixel of the page. */
-export const sharpness = () => Math.min(2, window.devicePixelRatio || 1);
-
-/** Empties a canvas and gives it a size, in pixels of the page. */
-export function penOf(canvas: HTMLCanvasElement, width: number, height: number): Pen {
-  const scale = sharpness();
-  Object.assign(canvas, { width: Math.round(width * scale), height: Math.round(height * scale) });
-  Object.assign(canvas.style, { width: `${width}px`, height: `${height}px` });
-  const context = canvas.getContext("2d")!;
-  context.scale(scale, scale);
-  return { context, inks: inksOf(canvas) };
-}
 
 /** Where a column shows a line. */
 export interface Spot {

@@ -83,7 +83,7 @@ function compare(store: Store, retry: () => void): View {
     return {
       step: hover?.step ?? step ?? plot.steps.at(-1) ?? rest.step,
       layer: hover?.layer ?? known ?? parted ?? rest.layer,
-      resting: hover === null && step === null,
+      resting: (hover?.step ?? step) === null,
     };
   };
 

@@ -9,6 +9,7 @@ import { heatTable } from "../model/tables";
 import { called } from "../requests";
 import { metricOf, slotOf } from "../resources";
 import type { Point, State, Store } from "../state";
+import { sharpness } from "./canvas";
 import type { Compact } from "./compact";
 import { arrange, h, refill } from "./element";
 import { exports } from "./export";
@@ -91,7 +92,7 @@ export function heatmap(
   canvases: Canvases,
   beside?: Compact,
 ) {
-  let width = 0;
+  let painted = "";
   const canvas = heatCanvas(column, canvases);
   canvas.style.height = `${plot.layout.total}px`;
   const numbers = h("div.marks");
@@ -130,8 +131,10 @@ export function heatmap(
     plot: element,
     paint() {
       paintHeat(canvas, column, plot, state.dark);
-      if (area.clientWidth === width) return;
-      width = area.clientWidth;
+      const width = area.clientWidth;
+      const size = [width, sharpness()].join();
+      if (size === painted) return;
+      painted = size;
       refill(numbers, ...markElements(column, plot, width, store));
       sign.paint();
       beside?.paint();

@@ -3,7 +3,7 @@
 import { isAbout, layerMarks, problems, spread, worstOf } from "../model/findings";
 import { layerAt, type Plot, type PlotColumn } from "../model/plot";
 import type { Store } from "../state";
-import { penOf } from "./compactpaint";
+import { penOf } from "./canvas";
 import { h } from "./element";
 import { numberMark } from "./findings";
 import { paintGlyph } from "./glyph";

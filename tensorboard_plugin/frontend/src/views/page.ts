@@ -4,6 +4,7 @@ import { watch } from "../model/remember";
 import { FOLDER, LOSSES, RUN, valueOf } from "../resources";
 import type { State, Store } from "../state";
 import { bar, pill } from "./bar";
+import { onSharpness } from "./canvas";
 import { dock } from "./dock";
 import { h, refill, renew } from "./element";
 import { letGoOfFindings } from "./findings";
@@ -81,6 +82,7 @@ export function page(store: Store, retry: () => void): HTMLElement {
     showDock();
   };
   new ResizeObserver(resized).observe(body);
+  onSharpness(resized);
   main.addEventListener("scroll", () => main.classList.toggle("stuck", main.scrollTop > 40));
   setInterval(() => tick(store.get(), element), 1000);
   draw(store.get(), () => true);

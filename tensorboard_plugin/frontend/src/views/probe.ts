@@ -40,7 +40,7 @@ function probe(store: Store, retry: () => void): View {
   const at = (state: State): Point => ({
     step: state.hover?.step ?? pinned(state),
     layer: state.layer,
-    resting: state.hover === null && state.step === null,
+    resting: (state.hover?.step ?? state.step) === null,
   });
 
   const arrange = (state: State, choice: Choice) => {

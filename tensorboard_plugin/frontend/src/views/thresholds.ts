@@ -12,7 +12,7 @@ import {
   written,
 } from "../model/thresholds";
 import { JUDGED, slotOf, trialOf, valueOf } from "../resources";
-import type { State, Store } from "../state";
+import { chosen, type State, type Store } from "../state";
 import { h, refill } from "./element";
 import { kept, keeping } from "./kept";
 import type { Keys, View, ViewKind } from "./panel";
@@ -57,8 +57,11 @@ function thresholds(store: Store, retry: () => void): View {
   const choose = (change: { rule: string; name: string; value: number | null }) => {
     const { choices, open } = store.get();
     const edits = readEdits(choices.thresholds);
-    store.set({ open: refolded(open, [change.rule], true) }); // it stays in sight when it is reset
-    store.choose("thresholds", written(edited(edits, change.rule, change.name, change.value)));
+    const text = written(edited(edits, change.rule, change.name, change.value));
+    store.set({
+      open: refolded(open, [change.rule], true), // it stays in sight when it is reset
+      choices: chosen(choices, "thresholds", text),
+    });
   };
   const table = tuning(store, choose);
   const form = suppressing((one) => {
