@@ -4,6 +4,7 @@ import { BROKEN, type Cells, columns, linePixels } from "../model/cells";
 import { RAMPS } from "../model/colour";
 import { lineAt, type Plot, type PlotColumn } from "../model/plot";
 import type { Point } from "../state";
+import { sharpness } from "./canvas";
 import { h } from "./element";
 
 type Theme = "light" | "dark";
@@ -33,7 +34,7 @@ export function paintHeat(
   plot: Plot,
   dark: boolean,
 ): void {
-  const ratio = Math.min(2, window.devicePixelRatio || 1);
+  const ratio = sharpness();
   const width = Math.round(canvas.clientWidth * ratio);
   const height = Math.round(plot.layout.total * ratio);
   const { cells } = column;
