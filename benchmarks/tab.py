@@ -315,7 +315,7 @@ def _live(page: Any, frame: Any, cdp: Any, live: logfolder.LiveRun) -> Iterator[
 
     for one in page.frames:
         one.evaluate("window.seenEnough = true")
-    page.emulate_media(reduced_motion="reduce")
+    page.emulate_media(reduced_motion="reduce")  # no dot pulses: else each frame would be drawn
 
     def busy(change: Callable[[], None]) -> float:
         before = _metric(cdp, WORK)

@@ -10,7 +10,7 @@ from typing import Any
 
 from tensorboard_plugin.experiment import Experiment, Listed
 from tfdiag.storage import schema
-from tfdiag.storage.decoder import Head, Recording, Tag, decode, decode_series
+from tfdiag.storage.decoder import Head, Recording, Tag, decode, decode_in_parts
 
 #: As many runs as stand side by side, and as many again for another window.
 MOST = 8
@@ -66,7 +66,7 @@ class Recordings:
         if self._are_whole(series):
             heads = {tag: Head(of.content, of.last_time) for tag, of in stats.items()}
             read = partial(experiment.tagged, run, listed)
-            recording = decode_series(heads, series, lambda names: read(*names))
+            recording = decode_in_parts(heads, series, lambda names: read(*names))
             if max(of.last_step for of in stats.values()) in recording.trace.steps:
                 return recording
         found = experiment.tagged(run, listed, schema.STATS)

@@ -95,13 +95,15 @@ def decode(tags: Mapping[str, Tag]) -> Recording:
         name: tag for name, tag in tags.items() if name.startswith(schema.STATS) and tag.records
     }
     last_times = {name: in_order(tag.records)[-1].wall_time for name, tag in stats.items()}
-    model = _newest({name: Head(tag.content, last_times[name]) for name, tag in stats.items()})
+    model = _newest_model(
+        {name: Head(tag.content, last_times[name]) for name, tag in stats.items()}
+    )
     records = _joined(stats[name] for name in model.tags)
     recording = _recording(model, _series_tags(tags), records, partial(_columns, records))
     return with_report(recording, tags.get(schema.REPORT))
 
 
-def decode_series(
+def decode_in_parts(
     heads: Mapping[str, Head],
     tags: Mapping[str, Tag],
     read: Callable[[tuple[str, ...]], Mapping[str, Tag]],
@@ -120,7 +122,7 @@ def decode_series(
     Raises:
         TfdiagError: as `decode`; for a damaged matrix when a measure is looked at.
     """
-    model = _newest(heads)
+    model = _newest_model(heads)
 
     def later(metrics: list[str], *grid: Any) -> Mapping[str, np.ndarray]:
         return _Later(metrics, lambda: _columns(_matrices(read(model.tags)), metrics, *grid))
@@ -146,7 +148,7 @@ class _Model(NamedTuple):
     others: int
 
 
-def _newest(heads: Mapping[str, Head]) -> _Model:
+def _newest_model(heads: Mapping[str, Head]) -> _Model:
     if not heads:
         raise TfdiagError(
             "No tfdiag recording is here: nothing was measured yet, or the run was trained without "

@@ -287,6 +287,30 @@ test("what was asked ahead and is wanted meanwhile does not wait for other answe
   expect(now.answers).toHaveLength(1);
 });
 
+test("what cannot be fetched ahead does not keep back what else has come", async () => {
+  const now = slow("now");
+  let fail = (_: Error) => {};
+  const broken: Resource<string> = {
+    name: "broken",
+    fetch: () => new Promise((_, reject) => (fail = reject)),
+  };
+  const { store, feed, rest } = feeding(ofEachRun(now), undefined, ({ shown }) =>
+    shown.map((run) => [run, broken] as const),
+  );
+  await feed.refresh();
+  now.answers[0]!("now");
+  await settle();
+  await rest();
+  served.runs = [{ ...finished("a", 1000), last_step: 700 }];
+  await feed.refresh();
+  now.answers[1]!("newer");
+  await settle();
+  expect(shownOf(store, "now")).toBe("now");
+  fail(new Error("gone"));
+  await settle();
+  expect(shownOf(store, "now")).toBe("newer");
+});
+
 test("nothing is asked ahead while hidden", async () => {
   let visible = true;
   const { feed, rest, now, next } = await readAhead(() => visible);

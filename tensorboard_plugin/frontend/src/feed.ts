@@ -138,12 +138,16 @@ export class Feed {
     if (!this.isVisible()) return; // asked for when the tab comes to the front
     this.underWay.add(key);
     const next: Slot<unknown> = { version: wanted };
+    // What was asked ahead may be needed by now.
+    const isNeeded = () =>
+      !isAhead || this.wants(this.store.get(), run).some(({ name }) => name === resource.name);
     try {
       next.value = await resource.fetch(run, slot.value);
     } catch (error) {
-      if (isAhead) {
+      if (!isNeeded()) {
         this.underWay.delete(key);
         this.missed.add(key);
+        if (this.underWay.size === 0) this.showArrived();
         return;
       }
       next.failure = words(error);
@@ -154,10 +158,9 @@ export class Feed {
     this.arrived.set(key, [run, resource, next]);
     // What is first shown does not wait for long; what is only renewed, or not shown yet, waits for
     // all of it.
-    const isWanted = !isAhead || this.wants(this.store.get(), run).some(({ name }) => name === resource.name);
     const isFirst = slot.value === undefined && !slot.absent;
     if (this.underWay.size === 0) this.showArrived();
-    else if (isFirst && isWanted)
+    else if (isFirst && isNeeded())
       this.showing ??= setTimeout(() => this.showArrived(), TOGETHER_MS);
   }
 
