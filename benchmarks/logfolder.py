@@ -143,7 +143,7 @@ def _step(
         manifest=manifest,
         stats=_stats(kind, along, size.layers, random),
         series=series,
-        histograms=_histograms(size.layers, random) if step % HISTOGRAM_EVERY == 0 else None,
+        histograms=_histograms(size.layers, random) if step % HISTOGRAM_EVERY == 0 else {},
         scalars={"loss": float(loss)},
         wall_time=wall_time,
     )
@@ -171,13 +171,13 @@ def _stats(kind: str, along: float, layers: int, random: np.random.Generator) ->
     return np.array([known.get(name, zero) for name in METRIC_NAMES], np.float32)
 
 
-def _histograms(layers: int, random: np.random.Generator) -> np.ndarray:
+def _histograms(layers: int, random: np.random.Generator) -> dict[str, np.ndarray]:
     counts = np.zeros((layers, BINS))
     middle = OCTAVES // 2
     for side in (0, OCTAVES):
         counts[:, side + middle - 8 : side + middle + 8] = random.integers(0, 500, (layers, 16))
     counts[:, ZERO_BIN] = 40
-    return counts
+    return {"gradients": counts, "weights": counts}
 
 
 def _manifest(size: Size) -> dict:

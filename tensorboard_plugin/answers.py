@@ -231,14 +231,17 @@ def markdown(name: str, report_json: Mapping[str, Any]) -> str:
     return _worded(lambda: as_markdown([Run("", name, Report.from_json(report_json))])) + "\n"
 
 
-def histograms(layer: str, steps: np.ndarray, buckets: list[np.ndarray]) -> dict[str, Any]:
+def histograms(
+    layer: str, kind: str, steps: np.ndarray, buckets: list[np.ndarray]
+) -> dict[str, Any]:
     """Returns the answer of `api/histograms`.
 
     Args:
+        kind: "gradients" or "weights".
         steps: `int[S]`.
         buckets: for each step `float64[K, 3]`: left, right, count.
     """
-    return {"layer": layer, "kind": "gradients", "steps": steps, "buckets": buckets}
+    return {"layer": layer, "kind": kind, "steps": steps, "buckets": buckets}
 
 
 def predictions(found: Predictions) -> dict[str, Any]:

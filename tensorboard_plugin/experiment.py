@@ -11,7 +11,7 @@ from tensorboard import plugin_util
 from tensorboard.data import provider
 
 from tensorboard_plugin.nudge import nudged
-from tfdiag.storage import schema
+from tfdiag.storage import histograms, schema
 from tfdiag.storage.decoder import Record, Tag
 
 T = TypeVar("T")
@@ -144,12 +144,12 @@ class Experiment:
         """Returns the tags that `tfdiag.storage.snapshots.decode_predictions` wants."""
         return self.tagged(run, self.listed(run).get(run, {}), schema.PROBE)
 
-    def histograms(self, run: str, layer: str) -> dict[str, Tag]:
+    def histograms(self, run: str, layer: str, kind: histograms.Kind) -> dict[str, Tag]:
         """Returns the tags that `tfdiag.storage.histograms.decode` wants."""
-        packed = self.tagged(run, self.listed(run).get(run, {}), schema.HISTOGRAMS)
+        packed = self.tagged(run, self.listed(run).get(run, {}), kind.packed)
         if packed:
             return packed
-        native = self._read("histograms", run, [schema.GRADIENT_HISTOGRAMS + layer])
+        native = self._read("histograms", run, [kind.native + layer])
         return native.get(run, {})
 
     def _read(

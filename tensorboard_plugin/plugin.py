@@ -21,6 +21,7 @@ from tfdiag.errors import TfdiagError
 from tfdiag.metrics import METRIC_NAMES
 from tfdiag.storage import schema
 from tfdiag.storage.decoder import Recording, with_report
+from tfdiag.storage.histograms import KINDS
 from tfdiag.storage.histograms import decode as decode_histograms
 from tfdiag.storage.snapshots import Cams, decode_cams, decode_predictions
 from tfdiag.trace import Trace
@@ -176,16 +177,22 @@ class HealthPlugin(base_plugin.TBPlugin):
 
     def _histograms(self, request: Request) -> tuple[str, str]:
         run, layer = _parameter(request, "run"), _parameter(request, "layer")
+        name = request.args.get("kind", "gradients")
+        if name not in KINDS:
+            raise errors.InvalidArgumentError(
+                f"`kind` is {_shown(name)}, but must be one of {', '.join(KINDS)}."
+            )
         experiment = self._experiment(request)
         recording = self._recording(experiment, run)
         _check_layer(layer, recording)
-        found = decode_histograms(experiment.histograms(run, layer), layer, recording.trace)
+        tags = experiment.histograms(run, layer, KINDS[name])
+        found = decode_histograms(KINDS[name], tags, layer, recording.trace)
         if found is None:
             raise errors.NotFoundError(
-                f"No gradient histograms of {_shown(layer)} were recorded. Take a layer with "
+                f"No histograms of the {name} of {_shown(layer)} were recorded. Take a layer with "
                 "weights that are trained."
             )
-        return _json(answers.histograms(layer, *found))
+        return _json(answers.histograms(layer, name, *found))
 
     def _predictions(self, request: Request) -> tuple[str, str]:
         run, experiment = _parameter(request, "run"), self._experiment(request)

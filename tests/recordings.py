@@ -150,7 +150,10 @@ def record(
             manifest=fields,
             stats=stats(step, layers),
             series={"loss": loss, "gradient_norm": float(step)},
-            histograms=histogram_counts(step, layers),
+            histograms={
+                "gradients": histogram_counts(step, layers),
+                "weights": 2 * histogram_counts(step, layers),
+            },
             scalars={"loss": loss, "gradient_norm": float(step)},
             wall_time=start + i,
         )

@@ -222,9 +222,10 @@ def test_stock_tabs_show_histograms_images_and_scalars(tmp_path):
     assert plugins["tfdiag/gradients/conv_1"] == "histograms"
     assert sum(plugin == "images" for plugin in plugins.values()) == 8
     assert plugins["tfdiag/loss"] == "scalars"
-    histogram = tf.make_ndarray(events.Tensors("tfdiag/gradients/dense")[0].tensor_proto)
     weights = 8 * 4 * 4 * 4 + 8
-    assert histogram.shape[1] == 3 and histogram[:, 2].sum() == weights
+    for tag in ("tfdiag/gradients/dense", "tfdiag/weights/dense"):
+        histogram = tf.make_ndarray(events.Tensors(tag)[0].tensor_proto)
+        assert histogram.shape[1] == 3 and histogram[:, 2].sum() == weights
 
 
 def test_parts_share_one_recording(tmp_path):
@@ -556,7 +557,9 @@ def test_a_nan_loss_is_recorded_at_once_and_named(tmp_path, capsys):
     class Poison(keras.callbacks.Callback):
         def on_train_batch_begin(self, batch, logs=None):
             if batch == 6:
-                kernel = self.model.get_layer("conv_1").kernel
+                # The last layer: on some processors a ReLU that is fused with a convolution
+                # makes 0 of NaN, and the loss stays finite.
+                kernel = self.model.get_layer("logits").kernel
                 kernel.assign(np.full(kernel.shape, np.nan))
 
     fit(model, [monitor(tmp_path, every=50, probe_every=50), Poison()], epochs=1)
@@ -573,7 +576,7 @@ def test_a_nan_loss_is_recorded_at_once_and_named(tmp_path, capsys):
     assert np.isfinite(series["probe_accuracy"]).tolist() == (lost == 0).tolist()
     findings = tfdiag.check(recording.trace).findings
     tensor = next(f for f in findings if f.rule == "nonfinite-tensor")
-    assert (tensor.layer, tensor.step, tensor.severity) == ("conv_1", 7, "critical")
+    assert (tensor.layer, tensor.step, tensor.severity) == ("logits", 7, "critical")
 
 
 def test_a_probe_set_that_does_not_fit_fails_before_the_first_step(tmp_path):

@@ -24,7 +24,7 @@ tf = pytest.importorskip("tensorflow")
 import tfdiag  # noqa: E402
 from tests import keras_models as models  # noqa: E402
 from tests import references  # noqa: E402
-from tfdiag.storage import histograms, reader, schema  # noqa: E402
+from tfdiag.storage import histograms, reader  # noqa: E402
 
 pytestmark = [
     pytest.mark.tensorflow,
@@ -34,6 +34,8 @@ pytestmark = [
 ]
 
 STEPS, BATCH, PROBE = 3, 8, 20
+#: Magnitudes below it share the first bin of their sign.
+SMALLEST = 2.0**-39
 
 #: Layers that hand their input on: no output is recorded of them.
 PASSIVE = ("Dropout", "SpatialDropout2D", "Flatten")
@@ -290,6 +292,7 @@ class Run:
 
     trace: tfdiag.trace.Trace
     histograms: dict[str, list[tuple[int, np.ndarray]]]
+    weight_histograms: dict[str, list[tuple[int, np.ndarray]]]
     bare: list[np.ndarray]
     watched: list[np.ndarray]
     steps: list[Step]
@@ -321,8 +324,7 @@ def run(name: str) -> Run:
         )
         watched = trained(monitor)
         trace = reader.load(folder)
-        tags = reader.read_tags(folder, schema.HISTOGRAMS)
-        layers = {name: histograms.decode(tags, name, trace) for name in trace.layers}
+        gradients, weights = (decoded(folder, trace, kind) for kind in ("gradients", "weights"))
     twin = case.compiled()
     twin(references.rows(x, 0, 1))  # builds it
     states = [references.state(twin), *snapshots.states]
@@ -333,14 +335,21 @@ def run(name: str) -> Run:
         steps.append(step(twin, case, before, after, *batch))
     return Run(
         trace=trace,
-        histograms={
-            name: list(zip(*found, strict=True)) for name, found in layers.items() if found
-        },
+        histograms=gradients,
+        weight_histograms=weights,
         bare=bare,
         watched=watched,
         steps=steps,
         looks=[look(twin, case, values, *probe) for values in states],
     )
+
+
+def decoded(folder: str, trace: Any, kind: str) -> dict[str, list[tuple[int, np.ndarray]]]:
+    """Returns the histograms of each layer that has some, with their steps."""
+    of = histograms.KINDS[kind]
+    tags = reader.read_tags(folder, of.packed)
+    layers = {name: histograms.decode(of, tags, name, trace) for name in trace.layers}
+    return {name: list(zip(*found, strict=True)) for name, found in layers.items() if found}
 
 
 def step(twin: keras.Model, case: Case, before: Any, after: Any, x: Any, y: Any) -> Step:
@@ -524,6 +533,21 @@ def test_histograms_count_every_entry(name):
 
 
 @every_model
+def test_weight_histograms_count_every_entry(name):
+    found = run(name)
+    looks = [found.steps[0].before, *(step.after for step in found.steps)]
+    assert set(found.weight_histograms) == {name for name, values in looks[0].items() if values}
+    for layer, recorded in found.weight_histograms.items():
+        assert [number for number, _ in recorded] == list(range(STEPS + 1))
+        for (_, buckets), expected in zip(recorded, looks, strict=True):
+            slow = references.histogram(expected[layer], SMALLEST)
+            counts = references.rebinned(buckets, SMALLEST)
+            size = sum(values.size for values in expected[layer])
+            slack = 0 if size <= 65_536 else 0.01 * size  # a large weight may be sampled
+            assert np.abs(counts.cumsum() - slow.cumsum()).max() <= slack, layer
+
+
+@every_model
 def test_no_trained_weight_is_left_out(name):
     found = run(name)
     for number, expected in enumerate(found.steps, 1):
@@ -624,12 +648,19 @@ def test_a_wrong_number_is_noticed(statistic, wrong, monkeypatch):
         COMPARES[statistic]("two_deep")
 
 
-def test_a_wrong_histogram_is_noticed(monkeypatch):
+@pytest.mark.parametrize(
+    ("kind", "compare"),
+    [
+        ("histograms", test_histograms_count_every_entry),
+        ("weight_histograms", test_weight_histograms_count_every_entry),
+    ],
+)
+def test_a_wrong_histogram_is_noticed(monkeypatch, kind, compare):
     right = run("two_deep")
-    layer, [(number, buckets), *others] = next(iter(right.histograms.items()))
+    layer, [(number, buckets), *others] = next(iter(getattr(right, kind).items()))
     for wrong in (buckets[1:], buckets * [2, 2, 1], buckets * [-1, -1, 1]):
-        histograms = {**right.histograms, layer: [(number, wrong), *others]}
-        changed = dataclasses.replace(right, histograms=histograms)
+        histograms = {**getattr(right, kind), layer: [(number, wrong), *others]}
+        changed = dataclasses.replace(right, **{kind: histograms})
         monkeypatch.setattr(sys.modules[__name__], "run", lambda name, changed=changed: changed)
         with pytest.raises(AssertionError):
-            test_histograms_count_every_entry("two_deep")
+            compare("two_deep")

@@ -40,6 +40,7 @@ PICTURE = {
     "tfdiag.probe": "data",
     "tfdiag.predictions": "architecture data errors probe",
     "tfdiag.training_step": "backend distribution graph_sums sums trainer",
+    "tfdiag.weights": "backend distribution sums",
     "tfdiag.capture": "cadence trainer training_step",
     "tfdiag.forward": "architecture backend data distribution layers predictions probe "
     "statistics sums trainer",
@@ -47,7 +48,7 @@ PICTURE = {
     "tfdiag.gradcam_plus_plus": "errors explain forward",
     "tfdiag.gallery": "architecture errors explain gradcam_plus_plus picture probe",
     "tfdiag.instruments": "architecture backend cadence capture data distribution errors forward "
-    "gallery layers metrics predictions probe statistics trainer training_step",
+    "gallery layers metrics predictions probe statistics trainer training_step weights",
     "tfdiag.request": "actions config probe",
     "tfdiag.checkpoint": "backend trainer",
     "tfdiag.response": "actions alerts checkpoint rules trace trainer",
@@ -83,6 +84,7 @@ WITH_KERAS = {
             "explain",
             "gradcam_plus_plus",
             "gallery",
+            "weights",
             "instruments",
         ),
         *("request", "checkpoint", "response", "record", "recording", "loop", "callbacks"),

@@ -38,6 +38,7 @@ from tfdiag.storage.writer import RunWriter
 from tfdiag.trace import Trace, TraceRows
 
 ROOT = Path(__file__).parent.parent
+GRADIENTS = histograms.KINDS["gradients"]
 HOSTILE = (
     "<img src=x onerror=alert(1)>",
     "ünï·コード 🩺",
@@ -103,9 +104,9 @@ def logdir(tmp_path_factory) -> Path:
     write(folder / "damaged", event.Value(schema.STATS + "0", schema.PLUGIN, wrong, content))
     good = event.Value(schema.STATS + "0", schema.PLUGIN, stats(1), content)
     counts = recordings.histogram_counts(1).astype(np.uint32)
-    write(folder / "native", good, *histograms.native(recordings.LAYERS, counts))
+    write(folder / "native", good, *histograms.native(GRADIENTS, recordings.LAYERS, counts))
     bomb = np.frombuffer(zlib.compress(bytes(2**26), 9), np.uint8)
-    packed = histograms.packed(recordings.LAYERS, counts)
+    packed = histograms.packed(GRADIENTS, recordings.LAYERS, counts)
     write(folder / "bomb", good, dataclasses.replace(packed, array=bomb))
     return folder
 
@@ -555,6 +556,10 @@ def test_histograms_come_back_exactly(get):
     answer = get("api/histograms", run="plain", layer="conv").json
     assert answer["steps"] == [1, 2, 3, 4, 5]
     assert answer["buckets"] == [recordings.histogram(step).tolist() for step in range(1, 6)]
+    answer = get("api/histograms", run="plain", layer="conv", kind="weights").json
+    assert answer["kind"] == "weights"
+    twice = [recordings.histogram(step) * [1, 1, 2] for step in range(1, 6)]
+    assert answer["buckets"] == [buckets.tolist() for buckets in twice]
 
 
 def test_recording_with_tensorboards_own_histograms_only(get):
@@ -637,7 +642,13 @@ def test_hostile_names_are_only_names(get, name):
         (400, "api/report", {"run": "plain", "format": "pdf"}, "must be markdown"),
         (404, "api/report", {"run": "young", "format": "markdown"}, "not judged"),
         (400, "api/histograms", {"run": "plain", "layer": "conv_9"}, "no such layer"),
-        (404, "api/histograms", {"run": "plain", "layer": "dense"}, "No gradient histograms"),
+        (404, "api/histograms", {"run": "plain", "layer": "dense"}, "No histograms of the grad"),
+        (
+            400,
+            "api/histograms",
+            {"run": "plain", "layer": "conv", "kind": "biases"},
+            "must be one of gradients, weights",
+        ),
         (400, "api/judge", {}, "`run` is missing"),
         (400, "api/judge", {"run": "plain", "thresholds": "{"}, "must be JSON such as"),
         (

@@ -15,13 +15,14 @@ from tfdiag.storage.reader import load, read_tags
 from tfdiag.storage.writer import RunWriter
 
 PLUGINS = (*schema.PLUGINS, "histograms")
+GRADIENTS, WEIGHTS = histograms.KINDS["gradients"], histograms.KINDS["weights"]
 
 
-def found(folder, layer=LAYERS[0]):
-    return histograms.decode(read_tags(folder, plugins=PLUGINS), layer, load(folder))
+def found(folder, layer=LAYERS[0], kind=GRADIENTS):
+    return histograms.decode(kind, read_tags(folder, plugins=PLUGINS), layer, load(folder))
 
 
-def write(folder, counts_of_steps, layers=LAYERS, start=START):
+def write(folder, counts_of_steps, layers=LAYERS, start=START, kind="gradients"):
     run = RunWriter(folder, open_records)
     fields = recordings.manifest(layers)
     for step, counts in counts_of_steps.items():
@@ -30,7 +31,7 @@ def write(folder, counts_of_steps, layers=LAYERS, start=START):
             manifest=fields,
             stats=stats(step, layers),
             series={},
-            histograms=counts,
+            histograms=None if counts is None else {kind: counts},
             wall_time=start + step,
         )
     run.close()
@@ -39,7 +40,7 @@ def write(folder, counts_of_steps, layers=LAYERS, start=START):
 
 def write_packed(folder, array, content=None):
     """Writes histograms by hand, so that a test can write what no `RunWriter` would."""
-    value = histograms.packed(LAYERS, np.ones((len(LAYERS), BINS), np.uint32))
+    value = histograms.packed(GRADIENTS, LAYERS, np.ones((len(LAYERS), BINS), np.uint32))
     value = Value(value.tag, value.plugin, array, value.content if content is None else content)
     run = RunWriter(folder, open_records)
     run.step(1, manifest=recordings.manifest(), stats=stats(1), series={}, wall_time=START)
@@ -48,8 +49,8 @@ def write_packed(folder, array, content=None):
     assert run.error is None
 
 
-def natives(folder):
-    return read_tags(folder, schema.GRADIENT_HISTOGRAMS, ("histograms",))
+def natives(folder, kind=GRADIENTS):
+    return read_tags(folder, kind.native, ("histograms",))
 
 
 def drawn(layers: int, random: np.random.Generator) -> np.ndarray:
@@ -102,16 +103,30 @@ def test_steps_without_a_gradient_of_the_layer_are_left_out(tmp_path):
     assert steps.tolist() == [1, 3, 6]
     assert buckets[2].shape == (0, 3), "NaN and Inf have no place on the axis"
     assert found(tmp_path, LAYERS[1])[0].tolist() == [2]
-    (packed,) = read_tags(tmp_path, schema.HISTOGRAMS).values()
+    (packed,) = read_tags(tmp_path, schema.GRADIENT_HISTOGRAMS).values()
     assert [each.step for each in packed.records] == [1, 2, 3, 6]
 
 
 def test_tensorboards_own_ones_are_written_at_the_first_of_25_records(tmp_path):
     record(tmp_path, range(1, 61))
-    (tag,) = natives(tmp_path).values()
-    assert [each.step for each in tag.records] == [1, 26, 51]
-    for each in tag.records:
-        np.testing.assert_array_equal(each.array, recordings.histogram(each.step))
+    for kind, factor in ((GRADIENTS, 1), (WEIGHTS, 2)):
+        (tag,) = natives(tmp_path, kind).values()
+        assert [each.step for each in tag.records] == [1, 26, 51]
+        for each in tag.records:
+            expected = recordings.histogram(each.step) * [1, 1, factor]
+            np.testing.assert_array_equal(each.array, expected)
+
+
+def test_weights_and_gradients_are_kept_apart(tmp_path):
+    counts = recordings.histogram_counts(1)
+    write(tmp_path, {1: counts, 2: None}, kind="weights")
+    assert found(tmp_path) is None
+    steps, (buckets,) = found(tmp_path, kind=WEIGHTS)
+    assert steps.tolist() == [1]
+    np.testing.assert_array_equal(buckets, recordings.histogram(1))
+    write(tmp_path, {3: 3 * counts}, start=START + 100)
+    assert found(tmp_path)[0].tolist() == [3]
+    assert found(tmp_path, kind=WEIGHTS)[0].tolist() == [1]
 
 
 def test_histograms_of_another_shape_stop_recording(tmp_path):
@@ -131,7 +146,7 @@ def test_histograms_of_another_model_are_left_aside(tmp_path):
     write(tmp_path, {1: recordings.histogram_counts(1)})
     write(tmp_path, {1: None}, layers=("conv", "b"), start=START + 100)
     tags = read_tags(tmp_path, plugins=schema.PLUGINS)
-    assert histograms.decode(tags, "conv", load(tmp_path)) is None
+    assert histograms.decode(GRADIENTS, tags, "conv", load(tmp_path)) is None
     write(tmp_path, {2: np.ones((2, BINS))}, layers=("conv", "b"), start=START + 200)
     assert found(tmp_path, "conv")[0].tolist() == [2]
 
@@ -140,10 +155,10 @@ def test_recording_with_tensorboards_own_ones_only(tmp_path, monkeypatch):
     monkeypatch.setattr(histograms, "NATIVE_EVERY", 1)
     record(tmp_path, range(1, 4))
     tags = natives(tmp_path)
-    steps, buckets = histograms.decode(tags, LAYERS[0], load(tmp_path))
+    steps, buckets = histograms.decode(GRADIENTS, tags, LAYERS[0], load(tmp_path))
     assert steps.tolist() == [1, 2, 3]
     np.testing.assert_array_equal(buckets[2], recordings.histogram(3))
-    assert histograms.decode(tags, LAYERS[1], load(tmp_path)) is None
+    assert histograms.decode(GRADIENTS, tags, LAYERS[1], load(tmp_path)) is None
 
 
 def as_bytes(data: bytes) -> np.ndarray:
@@ -180,7 +195,7 @@ def test_record_that_would_fill_the_memory_is_not_unpacked(tmp_path):
     tracemalloc.start()
     try:
         with pytest.raises(TfdiagError, match="damaged.*3 layers"):
-            histograms.decode(tags, LAYERS[0], trace)
+            histograms.decode(GRADIENTS, tags, LAYERS[0], trace)
         assert tracemalloc.get_traced_memory()[1] < 2**20
     finally:
         tracemalloc.stop()
@@ -191,7 +206,7 @@ def test_more_histograms_than_are_read(tmp_path, monkeypatch):
     tags, trace = read_tags(tmp_path), load(tmp_path)
     monkeypatch.setattr("tfdiag.storage.decoder.MAX_NUMBERS", 9 * BINS)
     with pytest.raises(TfdiagError, match="every"):
-        histograms.decode(tags, LAYERS[0], trace)
+        histograms.decode(GRADIENTS, tags, LAYERS[0], trace)
 
 
 @pytest.mark.parametrize(

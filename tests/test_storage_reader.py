@@ -14,6 +14,7 @@ from tfdiag.errors import TfdiagError
 from tfdiag.metrics import METRIC_NAMES
 from tfdiag.storage import event, schema
 from tfdiag.storage.event import Value
+from tfdiag.storage.histograms import KINDS
 from tfdiag.storage.histograms import decode as decode_histograms
 from tfdiag.storage.reader import find_runs, load, open_recording, read_tags
 from tfdiag.storage.snapshots import decode_cams, decode_predictions
@@ -266,7 +267,8 @@ def test_damage_of_any_byte_is_an_error_of_ours_or_none(tmp_path):
         try:
             trace = load(tmp_path)
             decode_cams(read_tags(tmp_path), trace)
-            decode_histograms(read_tags(tmp_path), trace.layers[0], trace)
+            for kind in KINDS.values():
+                decode_histograms(kind, read_tags(tmp_path), trace.layers[0], trace)
         except TfdiagError:
             pass
 

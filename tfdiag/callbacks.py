@@ -215,6 +215,8 @@ class HealthMonitor(_Part):
 class GradientHistograms(_Part):
     """Records gradients only: per layer histogram, size, zeros, and how far weights move.
 
+    Every fifth sample has histograms of the weights too.
+
     Args:
         log_dir: folder of this run.
         every: training steps between two samples.

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from tfdiag import backend, distribution, statistics
+from tfdiag import backend, distribution, statistics, weights
 from tfdiag.architecture import Architecture
-from tfdiag.cadence import Clock
+from tfdiag.cadence import EVERY, PROBE_EVERY, Clock
 from tfdiag.capture import TrainingTap, compiled_state
 from tfdiag.data import Data, Output, top_class
 from tfdiag.errors import TfdiagError
@@ -40,13 +40,13 @@ class Measurement:
     Attributes:
         columns: measure's name to `float32[L]`.
         series: name to a number for the whole model.
-        histograms: `float64[L, BINS]`, entries of each layer's gradient per bin, all zero where a
-            layer has no gradient; None if no gradient was taken.
+        histograms: "gradients" and "weights", where they were taken, to `float64[L, BINS]`:
+            entries of each layer per bin, all zero where a layer has none.
     """
 
     columns: dict[str, np.ndarray] = field(default_factory=dict)
     series: dict[str, float] = field(default_factory=dict)
-    histograms: np.ndarray | None = None
+    histograms: dict[str, np.ndarray] = field(default_factory=dict)
 
     def aggregates(self) -> dict[str, float]:
         """Returns the few numbers that TensorBoard's own tabs show too."""
@@ -66,6 +66,7 @@ class Instruments:
         trainer: what trains a Keras model; an unbuilt one is built by its first pass.
         probe: the probe set, or None.
         gradients: whether the training step is to be sampled.
+        histograms: whether histograms of gradients and weights are taken.
         images: number of probe images with Grad-CAM; 0 for none.
         layer: name of the layer that Grad-CAM looks at; None for the last spatial one.
         method: "gradcam" or "gradcam++".
@@ -82,6 +83,7 @@ class Instruments:
         probe: ProbeSet | None,
         *,
         gradients: bool,
+        histograms: bool = False,
         images: int = 0,
         layer: str | None = None,
         method: str = "gradcam",
@@ -94,6 +96,8 @@ class Instruments:
         self._images, self._layer, self._method = images, layer, method
         self._architecture: Architecture | None = None
         self._training = TrainingTap(trainer) if gradients else None
+        self._histograms = self._weight_histograms = histograms
+        self._samples_without_weights = 0  # since the last histograms of weights
         self.gallery: Gallery | None = None
         self.has_looked = probe is None
         self._find_layers()
@@ -280,6 +284,8 @@ class Instruments:
             found.series.update(_probe_series(sums))
             shares = self._top_class(sums)
             found.series.update(zip(_TOP_CLASS, shares, strict=True) if shares else ())
+        if self._are_weights_due(sums is not None):
+            self._add_weights(found)
         return found
 
     def _leave_unmeasured(self, reason: str) -> None:
@@ -391,22 +397,55 @@ class Instruments:
         rows, owners = np.array(owned, int).reshape(-1, 2).T
         found.columns.update(statistics.gradient_measures(taken.sums[rows], owners, layers))
         found.series["gradient_norm"] = statistics.global_norm(taken.sums)
-        found.histograms = np.zeros((layers, taken.histograms.shape[1]))
-        np.add.at(found.histograms, owners, taken.histograms[rows])
+        if self._histograms:
+            found.histograms["gradients"] = _by_layer(taken.histograms[rows], owners, layers)
+
+    def _are_weights_due(self, looking: bool) -> bool:
+        """Returns whether to take histograms of the weights, which change slowly.
+
+        They are taken at a look at the probe set, or at as many samples as are usual between two.
+        """
+        self._samples_without_weights += 1
+        return self._weight_histograms and (
+            looking or self._samples_without_weights >= PROBE_EVERY // EVERY
+        )
+
+    def _add_weights(self, found: Measurement) -> None:
+        owned = [(weight, owner) for weight, owner in self._weights() if weight.trainable]
+        self._samples_without_weights = 0
+        try:
+            bins = weights.histograms([weight for weight, _ in owned])
+        except Exception as error:
+            self._weight_histograms = False
+            self.not_measured["weight_histograms"] = str(error)
+            _log.warning("tfdiag records no histograms of weights here: %s", error)
+            return
+        owners = np.array([owner for _, owner in owned], int)
+        layers = len(self.architecture.layers)
+        found.histograms["weights"] = _by_layer(bins, owners, layers)
+
+    def _weights(self) -> Iterator[tuple[Any, int]]:
+        """Yields each recorded weight with the index of the layer that it belongs to."""
+        for index, place in enumerate(self._forward.places.values()):
+            if place.layer is not None:
+                for weight in owned_weights(place.layer):
+                    yield weight, index
 
     def _owner(self, variable: Any) -> int | None:
         if not self._owners:
-            self._owners = {
-                id(weight): index
-                for index, place in enumerate(self._forward.places.values())
-                if place.layer is not None
-                for weight in owned_weights(place.layer)
-            }
+            self._owners = {id(weight): index for weight, index in self._weights()}
         return self._owners.get(id(variable))
 
     def _learning_rate(self) -> float:
         rate = getattr(self._optimizer, "learning_rate", None)
         return math.nan if rate is None else distribution.number(rate)
+
+
+def _by_layer(bins: np.ndarray, owners: np.ndarray, layers: int) -> np.ndarray:
+    """Returns `float64[L, BINS]`, the sum of each layer's histograms, `float64[W, BINS]`."""
+    summed = np.zeros((layers, bins.shape[1]))
+    np.add.at(summed, owners, bins)
+    return summed
 
 
 def _probe_series(sums: ProbeSums) -> dict[str, float]:

@@ -29,7 +29,6 @@ class RunRecord:
         instruments: what measures; their model may get more layers.
         rows: what was measured before, in an earlier training of the same model.
         metrics: names of the measures that are asked for.
-        histograms: whether gradient histograms are.
         thresholds: rule's id to all of its thresholds.
         probe_samples: number of samples in the probe set; 0 if there is none.
         monitor: cadence and budget, as they are to stand in the file.
@@ -42,7 +41,6 @@ class RunRecord:
         rows: TraceRows,
         *,
         metrics: frozenset[str],
-        histograms: bool,
         thresholds: Mapping[str, Mapping[str, Any]],
         probe_samples: int,
         monitor: Mapping[str, Any],
@@ -50,7 +48,6 @@ class RunRecord:
         self._instruments = instruments
         self._rows = rows
         self._metrics = metrics
-        self._histograms = histograms
         self._thresholds = thresholds
         self._probe_samples = probe_samples
         self._monitor = monitor
@@ -73,7 +70,7 @@ class RunRecord:
             manifest=self._current_manifest(planned),
             stats=self._rows.add(step, now, stats, found.series),
             series=found.series,
-            histograms=found.histograms if self._histograms else None,
+            histograms=found.histograms,
             scalars=found.aggregates(),
             wall_time=now,
         )

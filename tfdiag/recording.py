@@ -265,6 +265,7 @@ class Recording:
         self._budget = Budget(min(r.budget for r in requests), self._samples, self._looks)
         settings: dict[str, Any] = {
             "gradients": bool(self._samples),
+            "histograms": any(r.histograms for r in requests),
             "images": pictured.images,
             "layer": pictured.layer,
             "method": pictured.method,
@@ -307,7 +308,6 @@ class Recording:
             self._instruments,
             self._rows,
             metrics=frozenset().union(*(r.metrics for r in requests)),
-            histograms=any(r.histograms for r in requests),
             thresholds=self._rules.thresholds,
             probe_samples=self._probe.size if self._probe else 0,
             monitor={

@@ -24,7 +24,7 @@ class Request:
         probe_every: steps between two looks at the probe set; the same.
         budget: share of the training's time that monitoring may take where it is free to choose.
         probe: the probe set, or None.
-        histograms: whether gradient histograms are wanted.
+        histograms: whether histograms of gradients and weights are wanted.
         images: number of probe images with Grad-CAM; 0 for none.
         layer: name of the layer that Grad-CAM looks at; None for the last spatial one.
         method: "gradcam" or "gradcam++".

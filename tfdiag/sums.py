@@ -40,6 +40,7 @@ _SPECIAL = 0xFF << 24
 #: Codes of a float32, its sign and exponent, at which the bins of the octaves begin: the first
 #: takes all that is smaller, the last all that is larger.
 _CODES = 512
+_NOTHING = np.zeros(0, np.float32)
 _STARTS = np.r_[0, np.arange(1, OCTAVES) + LOWEST_EXPONENT + 127]
 
 
@@ -103,9 +104,7 @@ def histograms(gradients: Sequence[Gradient | None]) -> np.ndarray:
     Args:
         gradients: `W` gradients, float32; None where the loss does not depend on the weight.
     """
-    counts = np.zeros((len(gradients), _CODES))
-    zeros = np.zeros((len(gradients), 2))  # of either sign
-    special = np.zeros((len(gradients), 2))  # Inf, NaN
+    samples = [_NOTHING] * len(gradients)
     scales = np.ones(len(gradients))
     untouched = np.zeros(len(gradients))
     for row, gradient in enumerate(gradients):
@@ -113,8 +112,25 @@ def histograms(gradients: Sequence[Gradient | None]) -> np.ndarray:
             continue
         dense = _dense(gradient)
         untouched[row] = gradient.size - dense.size
-        scales[row] = stride(dense.shape) if dense.size else 1
-        values = np.ascontiguousarray(dense.ravel()[:: int(scales[row])])
+        step = stride(dense.shape) if dense.size else 1
+        scales[row] = step
+        samples[row] = dense.ravel()[::step]
+    bins = binned(samples) * scales[:, None]
+    bins[:, ZERO_BIN] += untouched
+    return bins
+
+
+def binned(samples: Sequence[np.ndarray]) -> np.ndarray:
+    """Returns `float64[W, BINS]`: entries per power of two.
+
+    Args:
+        samples: `W` arrays of numbers, float32, each with one axis.
+    """
+    counts = np.zeros((len(samples), _CODES))
+    zeros = np.zeros((len(samples), 2))  # of either sign
+    special = np.zeros((len(samples), 2))  # Inf, NaN
+    for row, sample in enumerate(samples):
+        values = np.ascontiguousarray(sample)
         bits = values.view(np.uint32)
         counts[row] = np.bincount(bits >> 23, minlength=_CODES)
         if counts[row, 0] or counts[row, 256]:
@@ -123,13 +139,11 @@ def histograms(gradients: Sequence[Gradient | None]) -> np.ndarray:
             special[row] = np.isinf(values).sum(), np.isnan(values).sum()
             counts[row, [255, 511]] = 0
     counts[:, [0, 256]] -= zeros  # what is left is too small to be a normal number
-    bins = np.zeros((len(gradients), BINS))
+    bins = np.zeros((len(samples), BINS))
     bins[:, :OCTAVES] = np.add.reduceat(counts[:, 256:], _STARTS, axis=1)
     bins[:, OCTAVES : 2 * OCTAVES] = np.add.reduceat(counts[:, :256], _STARTS, axis=1)
     bins[:, ZERO_BIN] = zeros.sum(axis=1)
     bins[:, [INF_BIN, NAN_BIN]] = special
-    bins *= scales[:, None]
-    bins[:, ZERO_BIN] += untouched
     return bins
 
 

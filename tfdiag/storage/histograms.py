@@ -1,4 +1,4 @@
-"""Gradient histograms on disk: all layers of one step packed in one value, and back to buckets.
+"""Histograms on disk: all layers of one step packed in one value, and back to buckets.
 
 A step's counts are stored as `uint32`, all lowest bytes first, then all second bytes, and so on,
 and then compressed: most bins are empty and most counts small, so that a layer needs some 50
@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import zlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -23,32 +24,49 @@ from tfdiag.trace import Trace
 #: One record in so many is stored as TensorBoard's own histograms too, for its own tabs.
 NATIVE_EVERY = 25
 
+
+@dataclass(frozen=True)
+class Kind:
+    """What histograms are of.
+
+    Attributes:
+        packed: how the names of tags begin that hold all layers.
+        native: the same of TensorBoard's own histograms; the layer's name follows.
+    """
+
+    packed: str
+    native: str
+
+
+#: Each kind that is recorded, by its name.
+KINDS = {
+    "gradients": Kind(schema.GRADIENT_HISTOGRAMS, schema.NATIVE_GRADIENTS),
+    "weights": Kind(schema.WEIGHT_HISTOGRAMS, schema.NATIVE_WEIGHTS),
+}
+
 _BINS = {"lowest_exponent": LOWEST_EXPONENT, "octaves": OCTAVES}
 _COUNT = np.dtype("<u4")
 _LEVEL = 1  # of zlib: the fastest; the next ones gain a tenth and take eight times as long
 
 
-def packed(layers: tuple[str, ...], counts: np.ndarray) -> Value:
+def packed(kind: Kind, layers: tuple[str, ...], counts: np.ndarray) -> Value:
     """Returns the value that holds the histograms of all layers.
 
     Args:
+        kind: what they are of.
         layers: names of the `L` layers.
         counts: `uint32[L, BINS]`, as `whole` returns.
     """
     planes = np.moveaxis(counts.astype(_COUNT)[..., None].view(np.uint8), -1, 0)
     array = np.frombuffer(zlib.compress(planes.tobytes(), _LEVEL), np.uint8)
-    tag, content = _tag(layers)
+    tag, content = _tag(kind, layers)
     return Value(tag, schema.PLUGIN, array, content)
 
 
-def native(layers: tuple[str, ...], counts: np.ndarray) -> list[Value]:
-    """Returns TensorBoard's own histogram of each layer that has a gradient; as for `packed`."""
+def native(kind: Kind, layers: tuple[str, ...], counts: np.ndarray) -> list[Value]:
+    """Returns TensorBoard's own histogram of each layer with an entry; as for `packed`."""
     return [
-        Value(
-            schema.GRADIENT_HISTOGRAMS + layers[row],
-            "histograms",
-            histogram_buckets(counts[row]),
-        )
+        Value(kind.native + layers[row], "histograms", histogram_buckets(counts[row]))
         for row in np.flatnonzero(counts.any(axis=1))
     ]
 
@@ -75,11 +93,12 @@ def whole(layers: tuple[str, ...], counts: np.ndarray) -> np.ndarray:
 
 
 def decode(
-    tags: Mapping[str, Tag], layer: str, trace: Trace
+    kind: Kind, tags: Mapping[str, Tag], layer: str, trace: Trace
 ) -> tuple[np.ndarray, list[np.ndarray]] | None:
-    """Returns the gradient histograms of one layer; None if there are none.
+    """Returns the histograms of one layer; None if there are none.
 
     Args:
+        kind: what they are of.
         tags: the packed histograms, and TensorBoard's own ones of the layer: those count where
             there are no packed ones, as in recordings of older versions.
         layer: one of the trace's layers.
@@ -87,7 +106,7 @@ def decode(
 
     Returns:
         `int64[S]`, optimizer steps, and for each step `float64[K, 3]`: left, right, count. Steps
-        at which the layer had no gradient are left out.
+        at which the layer had no entry are left out.
 
     Raises:
         TfdiagError: if they are damaged, or of a newer schema.
@@ -95,15 +114,13 @@ def decode(
     fitting = [
         tag
         for name, tag in tags.items()
-        if name.startswith(schema.HISTOGRAMS)
-        and tag.records
-        and _layers(tag.content) == trace.layers
+        if name.startswith(kind.packed) and tag.records and _layers(tag.content) == trace.layers
     ]
     if fitting:
         newest = max(fitting, key=lambda tag: tag.records[-1].wall_time)
         found = _unpacked(newest, trace.layers.index(layer), trace)
     else:
-        tag = tags.get(schema.GRADIENT_HISTOGRAMS + layer, Tag(b"", []))
+        tag = tags.get(kind.native + layer, Tag(b"", []))
         records = current(tag.records, trace.steps, trace.wall_times)
         found = {record.step: array_of(record, np.float64, (None, 3)) for record in records}
     return (np.array(list(found), np.int64), list(found.values())) if found else None
@@ -138,9 +155,9 @@ def _unpack(record: Record, layers: int, row: int) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=8)
-def _tag(layers: tuple[str, ...]) -> tuple[str, bytes]:
+def _tag(kind: Kind, layers: tuple[str, ...]) -> tuple[str, bytes]:
     content = schema.encode({"layers": layers, "bins": _BINS})
-    return schema.tag(schema.HISTOGRAMS, content), content
+    return schema.tag(kind.packed, content), content
 
 
 def _layers(content: bytes) -> tuple[str, ...]:

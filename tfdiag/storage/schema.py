@@ -11,6 +11,7 @@ event with up to:
                                               a layer's gradient per bin; content: {"schema",
                                               "layers": names,
                                               "bins": {"lowest_exponent", "octaves"}}
+    tfdiag/weight_histograms/<hash8>  tfdiag  the same of the layers' trainable weights
     tfdiag/images              tfdiag         uint8[N, H, W, C], the probe images, once
     tfdiag/cams/<hash8>        tfdiag         float16[N, 2, h, w], raw Grad-CAM maps of the true
                                               and of the predicted class; content: the samples
@@ -24,6 +25,7 @@ event with up to:
                                               "cost"}; the newest one counts
     tfdiag/gradients/<layer>   histograms     float64[K, 3], TensorBoard's own histogram: the
                                               same again at the first of 25 records of them
+    tfdiag/weights/<layer>     histograms     as tfdiag/gradients, of the layer's weights
     tfdiag/gradcam/<sample>    images         TensorBoard's own image
     tfdiag/<name>              scalars        a few aggregates, float32
 
@@ -34,8 +36,8 @@ every matrix come series, at the least the learning rate: the steps are known wi
 
 The 131 bins of a histogram are one per power of two, `octaves` of them from 2**`lowest_exponent`,
 first of the negative and then of the positive entries, smallest magnitude first, with outliers in
-the first and the last of each sign; then exact zeros, NaN and Inf. A layer without a gradient has
-no entry in any bin.
+the first and the last of each sign; then exact zeros, NaN and Inf. A layer without a gradient, or
+without trainable weights, has no entry in any bin.
 """
 
 from __future__ import annotations
@@ -66,13 +68,15 @@ SUFFIX = ".tfdiag"
 
 STATS = "tfdiag/stats/"
 SERIES = "tfdiag/series/"
-HISTOGRAMS = "tfdiag/histograms/"
+GRADIENT_HISTOGRAMS = "tfdiag/histograms/"
+WEIGHT_HISTOGRAMS = "tfdiag/weight_histograms/"
 IMAGES = "tfdiag/images"
 CAMS = "tfdiag/cams/"
 PREDICTIONS = "tfdiag/predictions/"
 PROBE = "tfdiag/probe/"
 REPORT = "tfdiag/report"
-GRADIENT_HISTOGRAMS = "tfdiag/gradients/"
+NATIVE_GRADIENTS = "tfdiag/gradients/"
+NATIVE_WEIGHTS = "tfdiag/weights/"
 GRADCAM_IMAGES = "tfdiag/gradcam/"
 SCALARS = "tfdiag/"
 

@@ -84,7 +84,7 @@ class RunWriter:
         self._records: Records | None = None
         self._unflushed_since: float | None = None
         self._last_steps: dict[str, int] = {}
-        self._histogram_numbers = itertools.count()
+        self._histogram_numbers = {kind: itertools.count() for kind in histograms.KINDS}
         self._manifest: tuple[Mapping[str, Any], bytes] = ({}, b"")
 
     def step(
@@ -94,7 +94,7 @@ class RunWriter:
         manifest: Mapping[str, Any],
         stats: np.ndarray | None,
         series: Mapping[str, float],
-        histograms: np.ndarray | None = None,
+        histograms: Mapping[str, np.ndarray] | None = None,
         scalars: Mapping[str, float] | None = None,
         wall_time: float | None = None,
     ) -> None:
@@ -108,8 +108,8 @@ class RunWriter:
                 None if this step only has series.
             series: name to a number for the whole model. Series that are measured together are
                 stored together.
-            histograms: `float64[L, BINS]`, entries of each layer's gradient per bin, all zero where
-                a layer has no gradient. None if none were taken.
+            histograms: names of `tfdiag.storage.histograms.KINDS`, of those that were taken, to
+                `float64[L, BINS]`: entries of each layer per bin, all zero where it has none.
             scalars: name to a number that TensorBoard's own tabs show as "tfdiag/<name>".
             wall_time: seconds since the Unix epoch; now if it is None.
         """
@@ -117,7 +117,9 @@ class RunWriter:
         def build() -> list[Value]:
             content = b"" if stats is None else self._encode(manifest)
             found = values.measurements(content, stats, series, scalars or {})
-            return [*found, *self._histograms(manifest, histograms)]
+            for kind, counts in (histograms or {}).items():
+                found += self._histograms(kind, manifest, counts)
+            return found
 
         self._record(step, wall_time, build)
 
@@ -302,14 +304,17 @@ class RunWriter:
         if records is not None:
             records.close()
 
-    def _histograms(self, manifest: Mapping[str, Any], counts: np.ndarray | None) -> list[Value]:
-        if counts is None or not counts.any():
+    def _histograms(
+        self, name: str, manifest: Mapping[str, Any], counts: np.ndarray
+    ) -> list[Value]:
+        if not counts.any():
             return []
+        kind = histograms.KINDS[name]
         layers = tuple(layer["name"] for layer in manifest["architecture"]["layers"])
         counts = histograms.whole(layers, counts)
-        shown = next(self._histogram_numbers) % histograms.NATIVE_EVERY == 0
-        native = histograms.native(layers, counts) if shown else []
-        return [histograms.packed(layers, counts), *native]
+        shown = next(self._histogram_numbers[name]) % histograms.NATIVE_EVERY == 0
+        native = histograms.native(kind, layers, counts) if shown else []
+        return [histograms.packed(kind, layers, counts), *native]
 
     def _encode(self, manifest: Mapping[str, Any]) -> bytes:
         if manifest is not self._manifest[0]:

@@ -281,7 +281,7 @@ export interface LayerMeasurements {
   values: Float32Array[];
 }
 
-/** The gradient histograms of one layer, one per step at which it had a gradient. */
+/** The histograms of one layer's gradient or weights, one per step at which they were taken. */
 export interface Histograms {
   steps: number[];
   /** For each step left edge, right edge and count of each bucket, one after the other. */

@@ -14,6 +14,7 @@ import {
   type Run,
   type RunSummary,
 } from "./api";
+import type { HistogramKind } from "./model/histograms";
 import { readImages, readLayer, readMaps, readMeasurements } from "./model/binary";
 import { joinMeasurements, joinRuns } from "./model/join";
 import { titleOf } from "./model/runs";
@@ -120,8 +121,12 @@ export async function fetchLayer(run: string, layer: string): Promise<LayerMeasu
   return readLayer(await (await ask(at("api/layer", { run, layer }))).arrayBuffer());
 }
 
-export async function fetchHistograms(run: string, layer: string): Promise<Histograms> {
-  return readHistograms(await (await ask(at("api/histograms", { run, layer }))).json());
+export async function fetchHistograms(
+  run: string,
+  layer: string,
+  kind: HistogramKind,
+): Promise<Histograms> {
+  return readHistograms(await (await ask(at("api/histograms", { run, layer, kind }))).json());
 }
 
 export async function fetchPredictions(run: string): Promise<Predictions> {

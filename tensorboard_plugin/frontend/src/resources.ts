@@ -12,6 +12,7 @@ import type {
   RuleTable,
   Run,
 } from "./api";
+import type { HistogramKind } from "./model/histograms";
 import {
   fetchCams,
   fetchComparison,
@@ -88,10 +89,10 @@ export const layerOf = (layer: string): Resource<LayerMeasurements> => ({
   fetch: (run) => fetchLayer(run, layer),
 });
 
-export const histogramsOf = (layer: string): Resource<Histograms> => ({
-  name: `histograms ${layer}`,
-  fetch: (run) => fetchHistograms(run, layer),
-  insteadOf: "histograms ",
+export const histogramsOf = (layer: string, kind: HistogramKind): Resource<Histograms> => ({
+  name: `${kind} histograms ${layer}`,
+  fetch: (run) => fetchHistograms(run, layer, kind),
+  insteadOf: `${kind} histograms `,
 });
 
 /** The run beside that baseline. */

@@ -1,11 +1,26 @@
 import { expect, test } from "vitest";
-import { entries, flatBuckets, histogramAxis, outline, thinned, zeroShare } from "./histograms";
+import {
+  entries,
+  flatBuckets,
+  HISTOGRAMS,
+  histogramAxis,
+  histogramKind,
+  outline,
+  thinned,
+  zeroShare,
+} from "./histograms";
 
 const buckets = flatBuckets([
   [-0.5, -0.25, 3],
   [0, 0, 7],
   [0.125, 0.25, 90],
 ]);
+test("gradients are shown unless weights are chosen, also by a mangled link", () => {
+  expect(histogramKind({})).toBe("gradients");
+  expect(histogramKind({ [HISTOGRAMS]: "weights" })).toBe("weights");
+  expect(histogramKind({ [HISTOGRAMS]: "<b>" })).toBe("gradients");
+});
+
 const shown = [{ steps: [1], buckets: [buckets] }];
 
 test("exact zeros are counted apart, but are entries like the others", () => {

@@ -1,6 +1,31 @@
-/** Gradient histograms: one bin per power of two on both sides of zero, exact zeros apart. */
+/** Histograms: one bin per power of two on both sides of zero, exact zeros apart. */
 
 import type { Histograms } from "../api";
+
+/** What histograms are of. */
+export type HistogramKind = "gradients" | "weights";
+
+/** Which ones the page shows: gradients, unless the other ones are chosen. */
+export function histogramKind(choices: Readonly<Record<string, string>>): HistogramKind {
+  return choices[HISTOGRAMS] === "weights" ? "weights" : "gradients";
+}
+
+/** The name of that choice in the state of the page. */
+export const HISTOGRAMS = "histograms";
+
+interface KindFacts {
+  /** As in "Gradient histograms". */
+  title: string;
+  /** The measure without which a layer has none of them. */
+  measure: string;
+  /** The measure that counts what has no place in them. */
+  nonfinite: string;
+}
+
+export const OF_KIND: Record<HistogramKind, KindFacts> = {
+  gradients: { title: "Gradient", measure: "gradient_rms", nonfinite: "gradient_nonfinite" },
+  weights: { title: "Weight", measure: "weight_rms", nonfinite: "weight_nonfinite" },
+};
 
 /** The buckets of one histogram: left edge, right edge and count of each, one after the other. */
 export type Buckets = Float64Array;

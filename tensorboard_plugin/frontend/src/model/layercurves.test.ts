@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Layer, Metric, Run } from "../api";
-import { arranged, axisLabels, curveRows, hasGradient, type LayerSource, leaving, missing, uncounted, withoutRow } from "./layercurves";
+import { arranged, axisLabels, curveRows, isMeasured, type LayerSource, leaving, missing, uncounted, withoutRow } from "./layercurves";
 
 const metric = (name: string, more: Partial<Metric> = {}) =>
   ({
@@ -104,11 +104,12 @@ test("what has not come yet is no missing measure", () => {
 
 test("a layer has histograms if anything finite was measured of its gradient", () => {
   const gradient = metric("gradient_rms");
-  expect(hasGradient(source([gradient], [[NaN, 0, NaN]]))).toBe(true);
-  expect(hasGradient(source([gradient], [[NaN, NaN, NaN]]))).toBe(false);
-  expect(hasGradient(source([gradient], [], { measured: undefined }))).toBe(false);
+  expect(isMeasured(source([gradient], [[NaN, 0, NaN]]), gradient.name)).toBe(true);
+  expect(isMeasured(source([gradient], [[NaN, NaN, NaN]]), gradient.name)).toBe(false);
+  expect(isMeasured(source([gradient], [[1, 1, 1]]), "weight_rms")).toBe(false);
+  expect(isMeasured(source([gradient], [], { measured: undefined }), gradient.name)).toBe(false);
   const frozen = { ...DENSE, trainable: false };
-  expect(hasGradient(source([gradient], [[1, 1, 1]], { layer: frozen }))).toBe(false);
+  expect(isMeasured(source([gradient], [[1, 1, 1]], { layer: frozen }), gradient.name)).toBe(false);
 });
 
 test("limits stand on the axis, or say that they are further", () => {

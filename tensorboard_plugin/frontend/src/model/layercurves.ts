@@ -133,15 +133,12 @@ export function seriesOf({ run, measured }: LayerSource, name: string): Series {
   return Array.from(values, (value) => (Number.isFinite(value) ? value : null));
 }
 
-/** Whether anything finite was measured of the layer's gradient, so that it has histograms. */
-export function hasGradient(source: LayerSource): boolean {
-  const metric = source.run?.metrics.find((m) => m.name === GRADIENT);
+/** Whether anything finite was recorded of a measure of the layer. */
+export function isMeasured(source: LayerSource, name: string): boolean {
+  const metric = source.run?.metrics.find((m) => m.name === name);
   if (!source.run || !metric || absence(source.run, metric, source.layer) !== null) return false;
-  return seriesOf(source, GRADIENT).some((value) => value !== null);
+  return seriesOf(source, name).some((value) => value !== null);
 }
-
-/** The measure that tells of a gradient at all. */
-export const GRADIENT = "gradient_rms";
 
 /** Why this run has no curve of a measure. */
 export function missing({ run, layer, measured }: LayerSource, name: string): string {

@@ -1,4 +1,4 @@
-/** The gradient histograms of one layer: over the steps of each run, and of all runs at one step. */
+/** The histograms of one layer: over the steps of each run, and of all runs at one step. */
 
 import type { Histograms } from "../api";
 import { runColour } from "../host";
@@ -10,11 +10,13 @@ import {
   entries,
   histogramAxis,
   type HistogramAxis,
+  type HistogramKind,
+  OF_KIND,
   outline,
   thinned,
   zeroShare,
 } from "../model/histograms";
-import { GRADIENT, type LayerSource, missing, seriesOf } from "../model/layercurves";
+import { type LayerSource, missing, seriesOf } from "../model/layercurves";
 import { formatCount, formatShare, formatTick } from "../model/number";
 import { KEYS } from "../model/runs";
 import { called } from "../requests";
@@ -25,12 +27,18 @@ import { key } from "./heads";
 import type { Start } from "./layercurves";
 import { problem } from "./notices";
 import type { Panel } from "./panel";
+import { segments } from "./segments";
 
 /** A run's part, with what came of asking for its histograms. */
 export interface HistogramSource extends LayerSource {
   slot: Slot<Histograms>;
-  /** Whether the layer has a gradient, so that there should be histograms of it. */
+  /** Whether the layer has something to count, so that there should be histograms of it. */
   expected: boolean;
+}
+
+interface Actions {
+  retry(): void;
+  choose(kind: HistogramKind): void;
 }
 
 const HEIGHT = 240; // pixels of a timeline
@@ -45,12 +53,13 @@ const [SPREAD, ZEROS] = [800, 850];
 
 export function timelines(
   sources: readonly HistogramSource[],
+  kind: HistogramKind,
   end: number,
   start: Start,
-  retry: () => void,
+  actions: Actions,
 ): Panel {
   const axis = histogramAxis(sources.flatMap(({ slot }) => slot.value ?? []));
-  const parts = sources.map((source) => timeline(source, axis, end, start, retry));
+  const parts = sources.map((source) => timeline(source, kind, axis, end, start, actions.retry));
   const place = (step: number) => `top:${RISE + (step / end) * HEIGHT}px`;
   const ticks = stepTicks(end, 6).map((step) =>
     h("span.y-tick", { style: place(step) }, step === 0 ? "step 0" : formatCount(step)),
@@ -59,12 +68,13 @@ export function timelines(
   return {
     element: h(
       "section.section.histograms",
-      { "aria-label": "Gradient histograms" },
+      { "aria-label": `${OF_KIND[kind].title} histograms` },
       h(
         "div.side",
         { style: known && `height:${RISE + HEIGHT}px` },
-        h("h2", null, "Gradients"),
-        h("p", null, "Histograms over the steps; magnitudes on a log scale on both sides of zero."),
+        h("h2", null, "Histograms"),
+        segments("", "Histograms of", KINDS, kind, actions.choose),
+        h("p", null, "Over the steps; magnitudes on a log scale on both sides of zero."),
         known && h("div.step-ticks", null, ticks),
       ),
       parts.map((part) => part.element),
@@ -74,8 +84,14 @@ export function timelines(
   };
 }
 
+const KINDS = [
+  { value: "gradients", words: "Gradients" },
+  { value: "weights", words: "Weights" },
+] as const;
+
 function timeline(
   source: HistogramSource,
+  kind: HistogramKind,
   axis: HistogramAxis | null,
   end: number,
   start: Start,
@@ -87,7 +103,7 @@ function timeline(
     return { element: h("div.plot", null, words), drawn: false, point: () => {} };
   }
   if (!value || !axis) {
-    const words = value ? "No entry other than zero, NaN or Inf." : none(source);
+    const words = value ? "No entry other than zero, NaN or Inf." : none(source, kind);
     // What is still to come has its place already, so that nothing jumps.
     const style = source.expected && !value && !absent && `min-height:${ROOM}px`;
     return { element: h("div.plot", { style }, h("p.quiet", null, words)), drawn: false, point: () => {} };
@@ -104,9 +120,9 @@ function timeline(
       role: "img",
       tabindex: 0,
       "data-key": `histograms ${source.name}`,
-      "aria-label": `Gradient histograms of ${called(source.name)}, ${formatCount(steps.length)} steps. Arrow keys move the step.`,
+      "aria-label": `${OF_KIND[kind].title} histograms of ${called(source.name)}, ${formatCount(steps.length)} steps. Arrow keys move the step.`,
     },
-    lost(source, end),
+    lost(source, kind, end),
     svg(
       "svg",
       { viewBox: `0 0 1000 ${RISE + HEIGHT}`, preserveAspectRatio: "none", "aria-hidden": "true" },
@@ -128,7 +144,7 @@ function timeline(
     drawn: true,
     point(at: Point) {
       const i = recordAt(steps, at.step);
-      refill(readout, told(source, i, at.step));
+      refill(readout, told(source, kind, i, at.step));
       refill(now, i >= 0 && ridge(buckets[i]!, axis, y(steps[i]!)));
     },
   };
@@ -138,18 +154,18 @@ function timeline(
 const recordAt = (steps: readonly number[], step: number) => steps.findLastIndex((s) => s <= step);
 
 /** Why a run has no histogram of this layer. */
-function none(source: HistogramSource): string {
+function none(source: HistogramSource, kind: HistogramKind): string {
   const { run, layer, measured, slot, expected } = source;
   if (!run || (layer && !measured)) return "Loading …";
   if (!layer) return "not in this model";
-  if (!expected) return missing(source, GRADIENT);
+  if (!expected) return missing(source, OF_KIND[kind].measure);
   return slot.absent ? "No histogram of this layer was recorded." : "Loading …";
 }
 
-function told(source: HistogramSource, record: number, step: number): Child {
+function told(source: HistogramSource, kind: HistogramKind, record: number, step: number): Child {
   const { run, slot } = source;
   const { steps, buckets } = slot.value!;
-  if (record < 0) return h("span.quiet", null, `no gradient before step ${formatCount(steps[0] ?? 0)}`);
+  if (record < 0) return h("span.quiet", null, `no ${kind} before step ${formatCount(steps[0] ?? 0)}`);
   const count = entries(buckets[record]!);
   const ended = record === steps.length - 1 && step > steps[record]!;
   const when = ended && run?.finished ? "at its end, step" : "step";
@@ -173,10 +189,10 @@ function ridge(buckets: Buckets, axis: HistogramAxis, y: number): Child {
   ];
 }
 
-/** Where the gradient held NaN or Inf: a hatch, as in the curves. */
-function lost(source: HistogramSource, end: number): HTMLElement[] {
+/** Where there was NaN or Inf: a hatch, as in the curves. */
+function lost(source: HistogramSource, kind: HistogramKind, end: number): HTMLElement[] {
   const steps = [...source.measured!.steps];
-  return stretches(seriesOf(source, "gradient_nonfinite")).map(([first, next]) => {
+  return stretches(seriesOf(source, OF_KIND[kind].nonfinite)).map(([first, next]) => {
     const to = next < 0 ? Math.max(steps.at(-1)!, steps[first]! + end / 100) : steps[next]!;
     const top = RISE + (steps[first]! / end) * HEIGHT;
     const height = ((to - steps[first]!) / end) * HEIGHT;
@@ -208,7 +224,11 @@ function valueAxis(axis: HistogramAxis): HTMLElement {
 }
 
 /** The histograms of all shown runs at the step of the cursor, on each other. */
-export function overlay(sources: readonly HistogramSource[], state: State): Panel {
+export function overlay(
+  sources: readonly HistogramSource[],
+  kind: HistogramKind,
+  state: State,
+): Panel {
   const axis = histogramAxis(sources.flatMap(({ slot }) => slot.value ?? []));
   const drawing = svg("svg", {
     viewBox: `0 0 1000 ${OVERLAY}`,
@@ -220,7 +240,7 @@ export function overlay(sources: readonly HistogramSource[], state: State): Pane
   const lines = h("div.overlay-lines");
   const area = h(
     "div.overlay-plot",
-    { role: "img", "aria-label": "Gradient histograms of all shown runs", style: `height:${OVERLAY}px` },
+    { role: "img", "aria-label": `${OF_KIND[kind].title} histograms of all shown runs`, style: `height:${OVERLAY}px` },
     drawing,
     h("span.zeros-all", { style: `right:${share(1000 - ZEROS, 1000)};top:${AIR}px` }, "100 %"),
     letters,
@@ -228,12 +248,12 @@ export function overlay(sources: readonly HistogramSource[], state: State): Pane
   const colour = (i: number) => runColour(state.names, sources[i]!.name, state.dark);
   const element = h(
     "section.section.overlay",
-    { "aria-label": "Gradient histograms at one step" },
+    { "aria-label": `${OF_KIND[kind].title} histograms at one step` },
     h(
       "div.side",
       null,
       title,
-      h("p", null, "Gradients of all runs; height is the share of entries."),
+      h("p", null, `${OF_KIND[kind].title}s of all runs; height is the share of entries.`),
       axis && h("span.y-tick", { style: `top:${AIR}px` }, formatShare(axis.peak)),
       h("span.y-tick", { style: `top:${OVERLAY}px` }, "0 %"),
     ),
@@ -250,7 +270,7 @@ export function overlay(sources: readonly HistogramSource[], state: State): Pane
       refill(title, `At step ${formatCount(at.step)}`);
       refill(drawing, frame(), shown.map((buckets, i) => buckets && overlaid(buckets, axis, i, shown.length, colour(i))));
       refill(letters, lettersOf(shown, axis, area.clientWidth));
-      refill(lines, sources.map((source, i) => line(source, i, records[i]!, at.step, colour(i))));
+      refill(lines, sources.map((source, i) => line(source, kind, i, records[i]!, at.step, colour(i))));
     },
   };
 }
@@ -310,7 +330,14 @@ function lettersOf(shown: readonly (Buckets | undefined)[], axis: HistogramAxis,
 }
 
 /** What a run has at this step, in words. */
-function line(source: HistogramSource, i: number, record: number, step: number, colour: string): HTMLElement {
+function line(
+  source: HistogramSource,
+  kind: HistogramKind,
+  i: number,
+  record: number,
+  step: number,
+  colour: string,
+): HTMLElement {
   const stroke = svg(
     "svg",
     { width: 28, height: 8, "aria-hidden": "true" },
@@ -322,6 +349,6 @@ function line(source: HistogramSource, i: number, record: number, step: number, 
     key(i),
     stroke,
     h("span.name", { title: called(source.name) }, called(source.name)),
-    source.slot.value ? told(source, record, step) : h("span.quiet", null, none(source)),
+    source.slot.value ? told(source, kind, record, step) : h("span.quiet", null, none(source, kind)),
   );
 }

@@ -1,7 +1,8 @@
 /** Layer: all that is known of one layer, in each run: facts, findings, curves, histograms. */
 
 import { chosenLayer } from "../model/layerchoice";
-import { hasGradient, type LayerSource } from "../model/layercurves";
+import { type HistogramKind, histogramKind, HISTOGRAMS, OF_KIND } from "../model/histograms";
+import { isMeasured, type LayerSource } from "../model/layercurves";
 import { buildPlot, layerAt, type Plot, restingPoint } from "../model/plot";
 import { histogramsOf, layerOf, RUN, slotOf, valueOf } from "../resources";
 import type { Point, State, Store } from "../state";
@@ -15,18 +16,20 @@ import { layerFacts, layerFindings } from "./layerfacts";
 import type { Keys, Panel, View, ViewKind } from "./panel";
 
 const HEADS: Keys = ["runs", "shown", "names", "dark"];
-const DRAWN: Keys = ["runs", "shown", "names", "dark", "loaded"];
+const DRAWN: Keys = ["runs", "shown", "names", "dark", "loaded", "choices"];
 
 export const LAYER: ViewKind = {
   create: layerView,
-  /** Its histograms are asked for once it is known that there is a gradient. */
+  /** Its histograms are asked for once it is known that there is something to count. */
   wants(state, name) {
     const isKnown = (run: string) => valueOf(state, run, RUN) ?? slotOf(state, run, RUN).failure;
     if (!state.shown.every(isKnown)) return [RUN]; // which layer it is depends on all runs
     const source = sourcesOf(state, plotOf(state)).find((one) => one.name === name);
     if (!source?.layer) return [RUN];
     const measures = [RUN, layerOf(source.layer.name)];
-    return hasGradient(source) ? [...measures, histogramsOf(source.layer.name)] : measures;
+    const kind = histogramKind(state.choices);
+    const isExpected = isMeasured(source, OF_KIND[kind].measure);
+    return isExpected ? [...measures, histogramsOf(source.layer.name, kind)] : measures;
   },
 };
 
@@ -68,6 +71,7 @@ function layerView(store: Store, retry: () => void): View {
     if (step === null) store.set({ hover: null });
     else store.set(pin ? { step } : { hover: { step, layer: null } });
   };
+  const chooseHistograms = (kind: HistogramKind) => store.choose(HISTOGRAMS, kind === "gradients" ? "" : kind);
   const tell = (state: State, sources: readonly LayerSource[]) => {
     refill(columns, layerFindings(sources, state, store, retry));
     refill(exempt, exemptions(sources, state, store));
@@ -84,12 +88,13 @@ function layerView(store: Store, retry: () => void): View {
     element.classList.toggle("waiting", waits);
     if (waits) return;
     drawn = { layer, shown: state.shown };
+    const kind = histogramKind(state.choices);
     const histograms = histogramSources(state, sources);
     steps = stepsOf(sources);
     panels = [
       layerCurves(sources, plot.end, start),
-      timelines(histograms, plot.end, start, retry),
-      overlay(histograms, state),
+      timelines(histograms, kind, plot.end, start, { retry, choose: chooseHistograms }),
+      overlay(histograms, kind, state),
     ];
     refill(about, layerFacts(sources));
     tell(state, sources);
@@ -143,9 +148,10 @@ function isAwaited(state: State, { name, layer, measured }: LayerSource): boolea
 }
 
 function histogramSources(state: State, sources: readonly LayerSource[]): HistogramSource[] {
+  const kind = histogramKind(state.choices);
   return sources.map((source) => {
-    const slot = source.layer && slotOf(state, source.name, histogramsOf(source.layer.name));
-    return { ...source, slot: slot ?? {}, expected: hasGradient(source) };
+    const slot = source.layer && slotOf(state, source.name, histogramsOf(source.layer.name, kind));
+    return { ...source, slot: slot ?? {}, expected: isMeasured(source, OF_KIND[kind].measure) };
   });
 }
 
