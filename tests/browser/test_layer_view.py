@@ -40,8 +40,8 @@ class LayerView:
         """What is read out above a curve."""
         return self.curve(measure, run).locator("xpath=..")
 
-    def timeline(self, run):
-        return self.frame.get_by_role("img", name=re.compile(f"^Gradient histograms of {run}, "))
+    def timeline(self, run, kind="Gradient"):
+        return self.frame.get_by_role("img", name=re.compile(f"^{kind} histograms of {run}, "))
 
     def region(self, name):
         return self.frame.get_by_role("region", name=name, exact=True)
@@ -86,6 +86,24 @@ def test_histograms_of_each_run_and_of_all_at_one_step(view, each_address, demo)
     expect(together).to_contain_text(f"step {step}")
     view.tab.page.keyboard.press("ArrowRight")
     expect(together.get_by_role("heading")).not_to_have_text(f"At step {step}")
+
+
+def test_histograms_of_the_weights_are_chosen_and_in_the_link(view, each_address):
+    view.open(each_address)
+    expect(view.timeline("healthy")).to_be_visible()
+    kinds = view.frame.get_by_role("group", name="Histograms of", exact=True)
+    kinds.get_by_role("button", name="Weights").click()
+    for run in RUNS:
+        expect(view.timeline(run, "Weight")).to_be_visible()
+        expect(view.timeline(run)).to_have_count(0)
+    expect(kinds.get_by_role("button", name="Weights")).to_be_focused()
+    together = view.region("Weight histograms at one step")
+    expect(together).to_contain_text("dying-relu0 % exactly 0")  # its gradient is exactly 0
+    view.tab.page.reload()
+    expect(view.timeline("healthy", "Weight")).to_be_visible()
+    kinds.get_by_role("button", name="Gradients").click()
+    expect(together).to_have_count(0)
+    expect(view.region("Gradient histograms at one step")).to_be_visible()
 
 
 def test_a_layer_is_chosen_from_the_list_by_keys_and_by_link(view, address):

@@ -8,7 +8,10 @@ export interface Option<T extends string> {
   title?: string;
 }
 
-/** @param label what is chosen; unlike that of any other choice on the page. */
+/**
+ * @param title stands before it; may be empty.
+ * @param label what is chosen; unlike that of any other choice on the page.
+ */
 export function segments<T extends string>(
   title: string,
   label: string,
@@ -19,7 +22,7 @@ export function segments<T extends string>(
   return h(
     "div.choice-group",
     { role: "group", "aria-label": label },
-    h("span.choice-title", null, title),
+    title && h("span.choice-title", null, title),
     h(
       "div.segments",
       null,
