@@ -440,7 +440,7 @@ def test_a_model_with_images_and_a_strategy_is_restored(tmp_path, unlimited):
     class Hurt(keras.callbacks.Callback):
         def on_train_batch_begin(self, batch, logs=None):
             if batch == 6:
-                kernel = self.model.get_layer("head").kernel
+                kernel = self.model.get_layer("logits").kernel
                 kernel.assign(np.full(kernel.shape, np.nan))
 
     model.fit(x, y, batch_size=16, epochs=2, verbose=0, callbacks=[callback, Hurt()])
