@@ -168,11 +168,15 @@ const totals = (drawn: Drawn) =>
       const words = tally.map(({ sign, count }) => `${formatCount(count)} ${named(sign).toLowerCase()}`);
       return h(
         position < 0 ? "td" : "td.chosen",
-        { "aria-label": words.join(", "), title: words.join("\n") },
-        h("span.tally", null, tally.map(({ sign, count }) => h("span", null, mark(sign), formatCount(count)))),
+        { title: words.join("\n") },
+        h("span.tally", null, tally.map(counted)),
       );
     }),
   );
+
+/** The dot of what passed has no name. */
+const counted = ({ sign, count }: { sign: CellSign; count: number }) =>
+  h("span", null, mark(sign), formatCount(count), sign === "ok" && h("span.sr", null, " passed"));
 
 function line(row: Row, drawn: Drawn): HTMLElement {
   const { rule, found } = row;
