@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from tests.recordings import record
 from tests.tensorboards import tensorboard
-from tfdiag import load
+from tfdiag import check, load
 from tfdiag.comparison import partings
 from tfdiag.demo import STEPS
 from tfdiag.report.baseline import numbers as key_numbers
@@ -56,6 +56,14 @@ def first(demo, run, baseline):
     return partings(load(demo / run), load(demo / baseline))[0]
 
 
+def layer_that_parts(demo, measure):
+    """Of the layers that part at the same step it is one with a finding, as in the diagnosis."""
+    run = load(demo / "exploding")
+    found = {one.layer: one.step for one in reversed(check(run).findings) if one.layer}
+    told = partings(run, load(demo / "healthy"), found)
+    return next(one.layer for one in told if one.name == measure)
+
+
 def test_the_worst_run_stands_beside_the_healthiest(compare, each_address, demo):
     compare.open(each_address)
     expect(compare.baseline).to_have_value("healthy")
@@ -66,7 +74,7 @@ def test_the_worst_run_stands_beside_the_healthiest(compare, each_address, demo)
     more = compare.parting.get_by_role("button", name=re.compile("^[0-9]+ more measures$"))
     expect(more).to_have_attribute("aria-expanded", "false")
     expect(compare.row("Loss")).to_contain_text("over 1,000 × larger")
-    expect(compare.row("Gradient RMS")).to_contain_text("dense")  # where the finding is
+    expect(compare.row("Gradient RMS")).to_contain_text(layer_that_parts(demo, "gradient_rms"))
     expect(compare.row("Output RMS")).to_have_count(0)
     more.click()
     expect(compare.row("Output RMS")).to_contain_text("NaN in C")
@@ -74,6 +82,7 @@ def test_the_worst_run_stands_beside_the_healthiest(compare, each_address, demo)
     setting = compare.settings.get_by_role("row").filter(has_text="learning_rate")
     expect(setting).to_contain_text("PiecewiseConstantDecay")
     expect(compare.findings).to_contain_text("Exploding gradient")
+    expect(compare.findings).to_contain_text("Only in A: none. In both: none.")
     numbers = compare.frame.get_by_role("region", name="Key numbers")
     expect(numbers.get_by_role("row").filter(has_text="last step")).to_contain_text(f"{STEPS}")
 
@@ -162,6 +171,45 @@ def test_what_differs_stands_in_the_columns_of_the_runs(compare, address):
         boxes = [row.get_by_role("cell").nth(i).bounding_box() for row in (setting, measure)]
         assert boxes[0]["x"] == boxes[1]["x"] and boxes[0]["y"] < boxes[1]["y"]
     assert setting.bounding_box()["height"] < 48  # two lines
+    assert setting.bounding_box()["y"] < compare.parting.bounding_box()["y"]  # it comes first
+
+
+@pytest.mark.parametrize("width", [1000, 1600])
+def test_no_name_is_broken_and_numbers_end_below_each_other(compare, address, width):
+    compare.tab.page.set_viewport_size({"width": width, "height": 900})
+    compare.open(address)
+    compare.run.select_option("exploding")
+    compare.unfold()
+    numbers = compare.frame.get_by_role("region", name="Key numbers")
+    expect(numbers.get_by_role("row").filter(has_text="At its lowest")).to_have_count(1)
+    line = "names => names.map(name => name.getBoundingClientRect().height)"
+    named = numbers.get_by_role("row").filter(has=compare.frame.get_by_role("cell"))
+    assert max(named.get_by_role("rowheader").evaluate_all(line)[1:]) < 20  # one line
+    ends = "all => all.map(one => Math.round(one.getBoundingClientRect().right))"
+    for column in (2, 3):
+        drawn = numbers.locator(f"td:nth-child({column}) .amount > span")
+        assert drawn.count() > 5 and len(set(drawn.evaluate_all(ends))) == 1
+
+
+def test_what_parts_is_told_with_its_step_and_the_noise(compare, address, demo):
+    compare.open(address)
+    compare.run.select_option("exploding")
+    told = first(demo, "exploding", "healthy")
+    row = compare.row("Loss")
+    expect(row.get_by_role("rowheader")).to_contain_text(str(told.step))
+    expect(row.get_by_role("cell").nth(2)).to_contain_text(re.compile(r"larger ?[\d.]+ ×$"))
+    expect(compare.parting).to_contain_text(
+        re.compile(r"First the .*, where up to [\d.]+\s× is noise")
+    )
+
+
+def test_findings_of_one_run_alone_fill_the_width(compare, address):
+    compare.open(address)
+    compare.run.select_option("exploding")
+    lines = compare.findings.get_by_role("listitem")
+    expect(lines.first).to_be_visible()
+    boxes = [lines.nth(i).bounding_box() for i in range(lines.count())]
+    assert len({box["x"] for box in boxes}) > 1
 
 
 def test_a_measure_that_one_run_lacks_is_not_what_it_begins_with(compare, address):
@@ -179,10 +227,8 @@ def test_equal_settings_unfold(compare, address):
     expect(setting).to_contain_text("Constant(value=-1)")
     expect(compare.settings).not_to_contain_text("sparse_categorical_crossentropy")
     compare.settings.get_by_role("button", name="the same").click()
-    expect(compare.parting).to_contain_text("loss sparse_categorical_crossentropy")
-    box = compare.settings.bounding_box()
-    same = compare.parting.get_by_text("loss sparse_categorical_crossentropy").bounding_box()
-    assert same["y"] >= box["y"] + box["height"]  # below what differs
+    same = compare.settings.get_by_text("loss sparse_categorical_crossentropy")
+    assert same.bounding_box()["y"] > setting.bounding_box()["y"]  # below what differs
 
 
 def test_one_run_is_not_enough(compare, address):

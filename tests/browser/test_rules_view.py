@@ -7,13 +7,18 @@ from playwright.sync_api import expect
 
 from tests.recordings import record
 from tests.tensorboards import tensorboard
-from tfdiag import check, load
+from tfdiag import check, load, report
 from tfdiag.rules import ALL_RULES
 
 pytestmark = [pytest.mark.browser, pytest.mark.tensorflow]
 
 RUNS = ("healthy", "dying-relu", "exploding")
 HOSTILE = "<img src=x onerror=alert(1)>"
+IS_SEEN = """() => {
+    const { x, y, width, height } = document.activeElement.getBoundingClientRect();
+    const at = document.elementFromPoint(x + width / 2, y + height / 2);
+    return document.activeElement.contains(at);
+}"""
 TITLES = {rule.id: rule.title for rule in ALL_RULES}
 
 
@@ -93,16 +98,55 @@ def test_rules_that_passed_in_all_runs_are_one_line(tab, address, demo):
     expect(cell(grid, passed[-1], "exploding")).to_have_count(0)
 
 
-def test_a_run_has_its_verdict_and_a_cell_its_evidence(tab, address):
+def test_a_run_has_its_verdict_and_a_cell_its_evidence(tab, address, demo):
     grid = open_rules(tab, address)
     verdicts = grid.get_by_role("row").filter(has_text="Verdict")
-    expect(verdicts).to_contain_text("NaN loss since step 157")
+    judged = check(load(demo / "exploding"))
+    expect(verdicts).to_contain_text(report.verdict(judged).title)
     expect(verdicts.get_by_role("img", name="Critical")).to_have_count(2)
     expect(cell(grid, "dead-relu", "dying-relu")).to_contain_text("dense")
     expect(cell(grid, "dead-relu", "dying-relu")).to_contain_text("95\N{NO-BREAK SPACE}%")
-    expect(cell(grid, "loss-oscillation", "exploding")).to_contain_text(
-        "the loss is not finite since step 157"
+    (silent,) = (one for one in judged.outcomes if one.rule == "loss-oscillation")
+    expect(cell(grid, "loss-oscillation", "exploding")).to_contain_text(silent.reason)
+
+
+def test_rules_are_counted_by_run_and_by_rule(tab, address, demo):
+    grid = open_rules(tab, address)
+    tallies = grid.get_by_role("row").filter(has_text=f"{len(ALL_RULES)} rules")
+    for run in RUNS:
+        outcomes = [one.outcome for one in check(load(demo / run)).outcomes]
+        words = f"{outcomes.count('healthy')} passed"
+        expect(tallies.get_by_role("gridcell", name=re.compile(words))).not_to_have_count(0)
+    rule = tab.frame.get_by_role("rowheader", name="Dead ReLU")
+    row = grid.get_by_role("row").filter(has=rule)
+    expect(row.locator(".found-count")).to_have_text("1")  # of the three
+
+
+def test_signs_stand_below_each_other_and_no_tint_tells_nothing(tab, address):
+    grid = open_rules(tab, address)
+    unfold(tab)
+    middle = "all => all.map(({ x, width }) => Math.round(x + width / 2))"
+    boxes = (
+        "all => all.map(one => one.querySelector('.cell > :first-child').getBoundingClientRect())"
     )
+    for run in RUNS:
+        column = grid.get_by_role("gridcell", name=re.compile(f", {run}: "))
+        signs = column.evaluate_all(f"all => ({middle})(({boxes})(all))")
+        assert len(signs) == len(ALL_RULES) and max(signs) - min(signs) <= 1
+    ground = "all => [...new Set(all.map(one => getComputedStyle(one).backgroundColor))].length"
+    tab.frame.get_by_role("textbox", name="Filter runs").hover()  # away from the rows
+    cells = grid.get_by_role("gridcell", name=re.compile(": "))
+    assert cells.evaluate_all(ground) == 1
+    tab.frame.get_by_role("checkbox", name="Show exploding,").uncheck()
+    expect(cell(grid, "dead-relu", "exploding")).to_be_visible()
+    assert cells.evaluate_all(ground) == 2  # the runs side by side are marked
+
+
+def test_the_legend_says_what_is_no_health(tab, address):
+    open_rules(tab, address)
+    legend = tab.frame.locator(".matrix-legend")
+    expect(legend).to_contain_text("Not evaluated" + "what the rule needs is missing")
+    expect(legend).to_contain_text("Exempt" + "the rule does not apply")
 
 
 def test_a_cell_is_read_out_and_leads_to_its_layer(tab, address, demo):
@@ -195,4 +239,8 @@ def test_many_runs_with_odd_names_and_one_without_a_report(tab, tmp_path):
         expect(readout(tab)).to_contain_text("the rules have not judged this run yet")
         cell(grid, "dead-relu", HOSTILE).focus()
         expect(readout(tab)).to_contain_text(HOSTILE)
+        tab.page.keyboard.press("End")
+        for _ in range(3):  # what stays in sight covers nothing that has the focus
+            tab.page.keyboard.press("PageUp")
+            assert tab.frame.locator("html").evaluate(IS_SEEN)
     assert dialogs == []

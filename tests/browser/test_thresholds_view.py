@@ -36,6 +36,13 @@ def line(tab, rule):
     return block.get_by_role("button", name=rule, exact=True)
 
 
+def unfold(tab, rule):
+    """Shows the numbers of a rule, whether it found something or not."""
+    button = line(tab, rule)
+    if button.get_attribute("aria-expanded") == "false":
+        button.click()
+
+
 def kept(tab):
     """What was changed, as a file and as code."""
     return tab.frame.get_by_role("region", name="Keep", exact=True)
@@ -64,7 +71,7 @@ def test_verdicts_change_with_a_number_as_the_rules_say(tab, each_address, demo)
 
 def test_the_link_holds_the_changes_and_the_file_can_be_read(tab, address, tmp_path):
     verdicts = open_view(tab, address)
-    line(tab, "Update ratio").click()
+    unfold(tab, "Update ratio")
     number(tab, "Update ratio", "high").fill("0.01")
     number(tab, "Dead ReLU", "warn").fill("40")  # percent
     region = kept(tab)
@@ -120,28 +127,60 @@ def test_no_field_lies_over_another(tab, address):
         for other_x, other_y, other_width, other_height in boxes[:i]:
             is_beside = x + width <= other_x or other_x + other_width <= x
             assert is_beside or y + height <= other_y or other_y + other_height <= y
+    assert len({(x, width) for x, _, width, _ in boxes}) == 1  # one column for all rules
     low, high = (number(tab, "Update ratio", name).bounding_box() for name in ("low", "high"))
-    assert (low["y"], low["x"]) < (high["y"], high["x"])
+    assert low["y"] < high["y"]
+
+
+@pytest.mark.parametrize("width", [1000, 1600])
+def test_nothing_that_a_folded_rule_tells_is_cut(tab, address, width):
+    tab.page.set_viewport_size({"width": width, "height": 900})
+    open_view(tab, address)
+    told = tab.frame.locator(".folded .in-short")
+    assert told.count() > 20
+    cut = "all => all.filter(one => one.scrollWidth > one.clientWidth).map(one => one.textContent)"
+    assert told.evaluate_all(cut) == []
+    line(tab, "Gradient spike").click()
+    number(tab, "Gradient spike", "times").fill("1.1")
+    verdicts = tab.frame.get_by_role("region", name="Verdicts")
+    expect(verdicts).to_contain_text("1 number changed")
+    number(tab, "Gradient spike", "times").scroll_into_view_if_needed()
+    expect(verdicts.get_by_role("heading", name="With changes")).to_be_in_viewport(ratio=1)
+    expect(number(tab, "Gradient spike", "times")).to_be_in_viewport(ratio=1)
+
+
+def test_all_changes_are_taken_back_at_once(tab, address):
+    verdicts = open_view(tab, address)
+    findings(tab).get_by_role("button", name="Suppress Dead ReLU dense").click()
+    findings(tab).get_by_role("textbox", name="Reason").fill("a wide layer")
+    findings(tab).get_by_role("textbox", name="Reason").press("Enter")
+    number(tab, "Dead ReLU", "warn").fill("40")
+    expect(verdicts).to_contain_text("1 number changed · 1 finding suppressed")
+    asked = []
+    tab.page.on("request", lambda request: asked.append(request.url))
+    tab.frame.get_by_role("button", name="Reset all").click()
+    expect(verdicts).to_contain_text("Nothing is changed")
+    assert not [url for url in asked if "suppress" in url]  # never one without the other
 
 
 def test_a_rule_that_found_nothing_is_one_line_that_unfolds_in_place(tab, address):
     open_view(tab, address)
     expect(tab.frame.get_by_text(re.compile(r"^\d+ more rules, nothing found"))).to_be_visible()
-    assert tab.frame.get_by_role("main").evaluate("main => main.scrollHeight") < 2000
-    block = tab.frame.get_by_role("region", name="Update ratio", exact=True)
-    expect(block).to_contain_text(re.compile(r"high > 0\.1 · low < 1e-5"))
-    expect(number(tab, "Update ratio", "high")).to_be_hidden()
+    assert tab.frame.get_by_role("main").evaluate("main => main.scrollHeight") < 2800
+    block = tab.frame.get_by_role("region", name="Saturated activation", exact=True)
+    expect(block).to_contain_text(re.compile(r"share ≥ 50 % · critical ≥ 95 %"))
+    expect(number(tab, "Saturated activation", "share")).to_be_hidden()
     assert block.bounding_box()["height"] < 30
-    line(tab, "Update ratio").press("Enter")
-    expect(line(tab, "Update ratio")).to_have_attribute("aria-expanded", "true")
-    expect(line(tab, "Update ratio")).to_be_focused()
-    number(tab, "Update ratio", "high").fill("0.01")
+    line(tab, "Saturated activation").press("Enter")
+    expect(line(tab, "Saturated activation")).to_have_attribute("aria-expanded", "true")
+    expect(line(tab, "Saturated activation")).to_be_focused()
+    number(tab, "Saturated activation", "share").fill("40")
     expect(block.get_by_text("changed", exact=True)).to_be_visible()
-    expect(line(tab, "Update ratio")).to_be_disabled()  # what is changed stays in sight
-    block.get_by_role("button", name="Reset Update ratio, high").click()
-    expect(number(tab, "Update ratio", "high")).to_be_focused()
-    line(tab, "Update ratio").click()
-    expect(number(tab, "Update ratio", "high")).to_be_hidden()
+    expect(line(tab, "Saturated activation")).to_be_disabled()  # what is changed stays in sight
+    block.get_by_role("button", name="Reset Saturated activation, share").click()
+    expect(number(tab, "Saturated activation", "share")).to_be_focused()
+    line(tab, "Saturated activation").click()
+    expect(number(tab, "Saturated activation", "share")).to_be_hidden()
     line(tab, "Dead ReLU").click()
     expect(number(tab, "Dead ReLU", "warn")).to_be_hidden()
     box = tab.frame.get_by_role("textbox", name="Filter rules by their words")
@@ -186,6 +225,9 @@ def test_a_strip_shows_how_far_each_run_is_from_the_limits(tab, address, demo):
     strip = block.get_by_role("img", name="Worst value of each run")
     for words in ("dying-relu 100 % in dense", "warn ≥ 50 %", "critical ≥ 95 %", "healthy "):
         expect(strip).to_have_accessible_name(re.compile(words))
+    expect(strip.locator(".strip-label")).to_have_text(
+        [re.compile(f"{limit} %$") for limit in (25, 50, 95)]
+    )
     (worst,) = (
         finding
         for finding in config.Config().check(load(demo / "dying-relu")).findings
@@ -196,7 +238,7 @@ def test_a_strip_shows_how_far_each_run_is_from_the_limits(tab, address, demo):
     expect(strip).to_have_accessible_name(re.compile("warn ≥ 40 %"))
     expect(number(tab, "Dead ReLU", "warn")).to_be_focused()
     growth = tab.frame.get_by_role("region", name="Weight explosion", exact=True)
-    line(tab, "Weight explosion").click()
+    unfold(tab, "Weight explosion")
     expect(growth.get_by_role("spinbutton").first).to_be_visible()
     expect(growth.get_by_role("img", name="Worst value")).to_have_count(0)
 

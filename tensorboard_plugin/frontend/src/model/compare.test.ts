@@ -14,8 +14,10 @@ import {
   letters,
   measureToBeginWith,
   noise,
-  scheduleWords,
+  numbersByGroup,
+  rateWords,
   settingValue,
+  settingWords,
   told,
 } from "./compare";
 import { buildPlot, type PlotSource } from "./plot";
@@ -46,6 +48,15 @@ test("the healthiest shown run is the baseline, the worst stands beside it", () 
     baseline: "young",
     run: "dying",
   });
+});
+
+test("of runs with like verdicts the one with fewer findings is healthier", () => {
+  const found = (run: string, severity: string, critical: number, warn: number) =>
+    ({ ...summary(run, severity), counts: { critical, warn, watch: 0 } }) as RunSummary;
+  const candidates = [found("worst", "critical", 2, 1), found("bad", "critical", 1, 9), found("warm", "ok", 0, 0)];
+  const pair = { baseline: "warm", run: "worst" };
+  expect(choosePair(candidates, undefined, undefined)).toEqual(pair);
+  expect(choosePair([...candidates].reverse(), undefined, undefined)).toEqual(pair);
 });
 
 test("a choice counts as long as it is shown", () => {
@@ -224,16 +235,15 @@ test("the first line tells the first parting", () => {
   expect(headline([first, parting(apart), parting({}), silent], called)).toEqual({
     title: "They part by step 1,300, in `dense_2`",
     about:
-      "First in the update ratio: 4 × larger. 1 measure after it; 1 measure within the noise; 1 not comparable.",
+      "First the update ratio: 4 × larger, where up to 1.5 × is noise. 1 measure later; 1 measure within the noise; 1 not comparable.",
   });
   expect(headline([parting(apart)], called).title).toBe("They part by step 40");
-  expect(headline([parting(apart)], called).about).toBe("First in the loss: 4 × larger. ");
+  expect(headline([parting({ ...apart, run: null, limit: null })], called).about).toBe(
+    "First the loss: NaN in C.",
+  );
   const other = parting({ ...apart, title: "Output RMS" });
   expect(headline([parting(apart), other, first], called).about).toBe(
-    "2 measures at once: 4 × larger. 1 measure after them.",
-  );
-  expect(headline([parting(apart), { ...other, run: null }], called).about).toBe(
-    "2 measures at once, among them the loss: 4 × larger. ",
+    "First the loss: 4 × larger, where up to 1.5 × is noise. 1 other measure at the same step; 1 measure later.",
   );
   expect(headline([parting({}), silent], called)).toEqual({
     title: "They do not part up to step 40",
@@ -325,14 +335,27 @@ test("a factor is marked as a quotient, everything else as a difference", () => 
 
 test("a schedule is told by the rates that were recorded", () => {
   const steps = [0, 10, 20, 30, 40, 50];
-  expect(scheduleWords(steps, [0.1, 0.1, null, 30, 30, 30])).toBe("0.1, by step 30: 30");
-  expect(scheduleWords(steps, [0.1, 0.1])).toBe("0.1");
-  expect(scheduleWords(steps, [0.5, 0.4, 0.3, 0.2, 0.1, 0.01])).toBe("0.5 to 0.01");
-  expect(scheduleWords(steps, [0, 0.4, 0.3, 0.2, 0.1, 0.01])).toBe("0 to 0.01, at most 0.4");
-  expect(scheduleWords(steps, [null])).toBe("");
-  const setting = { group: "training", name: "learning_rate", run: "CosineDecay", baseline: 0.1, only: null, same: false };
+  expect(rateWords(steps, [0.1, 0.1, null, 30, 30, 30])).toEqual(["0.1", "by step 30: 30"]);
+  expect(rateWords(steps, [0.1, 0.1])).toEqual(["0.1"]);
+  expect(rateWords(steps, [0.5, 0.4, 0.3, 0.2, 0.1, 0.01])).toEqual(["0.5 to 0.01"]);
+  expect(rateWords(steps, [0, 0.4, 0.3, 0.2, 0.1, 0.01])).toEqual(["0 to 0.01", "at most 0.4"]);
+  expect(rateWords(steps, [null])).toEqual([]);
+  const decay = setting({ name: "learning_rate", run: "CosineDecay", baseline: 0.1 });
   const run = { steps, series: { learning_rate: [0.5, 0.5, 0.25] } } as unknown as Run;
-  expect(settingValue(setting, "run", run)).toBe("CosineDecay: 0.5, by step 20: 0.25");
-  expect(settingValue(setting, "run", { ...run, series: {} })).toBe("CosineDecay");
-  expect(settingValue(setting, "baseline", run)).toBe("0.1");
+  const pieces = ["0.5", "by step 20: 0.25"];
+  expect(settingWords(decay, "run", run)).toEqual({ pieces, schedule: "CosineDecay" });
+  const named = { pieces: ["CosineDecay"], schedule: null };
+  expect(settingWords(decay, "run", { ...run, series: {} })).toEqual(named);
+  expect(settingWords(decay, "baseline", run)).toEqual({ pieces: ["0.1"], schedule: null });
+});
+
+test("key numbers stand in groups, in their order", () => {
+  const of = (...titles: string[]) => numbersByGroup(titles.map((title) => ({ title })));
+  const groups = of("last step", "lowest loss", "last loss", "median update ratio");
+  expect(groups.map(([group, numbers]) => [group, numbers.map(({ title }) => title)])).toEqual([
+    ["At the end", ["last step", "last loss"]],
+    ["At its lowest", ["lowest loss"]],
+    ["Over all layers", ["median update ratio"]],
+  ]);
+  expect(of("last step")).toHaveLength(1);
 });

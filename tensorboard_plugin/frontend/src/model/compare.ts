@@ -1,8 +1,8 @@
 /** A run beside a baseline: which two, how far apart each cell is, and how that is said. */
 
-import type { Comparison, Metric, Parting, Run, RunSummary, Setting } from "../api";
+import type { Comparison, Metric, Parting, Run, RunSummary, Setting, Severity } from "../api";
 import { cellAt, type Cells } from "./cells";
-import { measureOf } from "./findings";
+import { measureOf, SEVERITIES } from "./findings";
 import { absence } from "./layers";
 import { formatCount, formatMagnitude, formatSetting, formatShare, plural } from "./number";
 import { KEYS } from "./runs";
@@ -26,20 +26,27 @@ export function comparable(
   return shown.flatMap((name) => runs.find((run) => run.run === name && isComparable(run)) ?? []);
 }
 
-/** What was chosen, else the healthiest run as the baseline and the worst as the other one. */
+/** What was chosen, else the healthiest run as the baseline and the worst one beside it. */
 export function choosePair(
   candidates: readonly RunSummary[],
   baseline: string | undefined,
   run: string | undefined,
 ): Pair | null {
   if (candidates.length < 2) return null;
-  const rank = ({ verdict }: RunSummary) =>
-    HEALTHIEST_FIRST.indexOf(verdict?.severity ?? "not-evaluated");
-  const names = [...candidates].sort((a, b) => rank(a) - rank(b)).map((one) => one.run);
+  const names = [...candidates].sort(healthierFirst).map((one) => one.run);
   const chosen = names.find((name) => name === run);
   const good = names.find((name) => name === baseline) ?? names.find((name) => name !== chosen)!;
   const other = chosen !== good ? chosen : undefined;
   return { baseline: good, run: other ?? names.findLast((name) => name !== good)! };
+}
+
+/** By the verdict; of alike ones, by how much was found. */
+function healthierFirst(a: RunSummary, b: RunSummary): number {
+  const rank = ({ verdict }: RunSummary) =>
+    HEALTHIEST_FIRST.indexOf(verdict?.severity ?? "not-evaluated");
+  const found = (one: RunSummary, severity: Severity) => one.counts?.[severity] ?? 0;
+  const more = SEVERITIES.map((severity) => found(a, severity) - found(b, severity));
+  return rank(a) - rank(b) || (more.find((one) => one !== 0) ?? 0);
 }
 
 /** The letters of the two runs, by which they are called everywhere. */
@@ -193,10 +200,13 @@ export function headline(
     const where = first.layer === null ? "" : `, in \`${first.layer}\``;
     const atOnce = parted.filter(({ step }) => step === first.step);
     const after = parted.length - atOnce.length;
-    const others = after > 0 ? [`${plural(after, "measure")} after ${atOnce.length > 1 ? "them" : "it"}`] : [];
+    const others = [
+      atOnce.length > 1 && `${plural(atOnce.length - 1, "other measure")} at the same step`,
+      after > 0 && `${plural(after, "measure")} later`,
+    ].filter((words) => words !== false);
     return {
       title: `They part by step ${formatCount(first.step!)}${where}`,
-      about: `${opening(atOnce, called)}. ${sentence([...others, ...rest])}`,
+      about: `${opening(first, called)}. ${sentence([...others, ...rest])}`.trim(),
     };
   }
   if (together.length > 0) {
@@ -210,13 +220,11 @@ export function headline(
   return { title: "They cannot be compared yet", about: reason ? sentence([reason]) : "" };
 }
 
-/** "First in the loss: 4 × larger": what parts first; several at once have no first one. */
-function opening(atOnce: readonly Parting[], called: Pair): string {
-  const [first] = atOnce as [Parting];
-  const words = atOnce.map(({ run, baseline, scale }) => told(run, baseline, scale, called));
-  if (atOnce.length === 1) return `First in the ${inner(first.title)}: ${words[0]}`;
-  const named = new Set(words).size > 1 ? `, among them the ${inner(first.title)}` : "";
-  return `${plural(atOnce.length, "measure")} at once${named}: ${words[0]}`;
+/** "First the loss: 4 × larger, where up to 1.5 × is noise". */
+function opening(first: Parting, called: Pair): string {
+  const { run, baseline, scale, title } = first;
+  const limit = first.limit === null ? "" : `, where up to ${noise(first)} is noise`;
+  return `First the ${inner(title)}: ${told(run, baseline, scale, called)}${limit}`;
 }
 
 const inner = (title: string) =>
@@ -273,38 +281,61 @@ export function byGroup(settings: readonly Setting[], same: boolean): [string, S
   return [...groups];
 }
 
+/** What a setting was, in pieces of which none is broken. */
+export interface SettingWords {
+  pieces: string[];
+  /** What the schedule is called whose rates these are. */
+  schedule: string | null;
+}
+
 /**
  * A setting's value of one of both runs.
  *
  * @param recorded that run: of a schedule its name was recorded, and the rate at each step.
  */
-export function settingValue(setting: Setting, side: "run" | "baseline", recorded?: Run): string {
+export function settingWords(setting: Setting, side: keyof Pair, recorded?: Run): SettingWords {
+  const plain = { pieces: [settingValue(setting, side)], schedule: null };
+  const value = setting[side];
+  if (setting.name !== "learning_rate" || typeof value !== "string" || !recorded) return plain;
+  const pieces = rateWords(recorded.steps, recorded.series["learning_rate"] ?? []);
+  return pieces.length ? { pieces, schedule: value } : plain;
+}
+
+/** The same as it was recorded. */
+export function settingValue(setting: Setting, side: keyof Pair): string {
   if (setting.only !== null && setting.only !== side) return "not there";
   const value = setting[side];
-  if (value === null) return "none";
-  const isSchedule = setting.name === "learning_rate" && typeof value === "string";
-  const rates = isSchedule && recorded ? scheduleWords(recorded.steps, recorded.series["learning_rate"] ?? []) : "";
-  return rates ? `${formatSetting(value)}: ${rates}` : formatSetting(value);
+  return value === null ? "none" : formatSetting(value);
 }
 
 /** More different rates than this are a curve. */
 const MOST_RATES = 4;
 
-/** "0.1, by step 210: 30", or of a curve "0.1 to 0.001, at most 0.5"; empty without a rate. */
-export function scheduleWords(steps: readonly number[], rates: readonly (number | null)[]): string {
+/** "0.1" and "by step 210: 30", or of a curve "0.1 to 0.001" and "at most 0.5"; empty without a rate. */
+export function rateWords(steps: readonly number[], rates: readonly (number | null)[]): string[] {
   const pieces: { step: number; rate: number }[] = [];
   rates.forEach((rate, i) => {
     if (rate !== null && rate !== pieces.at(-1)?.rate) pieces.push({ step: steps[i]!, rate });
   });
   const [first, ...others] = pieces;
-  if (!first) return "";
+  if (!first) return [];
   if (pieces.length <= MOST_RATES) {
-    const later = others.map(({ step, rate }) => `, by step ${formatCount(step)}: ${formatSetting(rate)}`);
-    return `${formatSetting(first.rate)}${later.join("")}`;
+    const later = others.map(({ step, rate }) => `by step ${formatCount(step)}: ${formatSetting(rate)}`);
+    return [formatSetting(first.rate), ...later];
   }
   const [last, most] = [pieces.at(-1)!.rate, Math.max(...pieces.map(({ rate }) => rate))];
-  const peak = most > Math.max(first.rate, last) ? `, at most ${formatMagnitude(most)}` : "";
-  return `${formatMagnitude(first.rate)} to ${formatMagnitude(last)}${peak}`;
+  const curve = `${formatMagnitude(first.rate)} to ${formatMagnitude(last)}`;
+  return most > Math.max(first.rate, last) ? [curve, `at most ${formatMagnitude(most)}`] : [curve];
+}
+
+/** Key numbers by what they are of, which the first word of their titles tells. */
+export function numbersByGroup<N extends { title: string }>(numbers: readonly N[]): [string, N[]][] {
+  const groups: [string, N[]][] = [["At the end", []], ["At its lowest", []], ["Over all layers", []]];
+  for (const one of numbers) {
+    const word = one.title.split(" ")[0];
+    groups[word === "last" ? 0 : word === "lowest" ? 1 : 2]![1].push(one);
+  }
+  return groups.filter(([, of]) => of.length > 0);
 }
 
 /** Why a row has no difference; null where it has one. */
@@ -313,12 +344,12 @@ export function emptyReason(pair: Plot, row: number, called: Pair): string | nul
   if (ours.filled[row] && theirs.filled[row]) return null;
   const [a, b] = [layerAt(ours, row), layerAt(theirs, row)];
   if (!a || !b) return `only in ${a ? called.run : called.baseline}`;
-  const reasons = [ours, theirs].map((column) =>
+  const reasons = [theirs, ours].map((column) =>
     column.filled[row] || !column.run || !column.metric
       ? null
       : (absence(column.run, column.metric, layerAt(column, row)) ?? "not measured"),
   );
-  const [why, other] = reasons;
-  if (why && other) return why === other ? why : `${called.run}: ${why}; ${called.baseline}: ${other}`;
-  return why ? `${why} in ${called.run}` : `${other} in ${called.baseline}`;
+  const [their, our] = reasons;
+  if (their && our) return their === our ? our : `${called.baseline}: ${their}; ${called.run}: ${our}`;
+  return our ? `${our} in ${called.run}` : `${their} in ${called.baseline}`;
 }

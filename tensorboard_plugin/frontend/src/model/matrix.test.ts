@@ -15,6 +15,7 @@ import {
   shortWords,
   shownBesides,
   signOf,
+  tallyOf,
   withRun,
   wordsOf,
 } from "./matrix";
@@ -53,6 +54,19 @@ test("a cell says what was found, that all is well, or why nothing is known", ()
   expect(wordsOf(cellOf(healthy, "saturated-activation"))).toBe(
     "every layer is exempt: no tanh or sigmoid",
   );
+});
+
+test("a run's rules are counted by what they say, and none is left out", () => {
+  const tally = tallyOf(run("mixed", "warn", null, "warn"), rules);
+  expect(tally).toEqual([
+    { sign: "warn", count: 2 },
+    { sign: "ok", count: 1 },
+    { sign: "not-evaluated", count: rules.length - 3 },
+  ]);
+  for (const one of runs) {
+    const told = tallyOf(one, rules).map(({ count }) => count);
+    expect(told.reduce((sum, count) => sum + count, 0)).toBe(rules.length);
+  }
 });
 
 test("what a run has no word of is not evaluated, never healthy", () => {

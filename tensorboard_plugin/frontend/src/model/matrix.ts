@@ -54,6 +54,17 @@ export function signOf(cell: RuleCell): CellSign {
   return cell.severity ?? (cell.outcome === "healthy" ? "ok" : "not-evaluated");
 }
 
+/** The signs of cells, in the order in which they are told of. */
+export const SIGNS: readonly CellSign[] = ["critical", "warn", "watch", "ok", "not-evaluated", "exempt"];
+
+/** How many rules say what of a run; without what none says. */
+export function tallyOf(run: JudgedRun, rules: readonly RuleFacts[]): { sign: CellSign; count: number }[] {
+  const signs = rules.map(({ id }) => signOf(cellOf(run, id)));
+  return SIGNS.map((sign) => ({ sign, count: signs.filter((one) => one === sign).length })).filter(
+    ({ count }) => count > 0,
+  );
+}
+
 /** "2 findings", "passed", or why there is nothing to say. */
 export function wordsOf(cell: RuleCell): string {
   if (cell.count > 0) return plural(cell.count, "finding");

@@ -58,9 +58,19 @@ test("a share lies between nothing and all, each run once", () => {
     { at: 0.97, words: "b 97 % in dense" },
   ]);
   expect(strip.limits).toEqual([
-    { at: 0.25, severity: "watch", words: "watch ≥ 25 %" },
-    { at: 0.5, severity: "warn", words: "warn ≥ 50 %" },
+    { at: 0.25, severity: "watch", words: "watch ≥ 25 %", label: "25 %", line: 0 },
+    { at: 0.5, severity: "warn", words: "warn ≥ 50 %", label: "50 %", line: 0 },
   ]);
+});
+
+test("labels of limits that are near each other stand in lines below each other", () => {
+  const tried = (watched: number, warned: number) =>
+    stripOf(gauge(watch, warn), { watch: watched, warn: warned }, ["a"])!.limits;
+  const lines = (watched: number, warned: number) =>
+    tried(watched, warned).map(({ label, line }) => [label, line]);
+  expect(lines(0.48, 0.5)).toEqual([["48 %", 0], ["50 %", 1]]);
+  expect(lines(0.5, 0.48)).toEqual([["48 %", 0], ["50 %", 1]]);
+  expect(lines(0.1, 0.9)).toEqual([["10 %", 0], ["90 %", 0]]);
 });
 
 test("a limit stands where it is tried, and where each run has its own", () => {

@@ -6,6 +6,8 @@ import { isShare, type Tunable } from "./thresholds";
 
 /** Half of the room that a letter takes, as a share of the axis. */
 const ROOM = 0.035;
+/** The room of a limit's sign and of a letter of its label, as shares of the axis. */
+const [SIGN, LETTER] = [0.07, 0.03];
 /** Decades beyond the limits that are drawn; overflow on its way to NaN would stretch the axis. */
 const MOST_DECADES = 6;
 
@@ -21,8 +23,8 @@ export interface Gauge {
 export interface Strip {
   /** What stands at the two ends. */
   ends: [string, string];
-  /** Places are shares of the axis. */
-  limits: { at: number; severity: Severity | null; words: string }[];
+  /** Places are shares of the axis; labels stand in so many lines that none lies over another. */
+  limits: { at: number; severity: Severity | null; words: string; label: string; line: number }[];
   values: { at: number; words: string }[];
   /** The runs, by their positions among the shown ones, whose values are at about that place. */
   labels: { at: number; runs: number[] }[];
@@ -65,7 +67,10 @@ export function stripOf(
     const changed = tried[name];
     const own = shown.flatMap((run) => recorded.get(run) ?? []);
     const values = changed === undefined ? [...new Set(own)] : [changed];
-    return values.map((value) => ({ value, severity: severity ?? rest, words: `${name} ${sign} ${told(value, most)}` }));
+    return values.map((value) => {
+      const label = told(value, most);
+      return { value, severity: severity ?? rest, words: `${name} ${sign} ${label}`, label };
+    });
   });
   const values = shown.flatMap((run, i) => {
     const threshold = thresholds.find(({ worst }) => worst.has(run));
@@ -81,10 +86,24 @@ export function stripOf(
     .sort((a, b) => a.at - b.at);
   return {
     ends: axis.ends,
-    limits: limits.map(({ value, severity, words }) => ({ at: axis.at(value), severity, words })),
+    limits: inLines(limits.map(({ value, ...facts }) => ({ at: axis.at(value), ...facts }))),
     values: placed.map(({ at, words }) => ({ at, words })),
     labels: labels(placed),
   };
+}
+
+/** Each label in the first line in which it meets no other. */
+function inLines<L extends { at: number; label: string }>(limits: readonly L[]): (L & { line: number })[] {
+  const ends: number[] = [];
+  return [...limits]
+    .sort((a, b) => a.at - b.at)
+    .map((limit) => {
+      const half = (SIGN + LETTER * limit.label.length) / 2;
+      const free = ends.findIndex((end) => end <= limit.at - half);
+      const line = free < 0 ? ends.length : free;
+      ends[line] = limit.at + half;
+      return { ...limit, line };
+    });
 }
 
 const isAbove = ({ sign }: Tunable) => sign === ">" || sign === "≥";

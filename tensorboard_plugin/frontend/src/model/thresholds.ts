@@ -155,15 +155,15 @@ export function foremost({ thresholds }: TunableRule): Set<string> {
   return new Set((isOneLeft ? thresholds : shown).map(({ name }) => name));
 }
 
-/** What a folded rule tells of its foremost numbers: "norm > 100 · patience 3". */
-export function inShort(rule: TunableRule): string {
+/** What a folded rule tells of its foremost numbers: "norm > 100" and "patience 3". */
+export function inShort(rule: TunableRule): string[] {
   const shown = foremost(rule);
   const words = (one: Tunable) => {
     const value = common(one);
     if (value === null) return `${one.name} differs`;
     return [one.name, one.sign, withUnit(value, one)].filter((part) => part !== null).join(" ");
   };
-  return rule.thresholds.filter(({ name }) => shown.has(name)).map(words).join(" · ");
+  return rule.thresholds.filter(({ name }) => shown.has(name)).map(words);
 }
 
 /** So many rules that a filter finds are unfolded at once. */

@@ -1,4 +1,4 @@
-/** When two runs part, what they were set to differently, and measure by measure how far apart they are. */
+/** When two runs part, and measure by measure how far apart they are. */
 
 import type { Comparison, Parting, RunSummary } from "../api";
 import { byOutcome, headline, letters, noise, type Pair, told } from "../model/compare";
@@ -7,12 +7,10 @@ import type { State, Store } from "../state";
 import { h, prose } from "./element";
 import { glyph } from "./glyph";
 import { against, columnHeads } from "./pairheads";
-import { pairTable, type PairRow } from "./pairtable";
-import { differentSettings, sameSettings } from "./pairsettings";
+import { amount, pairTable, type PairRow } from "./pairtable";
 
 /** So many measures are told at once. */
 const FEW = 3;
-const NOISE = "What the baseline scatters, or what another seed does";
 /** The name of the choice that holds whether all of them are listed. */
 const UNFOLDED = "partings";
 
@@ -35,7 +33,7 @@ export function apart(
       h(
         "p",
         null,
-        "By the first step from which a difference stays beyond the noise.",
+        "By the first recorded step from which a difference stays beyond the noise: what the baseline scatters, or what another seed does.",
       ),
     ),
     both.map(verdict),
@@ -43,8 +41,6 @@ export function apart(
     both.map((run) => h("p.summary", null, prose(run?.verdict?.summary ?? ""))),
     comparison && [
       h("p.summary.gist", null, prose(words?.about ?? "")),
-      differentSettings(comparison, pair, state, store),
-      sameSettings(comparison, state, store),
       measures(comparison, pair, state, store),
     ],
   );
@@ -68,10 +64,10 @@ function measures(comparison: Comparison, pair: Pair, state: State, store: Store
   return pairTable(
     "Measures, what parts first on top",
     columnHeads(
-      "Measure",
+      h("div.what-parts", null, h("span", null, "Measure"), h("span", null, "parts by step")),
       pair,
       state,
-      h("div.between", null, h("span", null, against(pair, state)), h("span", null, "by step")),
+      h("div.between", null, h("span", null, against(pair, state)), h("span", null, "noise up to")),
     ),
     rows.length <= FEW
       ? [...rows, ...rest]
@@ -98,21 +94,20 @@ function unfolding(rows: PairRow[], { partings }: Comparison, state: State, stor
 function partingRow(parting: Parting, pair: Pair, state: State, store: Store): PairRow {
   const { run, baseline, scale, step, layer } = parting;
   const value = (one: number | null) => (one === null ? "NaN" : formatValue(one, scale));
-  const least = parting.limit === null ? "" : `, noise ${noise(parting)}`;
   return {
-    name: [goTo(parting, store), layer !== null && [" ", h("code", { title: layer }, layer)]],
-    baseline: value(baseline),
-    run: value(run),
+    name: h(
+      "div.what-parts",
+      null,
+      h("span", null, goTo(parting, store), layer !== null && [" ", h("code", { title: layer }, layer)]),
+      h("span", null, formatCount(step!)),
+    ),
+    baseline: amount(value(baseline)),
+    run: amount(value(run)),
     between: h(
       "div.between",
       null,
-      h(
-        "span",
-        null,
-        told(run, baseline, scale, letters(pair, state.shown)),
-        h("span.quiet", { title: NOISE }, least),
-      ),
-      h("span", null, formatCount(step!)),
+      h("b", null, amount(told(run, baseline, scale, letters(pair, state.shown)))),
+      h("span", null, noise(parting)),
     ),
   };
 }

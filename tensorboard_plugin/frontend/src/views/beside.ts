@@ -1,14 +1,14 @@
 /** The findings of two runs, and their key numbers, beside each other. */
 
 import type { Comparison, Finding } from "../api";
-import { letters, type Pair, told } from "../model/compare";
+import { letters, numbersByGroup, type Pair, told } from "../model/compare";
 import { place, type Problem, problems } from "../model/findings";
 import { formatCount, formatValue, plural, readableNumbers } from "../model/number";
 import type { State } from "../state";
 import { h, prose } from "./element";
 import { glyph } from "./glyph";
 import { against, columnHeads } from "./pairheads";
-import { pairTable } from "./pairtable";
+import { amount, pairTable, type PairRow } from "./pairtable";
 
 export function comparedFindings({ findings }: Comparison, pair: Pair, state: State): HTMLElement {
   const called = letters(pair, state.shown);
@@ -23,47 +23,42 @@ export function comparedFindings({ findings }: Comparison, pair: Pair, state: St
     ),
     findings === null
       ? h("p.quiet.full", null, "Not compared yet: the rules have not judged both runs.")
-      : [
-          only(`Only in ${called.baseline}`, findings.baseline, called),
-          only(`Only in ${called.run}`, findings.run, called),
-          shared(findings.both, called),
-        ],
+      : h("div.full", null, lists([
+          { title: `Only in ${called.baseline}`, lines: only(findings.baseline, called) },
+          { title: `Only in ${called.run}`, lines: only(findings.run, called) },
+          { title: "In both", lines: shared(findings.both, called) },
+        ])),
   );
 }
 
-function only(title: string, findings: Finding[], called: Pair): HTMLElement {
-  return h(
-    "div.facts",
-    null,
-    h("h3.title", null, title),
-    findings.length === 0
-      ? h("p.quiet", null, "None.")
-      : h("ul", null, problems(findings).map((one) => line(one, one.findings[0].evidence, called))),
-  );
+interface List {
+  title: string;
+  lines: HTMLElement[];
 }
 
-function shared(both: { run: Finding; baseline: Finding }[], called: Pair): HTMLElement {
+/** Each list has all of the width; the empty ones share one line. */
+function lists(all: readonly List[]): HTMLElement[] {
+  const [filled, empty] = [true, false].map((is) => all.filter(({ lines }) => lines.length > 0 === is));
+  return [
+    ...filled!.map(({ title, lines }) => h("div.facts", null, h("h3.title", null, title), h("ul", null, lines))),
+    ...(empty!.length ? [h("p.quiet", null, empty!.map(({ title }) => `${title}: none.`).join(" "))] : []),
+  ];
+}
+
+const only = (findings: Finding[], called: Pair): HTMLElement[] =>
+  problems(findings).map((one) => line(one, one.findings[0].evidence, called));
+
+function shared(both: { run: Finding; baseline: Finding }[], called: Pair): HTMLElement[] {
   const theirs = new Map(both.map(({ run, baseline }) => [run, baseline]));
-  return h(
-    "div.facts",
-    null,
-    h("h3.title", null, "In both"),
-    both.length === 0
-      ? h("p.quiet", null, "None.")
-      : h(
-          "ul",
-          null,
-          problems(both.map(({ run }) => run)).map((one) => {
-            const [worst] = one.findings;
-            const other = theirs.get(worst)!;
-            const words =
-              worst.evidence === other.evidence
-                ? worst.evidence
-                : `${called.run}: ${worst.evidence}; ${called.baseline}: ${other.evidence}`;
-            return line(one, words, called, other);
-          }),
-        ),
-  );
+  return problems(both.map(({ run }) => run)).map((one) => {
+    const [worst] = one.findings;
+    const other = theirs.get(worst)!;
+    const words =
+      worst.evidence === other.evidence
+        ? worst.evidence
+        : `${called.baseline}: ${other.evidence}; ${called.run}: ${worst.evidence}`;
+    return line(one, words, called, other);
+  });
 }
 
 /** @param other the baseline's finding, if it has one of another severity. */
@@ -88,26 +83,24 @@ function line(one: Problem, evidence: string, called: Pair, other?: Finding): HT
 }
 
 export function keyNumbers({ numbers }: Comparison, pair: Pair, state: State): HTMLElement {
+  const title = h("h2", null, "Key numbers");
   return h(
     "section.section.numbers",
     { "aria-label": "Key numbers" },
-    h(
-      "div.side",
-      null,
-      h("h2", null, "Key numbers"),
-      h("p", null, "Of finite values alone: after NaN the last one before it."),
-    ),
     numbers.length === 0
-      ? h("p.quiet.full", null, "No number was measured in both.")
+      ? [h("div.side", null, title), h("p.quiet.full", null, "No number was measured in both.")]
       : pairTable(
           plural(numbers.length, "key number"),
-          columnHeads("Number", pair, state, against(pair, state)),
-          numbers.map(({ title, scale, run, baseline }) => ({
-            name: title,
-            baseline: formatValue(baseline, scale),
-            run: formatValue(run, scale),
-            between: told(run, baseline, scale, letters(pair, state.shown)),
-          })),
+          columnHeads([title, h("p", null, "Of finite values alone: after NaN the last one before it.")], pair, state, against(pair, state)),
+          numbersByGroup(numbers).flatMap(([title, of]): PairRow[] => [
+            { kind: "group", name: title },
+            ...of.map(({ title, scale, run, baseline }) => ({
+              name: title,
+              baseline: amount(formatValue(baseline, scale)),
+              run: amount(formatValue(run, scale)),
+              between: amount(told(run, baseline, scale, letters(pair, state.shown))),
+            })),
+          ]),
         ),
   );
 }

@@ -1,4 +1,4 @@
-/** Compare: a run beside a baseline. When they part, in which layer, and what they were set to. */
+/** Compare: a run beside a baseline. What they were set to, when they part, and in which layer. */
 
 import {
   choosePair,
@@ -19,6 +19,7 @@ import { difference } from "./difference";
 import { h, refill } from "./element";
 import { problem } from "./notices";
 import { pairHeads } from "./pairheads";
+import { differentSettings } from "./pairsettings";
 import type { Keys, Panel, View, ViewKind } from "./panel";
 
 /** What each part is drawn from. The cursor is not among it: it only moves lines. */
@@ -105,7 +106,10 @@ function compare(store: Store, retry: () => void): View {
         refill(
           tables,
           failed === null
-            ? apart(slot.value, pair, state, store)
+            ? [
+                slot.value && differentSettings(slot.value, pair, state, store),
+                apart(slot.value, pair, state, store),
+              ]
             : h("section.section", null, h("div.side"), trouble(failed, retry)),
         );
         refill(

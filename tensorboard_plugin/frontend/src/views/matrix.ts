@@ -14,6 +14,7 @@ import {
   MOST_COLUMNS,
   type Place,
   shownBesides,
+  SIGNS,
   withRun,
 } from "../model/matrix";
 import { measureOf } from "../model/findings";
@@ -23,9 +24,8 @@ import { FOLDER, RULE_TABLE, slotOf } from "../resources";
 import type { Slot, State, Store } from "../state";
 import { h, refill } from "./element";
 import { choosing } from "./findings";
-import { WORDS } from "./glyph";
 import { longTable } from "./matrixlist";
-import { mark, type Pointed, ruleReadout } from "./matrixreadout";
+import { mark, named, type Pointed, ruleReadout } from "./matrixreadout";
 import { type Drawn, wideTable } from "./matrixtable";
 import { problem } from "./notices";
 import type { View, ViewKind } from "./panel";
@@ -222,14 +222,18 @@ function orderButton(title: string, order: string, on: boolean, store: Store): H
   );
 }
 
-const SIGNS: readonly CellSign[] = ["critical", "warn", "watch", "ok", "not-evaluated", "exempt"];
+/** What is not to be taken for health. */
+const MEANINGS: Partial<Record<CellSign, string>> = {
+  "not-evaluated": "what the rule needs is missing",
+  exempt: "the rule does not apply",
+};
 
 const legend = () =>
   h(
     "ul.matrix-legend",
     null,
     SIGNS.map((sign) =>
-      h("li", { class: `cell-${sign}` }, mark(sign), sign === "ok" ? "Passed" : WORDS[sign]),
+      h("li", null, mark(sign), named(sign), MEANINGS[sign] && h("span.quiet", null, MEANINGS[sign])),
     ),
   );
 

@@ -4,7 +4,7 @@ import { cellOf, type Column, type Row } from "../model/matrix";
 import { formatCount, plural } from "../model/number";
 import { h, prose } from "./element";
 import { glyph, WORDS } from "./glyph";
-import { cellElement, type Drawn, note, rowsOf, runName } from "./matrixtable";
+import { cellElement, type Drawn, isMixed, note, rowsOf, runName } from "./matrixtable";
 
 /** Letters of a run's name. */
 const LETTERS = 34;
@@ -13,7 +13,7 @@ const LETTERS = 34;
 export function longTable(drawn: Drawn, fold: HTMLElement | null): HTMLElement {
   const rows = rowsOf(drawn);
   return h(
-    "table.long",
+    isMixed(drawn.columns) ? "table.long.mixed" : "table.long",
     {
       role: "grid",
       "aria-label": "What each rule found in each run",
@@ -24,6 +24,7 @@ export function longTable(drawn: Drawn, fold: HTMLElement | null): HTMLElement {
       "colgroup",
       null,
       h("col", { style: "width:var(--name)" }),
+      h("col", { style: "width:var(--count)" }),
       rows.map(() => h("col", { style: "width:var(--cell)" })),
       h("col"),
     ),
@@ -38,6 +39,7 @@ const groups = ({ blocks, passed, isOpen }: Drawn) =>
     "tr.groups",
     null,
     h("td.run-name"),
+    h("td.found-count"),
     blocks.map(({ title, rows }) =>
       h("th.begins", { scope: "colgroup", colspan: rows.length, title }, h("span", null, title)),
     ),
@@ -59,6 +61,7 @@ function names(rows: Row[], fold: HTMLElement | null, drawn: Drawn): HTMLElement
     "tr",
     null,
     h("td.run-name.corner", null, fold),
+    h("td.found-count", null, "Rules"),
     cells,
     h("td"), // the last slanted name reaches into it
   );
@@ -68,13 +71,13 @@ const totals = (rows: Row[]) =>
   h(
     "tr.totals",
     null,
-    h("th.run-name", { scope: "row" }, "Runs in which it found something"),
+    h("th.run-name", { scope: "row", colspan: 2 }, "Runs in which it found something"),
     rows.map(({ found }) => h("td", null, found > 0 && formatCount(found))),
     h("th.run-verdict", { scope: "col" }, "Verdict"),
   );
 
 function line(column: Column, rows: Row[], drawn: Drawn): HTMLElement {
-  const { run, key: position } = column;
+  const { run, found, key: position } = column;
   const name = runName(column, "row", LETTERS);
   const cells = rows.map((row) => {
     const { count } = cellOf(run, row.rule.id);
@@ -86,6 +89,11 @@ function line(column: Column, rows: Row[], drawn: Drawn): HTMLElement {
     "tr",
     null,
     name,
+    h(
+      position < 0 ? "td.found-count" : "td.found-count.chosen",
+      { title: `${plural(found, "rule")} found something` },
+      found > 0 && formatCount(found),
+    ),
     cells,
     h(
       position < 0 ? "td.run-verdict" : "td.run-verdict.chosen",

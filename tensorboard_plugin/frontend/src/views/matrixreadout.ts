@@ -19,6 +19,8 @@ export interface Pointed {
 /** That a rule passed is hardly seen: a dot. */
 export const mark = (sign: CellSign) => (sign === "ok" ? h("i.calm-dot") : glyph(sign, 13));
 
+export const named = (sign: CellSign) => (sign === "ok" ? "Passed" : WORDS[sign]);
+
 export function ruleReadout({ rule, run }: Pointed, state: State): HTMLElement[] {
   if (rule && run) return ofCell(rule, run, state);
   if (rule) return ofRule(rule);

@@ -12,6 +12,7 @@ import {
   shorten,
   shortWords,
   signOf,
+  tallyOf,
   wordsOf,
 } from "../model/matrix";
 import { titled } from "../model/findings";
@@ -20,7 +21,7 @@ import { called } from "../requests";
 import { h, prose } from "./element";
 import { glyph, WORDS } from "./glyph";
 import { key } from "./heads";
-import { mark, type Pointed } from "./matrixreadout";
+import { mark, named, type Pointed } from "./matrixreadout";
 
 /** Letters of a name. */
 const LETTERS = 16;
@@ -54,9 +55,9 @@ export const rowsOf = ({ blocks, passed, isOpen }: Drawn): Row[] => [
 /** The table of few runs. @param fold unfolds the rules that passed. */
 export function wideTable(drawn: Drawn, fold: HTMLElement | null): HTMLElement {
   const { columns, blocks, passed, isOpen } = drawn;
-  const thead = h("thead", null, names(drawn), verdicts(drawn), totals(columns));
+  const thead = h("thead", null, names(drawn), verdicts(drawn), totals(drawn));
   return h(
-    "table.wide",
+    isMixed(columns) ? "table.wide.mixed" : "table.wide",
     { role: "grid", "aria-label": "What each rule found in each run" },
     thead,
     blocks.map(({ title, rows }) =>
@@ -68,22 +69,32 @@ export function wideTable(drawn: Drawn, fold: HTMLElement | null): HTMLElement {
             "tr.group",
             null,
             h("th", { scope: "rowgroup" }, title),
-            h("td", { colspan: columns.length }),
+            h("td", { colspan: columns.length > 1 ? columns.length + 1 : 1 }),
           ),
         rows.map((row) => line(row, drawn)),
       ),
     ),
-    fold && h("tbody.passed", null, foldLine(fold, columns), isOpen && passed.map((row) => line(row, drawn))),
+    fold && h("tbody.passed", null, foldLine(fold, drawn), isOpen && passed.map((row) => line(row, drawn))),
   );
 }
 
+/** Whether only some of the runs are shown side by side, so that these are marked. */
+export const isMixed = (columns: readonly Column[]) =>
+  columns.some(({ key }) => key >= 0) && columns.some(({ key }) => key < 0);
+
+/** In how many runs a rule found something; of a single one its cell tells it. */
+const inRuns = (found: number, { columns }: Drawn) =>
+  columns.length > 1 &&
+  h("td.found-count", { title: `found something in ${plural(found, "run")}` }, found > 0 && formatCount(found));
+
 /** One line for all rules that say nothing but that all is well; they unfold below it. */
-const foldLine = (fold: HTMLElement, columns: Column[]) =>
+const foldLine = (fold: HTMLElement, drawn: Drawn) =>
   h(
     "tr",
     null,
     h("td", null, fold),
-    columns.map((column) =>
+    inRuns(0, drawn),
+    drawn.columns.map((column) =>
       h(
         column.key < 0 ? "td" : "td.chosen",
         { "aria-label": isJudged(column) ? "all passed" : "not judged yet" },
@@ -98,6 +109,7 @@ const verdicts = ({ columns, verdicts: all }: Drawn) =>
     "tr.verdicts",
     null,
     h("th.rule-name", { scope: "row" }, "Verdict"),
+    columns.length > 1 && h("td.found-count"),
     columns.map(({ run, key: position }) => {
       const verdict = all.get(run.run);
       return h(
@@ -114,7 +126,7 @@ const verdicts = ({ columns, verdicts: all }: Drawn) =>
 function names(drawn: Drawn): HTMLElement {
   const cells = drawn.columns.map((column) => runName(column, "col", LETTERS));
   note(drawn, [null, ...cells], [{}, ...drawn.columns.map(({ run }) => ({ run }))]);
-  return h("tr", null, h("td.rule-name"), cells);
+  return h("tr", null, h("td.rule-name"), cells.length > 1 && h("td.found-count", null, "Runs"), cells);
 }
 
 /** @param letters of the name, at most. */
@@ -144,15 +156,27 @@ export function note(drawn: Drawn, row: (HTMLElement | null)[], about: Pointed[]
   drawn.grid.push(row);
 }
 
-const totals = (columns: Column[]) =>
+/** What became of all rules in each run. */
+const totals = (drawn: Drawn) =>
   h(
     "tr.totals",
     null,
-    h("th.rule-name", { scope: "row" }, "Rules that found something"),
-    columns.map(({ found, key: position }) =>
-      h(position < 0 ? "td" : "td.chosen", null, found > 0 && plural(found, "rule")),
-    ),
+    h("th.rule-name", { scope: "row" }, plural(drawn.rules.length, "rule")),
+    inRuns(0, drawn),
+    drawn.columns.map(({ run, key: position }) => {
+      const tally = tallyOf(run, drawn.rules);
+      const words = tally.map(({ sign, count }) => `${formatCount(count)} ${named(sign).toLowerCase()}`);
+      return h(
+        position < 0 ? "td" : "td.chosen",
+        { title: words.join("\n") },
+        h("span.tally", null, tally.map(counted)),
+      );
+    }),
   );
+
+/** The dot of what passed has no name. */
+const counted = ({ sign, count }: { sign: CellSign; count: number }) =>
+  h("span", null, mark(sign), formatCount(count), sign === "ok" && h("span.sr", null, " passed"));
 
 function line(row: Row, drawn: Drawn): HTMLElement {
   const { rule, found } = row;
@@ -166,7 +190,7 @@ function line(row: Row, drawn: Drawn): HTMLElement {
     return cellElement(row, column, drawn, short(cell, drawn));
   });
   note(drawn, [name, ...cells], [{ rule }, ...drawn.columns.map(({ run }) => ({ rule, run }))]);
-  return h(found ? "tr" : "tr.calm", null, name, cells);
+  return h(found ? "tr" : "tr.calm", null, name, inRuns(found, drawn), cells);
 }
 
 /** What a rule says of a run. @param shown what stands beside the sign. */

@@ -41,7 +41,7 @@ export const against = (pair: Pair, state: State): Child[] => [
 ];
 
 /** What stands above the columns of a table of both. */
-export const columnHeads = (first: string, pair: Pair, state: State, last: Child): Child[] => [
+export const columnHeads = (first: Child, pair: Pair, state: State, last: Child): Child[] => [
   first,
   [key(state.shown.indexOf(pair.baseline)), " baseline"],
   [key(state.shown.indexOf(pair.run)), " run"],

@@ -1,7 +1,7 @@
 /** What two runs were set to: what differs at once, the rest unfolds. */
 
 import type { Comparison, Setting } from "../api";
-import { byGroup, type Pair, settingValue } from "../model/compare";
+import { byGroup, type Pair, settingValue, settingWords } from "../model/compare";
 import { formatCount, plural } from "../model/number";
 import { RUN, valueOf } from "../resources";
 import type { State, Store } from "../state";
@@ -26,17 +26,20 @@ export function differentSettings(
   const [all, sameOpen] = [state.open.has(DIFFERENT), state.open.has(SAME)];
   const hidden = different.length - FEW;
   return h(
-    "section.settings",
+    "section.section.settings",
     { "aria-label": "What differs" },
     different.length === 0
-      ? h(
-          "p.full",
-          null,
-          "No recorded setting differs. What is not recorded may: the seed, the order of the data, the code around the model.",
-        )
+      ? [
+          h("div.side", null, h("h2", null, "What differs")),
+          h(
+            "p.full",
+            null,
+            "No recorded setting differs. What is not recorded may: the seed, the order of the data, the code around the model.",
+          ),
+        ]
       : pairTable(
           plural(different.length, "different setting"),
-          columnHeads("What differs", pair, state, ""),
+          columnHeads(h("h2", null, "What differs"), pair, state, ""),
           (all ? different : different.slice(0, FEW)).map((one) => row(one, pair, state)),
         ),
     h(
@@ -46,6 +49,7 @@ export function differentSettings(
       same > 0 &&
         fold(SAME, sameOpen, sameOpen ? `Hide the ${formatCount(same)} that are the same` : `${formatCount(same)} are the same`, store),
     ),
+    sameOpen && sameSettings(settings, state, store),
   );
 }
 
@@ -57,10 +61,18 @@ const fold = (name: string, open: boolean, words: string, store: Store) =>
   );
 
 function row(setting: Setting, pair: Pair, state: State): PairRow {
-  const value = (side: "baseline" | "run") =>
-    short(settingValue(setting, side, valueOf(state, pair[side], RUN)));
+  const value = (side: keyof Pair) => {
+    const { pieces, schedule } = settingWords(setting, side, valueOf(state, pair[side], RUN));
+    return schedule === null ? short(pieces.join(", ")) : scheduled(pieces, schedule);
+  };
   return { name: short(setting.name), baseline: value("baseline"), run: value("run") };
 }
+
+/** A line is broken between two rates only. */
+const scheduled = (rates: readonly string[], schedule: string): Child[] => [
+  ...rates.map((rate, i) => h("span.unbroken", null, i < rates.length - 1 ? `${rate}, ` : rate)),
+  h("span.schedule", { title: schedule }, schedule),
+];
 
 /** Two lines of it at most. */
 const short = (text: string) => h("span.two-lines", { title: text }, breakable(text));
@@ -70,8 +82,7 @@ const breakable = (text: string): Child[] =>
   text.split(/(?<=[a-z])(?=[A-Z])|(?<=_)/).flatMap((part, i) => (i ? [h("wbr"), part] : [part]));
 
 /** All others, below what differs. */
-export function sameSettings({ settings }: Comparison, state: State, store: Store): HTMLElement | null {
-  if (!state.open.has(SAME)) return null;
+function sameSettings(settings: readonly Setting[], state: State, store: Store): HTMLElement {
   return h(
     "dl.same",
     { "aria-label": "Settings that are the same" },

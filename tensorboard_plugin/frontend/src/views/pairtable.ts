@@ -7,8 +7,8 @@ export interface PairRow {
   baseline?: Child;
   run?: Child;
   between?: Child;
-  /** A row that tells nothing new. */
-  kind?: "quiet";
+  /** A row that tells nothing new, or the heading of those below it. */
+  kind?: "quiet" | "group";
 }
 
 /**
@@ -36,11 +36,19 @@ export function pairTable(label: string, heads: readonly Child[], rows: readonly
 }
 
 function line({ name, baseline, run, between, kind }: PairRow): HTMLElement {
-  const cells = [baseline, run, between];
+  const cells = kind === "group" ? [] : [baseline, run, between];
   return h(
     kind ? `tr.${kind}` : "tr",
     { role: "row" },
     h("th", { role: "rowheader", scope: "row" }, name),
     cells.map((cell) => h("td", { role: "cell" }, cell)),
   );
+}
+
+const NUMBER = /^((?:over )?(?:[−\d.,e-]+|NaN|Inf))( .*)?$/;
+
+/** A number and what follows it, so that the numbers of a column end below each other. */
+export function amount(words: string): HTMLElement {
+  const [, number, rest = ""] = NUMBER.exec(words) ?? [];
+  return h("span.amount", null, h("span", null, number ?? ""), number === undefined ? words : rest);
 }

@@ -13,7 +13,7 @@ import {
   type TunableRule,
 } from "../model/thresholds";
 import { called } from "../requests";
-import { type Child, h, prose, refill } from "./element";
+import { type Child, h, refill } from "./element";
 import { glyph, WORDS } from "./glyph";
 import { key } from "./heads";
 import { strip } from "./strip";
@@ -28,18 +28,15 @@ export interface Block {
 export function ruleBlock(rule: TunableRule, choose: Choose, unfold: (to: boolean) => void): Block {
   const found = h("span.found");
   const parts = gauges(rule.thresholds);
+  const rows = [...parts.gauges.flatMap(({ thresholds }) => thresholds), ...parts.rest];
   const told = sentences(rule.thresholds);
-  const shared = parts.gauges.map((gauge) => sharedBy(gauge, told));
-  const isShared = (one: Tunable) =>
-    parts.gauges.some(({ thresholds }, i) => shared[i] && thresholds.includes(one));
+  const sentence = (i: number) => told.get(rows[i]?.name ?? "") ?? "";
   const fields = new Map<string, Field>(
-    rule.thresholds.map((one) => [
-      one.name,
-      field(rule, one, isShared(one) ? "" : told.get(one.name)!, choose),
-    ]),
+    rows.map((one, i) => {
+      const isToldAbove = sentence(i) === sentence(i - 1);
+      return [one.name, field(rule, one, isToldAbove ? "" : sentence(i), choose)];
+    }),
   );
-  const elements = (thresholds: readonly Tunable[]) =>
-    thresholds.map(({ name }) => fields.get(name)!.element);
   const strips = parts.gauges.map(() => h("div.strip-place"));
   const fold = folding(rule, fields);
   const short = h("p.in-short");
@@ -51,19 +48,13 @@ export function ruleBlock(rule: TunableRule, choose: Choose, unfold: (to: boolea
     rule.title,
   );
   const drawn = parts.gauges.map((gauge, i) =>
-    h(
-      "div.gauge",
-      null,
-      h("p.means", null, caption(gauge, shared[i]!)),
-      strips[i]!,
-      h("div.fields", null, elements(gauge.thresholds)),
-    ),
+    h("div.gauge", null, h("p.means", null, caption(gauge)), strips[i]!),
   );
   const numbers = h(
-    drawn.length === 1 ? "div.numbers.one-gauge" : "div.numbers",
+    "div.numbers",
     null,
+    h("div.fields", null, rows.map(({ name }) => fields.get(name)!.element)),
     drawn.length > 0 && h("div.gauges", null, drawn),
-    parts.rest.length > 0 && h("div.fields", null, elements(parts.rest)),
   );
   const element = h(
     "section.rule-block",
@@ -87,8 +78,7 @@ export function ruleBlock(rule: TunableRule, choose: Choose, unfold: (to: boolea
       line.disabled = isChanged;
       element.classList.toggle("folded", !isOpen);
       [numbers.hidden, short.hidden] = [!isOpen, isOpen];
-      short.textContent = inShort(now);
-      line.title = isOpen ? "" : inShort(now);
+      refill(short, inShort(now).flatMap((words, i) => [i > 0 && " · ", h("span.unbroken", null, words)]));
       gauges(now.thresholds).gauges.forEach((gauge, i) => {
         const drawn = stripOf(gauge, own, shown, now.found, called);
         refill(strips[i]!, drawn ? strip(drawn) : h("p.quiet", null, "not measured in these runs"));
@@ -112,15 +102,11 @@ export function ruleBlock(rule: TunableRule, choose: Choose, unfold: (to: boolea
   };
 }
 
-/** What all limits of a gauge are, if that is the same. */
-function sharedBy({ thresholds }: Gauge, told: ReadonlyMap<string, string>): string {
-  const [first = "", ...others] = new Set(thresholds.map(({ name }) => told.get(name)!));
-  return others.length ? "" : first;
-}
-
-function caption({ isUpper }: Gauge, sentence: string): Child {
-  return [sentence && [prose(sentence), " "], `The ${isUpper ? "largest" : "smallest"} of each run:`];
-}
+/** "watch, warn: the largest of each run" */
+const caption = ({ isUpper, thresholds }: Gauge): Child => [
+  h("b", null, thresholds.map(({ name }) => name).join(", ")),
+  `: the ${isUpper ? "largest" : "smallest"} of each run`,
+];
 
 interface Folding {
   button: HTMLElement;
@@ -142,7 +128,7 @@ function folding(rule: TunableRule, fields: ReadonlyMap<string, Field>): Folding
     refill(button, words, h("span.sr", null, ` thresholds of ${rule.title}`));
     button.setAttribute("aria-expanded", String(isOpen));
   };
-  const button = h("button.link.more", {
+  const button = h("button.link.hidden-more", {
     "data-key": `more ${rule.id}`,
     onclick: () => {
       isOpen = !isOpen;

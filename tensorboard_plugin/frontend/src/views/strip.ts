@@ -6,6 +6,7 @@ import { glyph } from "./glyph";
 import { key } from "./heads";
 
 export function strip({ ends, limits, values, labels }: Strip): HTMLElement {
+  const lines = 1 + Math.max(0, ...limits.map(({ line }) => line));
   const words = [...values, ...limits].map((one) => one.words).join("; ");
   return h(
     "div.strip",
@@ -13,10 +14,11 @@ export function strip({ ends, limits, values, labels }: Strip): HTMLElement {
     h("span", null, ends[0]),
     h(
       "div.strip-axis",
-      null,
-      limits.map(({ at, severity, words }) =>
-        h("i.strip-limit", { style: left(at), title: words }, severity && glyph(severity, 10)),
-      ),
+      { style: `--lines:${lines}` },
+      limits.map(({ at, severity, words, label, line }) => [
+        h("i.strip-limit", { style: left(at), title: words }),
+        h("span.strip-label", { style: `${left(at)};--line:${line}` }, severity && glyph(severity, 10), label),
+      ]),
       values.map(({ at, words }) => h("i.strip-value", { style: left(at), title: `${words}, last finite` })),
       labels.map(({ at, runs }) => h("b.strip-runs", { style: left(at) }, runs.map(key))),
     ),

@@ -74,8 +74,8 @@ function thresholds(store: Store, retry: () => void): View {
   const suppress = (all: readonly Suppression[]) => store.choose("suppress", written(all));
 
   const resetAll = () => {
-    store.choose("thresholds", "");
-    suppress([]);
+    const choices = chosen(store.get().choices, "thresholds", "");
+    store.set({ choices: chosen(choices, "suppress", "") });
   };
 
   let tried: Tried[] = [];

@@ -24,9 +24,8 @@ export function tuning(store: Store, choose: Choose): Tuning {
     value: store.get().choices[FILTER] ?? "",
     oninput: () => store.choose(FILTER, filter.value),
   });
-  /** Rules that found something, and those that did not: these in two columns, each of which unfolds by itself. */
-  const lists = [0, 1, 2].map(() => h("div.rules"));
-  const [loud, ...halves] = lists;
+  /** Rules that found something, and those that did not. */
+  const lists = [h("div.rules"), h("div.rules")] as const;
   const [rest, none] = [h("p.rules-rest"), h("p.quiet")];
   const fold = (rules: readonly string[], to: boolean) =>
     store.set({ open: refolded(store.get().open, rules, to) });
@@ -34,16 +33,18 @@ export function tuning(store: Store, choose: Choose): Tuning {
   const element = h(
     "section.section.tuning",
     { "aria-label": "Thresholds" },
+    h("div.side", null, h("h2", null, "Thresholds"), h("label.find", null, filter)),
     h(
-      "div.side",
+      "p.full.quiet",
       null,
-      h("h2", null, "Thresholds"),
-      h("label.find", null, filter),
-      h("p", null, "Rules that found something in the shown runs come first."),
-      h("p", null, "A strip shows the worst layer of each run at its last record, and the limits."),
-      h("p", null, "A value beyond a limit is a finding only if the rule's other conditions hold too, such as its patience."),
+      "Rules that found something in the shown runs come first. " +
+        "A strip shows the worst layer of each run at its last record, and the limits. " +
+        "A value beyond a limit is a finding only if the rule's other conditions hold too, such as its patience.",
     ),
-    h("div.full", null, loud, rest, h("div.halves", null, halves), none),
+    lists[0],
+    rest,
+    lists[1],
+    none,
   );
   return {
     element,
@@ -60,8 +61,7 @@ export function tuning(store: Store, choose: Choose): Tuning {
           return block.element;
         });
       const above = found.length - quiet.length;
-      const half = above + Math.ceil(quiet.length / 2);
-      const wanted = [found.slice(0, above), found.slice(above, half), found.slice(half)].map(elements);
+      const wanted = [found.slice(0, above), found.slice(above)].map(elements);
       // Moving an element takes the focus away, and with it what is being typed there.
       const isInUse = lists.some((list) => list.contains(document.activeElement));
       if (!isInUse) lists.forEach((list, i) => arrange(list, wanted[i]!));

@@ -32,7 +32,7 @@ const DIRECTIONS = {
   "≤": "trouble at or below",
 } as const;
 
-/** @param sentence what it is; empty where that is told beside it for several. */
+/** @param sentence what it is; empty where the one above it tells the same. */
 export function field(rule: TunableRule, first: Tunable, sentence: string, choose: Choose): Field {
   let threshold = first;
   let current: number | undefined;
