@@ -62,7 +62,7 @@ export function page(store: Store, retry: () => void): HTMLElement {
   const showDock = () => {
     const cursor = docked();
     bottom.element.hidden = !cursor?.steps.length; // nothing was measured, or no pair is chosen
-    if (cursor) bottom.show(store.get(), cursor.steps, cursor.at);
+    if (cursor) bottom.show(store.get(), cursor.steps, cursor.at, shownView()?.about?.());
   };
   const pointDock = () => {
     const cursor = docked();
