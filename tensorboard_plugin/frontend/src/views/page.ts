@@ -83,7 +83,11 @@ export function page(store: Store, retry: () => void): HTMLElement {
   };
   new ResizeObserver(resized).observe(body);
   onSharpness(resized);
-  main.addEventListener("scroll", () => main.classList.toggle("stuck", main.scrollTop > 40));
+  main.addEventListener("scroll", () => {
+    // Heads that stick are lower: a page that is hardly higher than the window must not swing.
+    const from = main.classList.contains("stuck") ? 0 : 40;
+    main.classList.toggle("stuck", main.scrollTop > from);
+  });
   setInterval(() => tick(store.get(), element), 1000);
   draw(store.get(), () => true);
   return element;
