@@ -43,7 +43,7 @@ export function probeTools(store: Store): Tools {
       const classes = probes.some((probe) => probe?.kind === "classes");
       const truths = truthsOf(probes);
       const limit = sureFrom(classesOf(probes).length);
-      const followed = Math.max(0, ...probes.map((probe) => probe?.samples.size ?? 0));
+      const followed = new Set(probes.flatMap((probe) => [...(probe?.samples.keys() ?? [])])).size;
       const probed = Math.max(0, ...columns.map(({ run }) => run?.probe_samples ?? 0));
       const images = picturesOf(probes);
       const { opacity: _, open: __, ...kept } = choice;
