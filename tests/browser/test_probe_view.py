@@ -99,17 +99,61 @@ def test_runs_without_images_have_classes_and_values(tab, tmp_path):
         expect(rows(tab)).to_have_count(20)
         summary = tab.frame.get_by_role("region", name="Summary")
         expect(summary).to_contain_text("19 of 20 right at step 5")
-        expect(summary).to_contain_text("0 flipped since step 4")
-        expect(rows(tab).nth(1)).to_contain_text("1.5, −1 …")
+        expect(summary).to_contain_text("0 changed since step 4")
+        name = tab.frame.get_by_role("button", name="#3 class 1")
+        expect(name).to_contain_text("1.5, −1 …")
         for _ in range(2):
             tab.frame.get_by_role("slider", name="Step").press("ArrowLeft")
         expect(summary).to_contain_text("14 of 20 right at step 3")
-        expect(summary).to_contain_text("6 flipped since step 2: 6 to right")
+        expect(summary).to_contain_text("6 changed since step 2: 6 to right")
         tab.frame.get_by_role("checkbox", name="Show table,").uncheck()
         tab.frame.get_by_role("checkbox", name="Show values,").check()
         expect(summary).to_contain_text("0.33 mean size of 20 errors at step 3")
-        expect(rows(tab).first).to_contain_text("error +0.33")
+        expect(rows(tab).first.get_by_title("Error", exact=True)).to_have_text("+0.33")
+        choose(tab, "Which samples are listed", "got worse")
+        expect(tab.frame.get_by_text("No sample passes the filter")).to_be_visible()
+        tab.frame.get_by_role("button", name="Show all").click()
+        expect(rows(tab)).to_have_count(20)
         expect(summary.get_by_role("img", name=re.compile("Predicted over true"))).to_be_visible()
+
+
+def test_what_is_wrong_comes_first(tab, tmp_path):
+    record(tmp_path / "run", predictions="classes")
+    with tensorboard(tmp_path, runs=1) as address:
+        tab.open(address, VIEW)
+        expect(rows(tab)).to_have_count(20)
+        groups = tab.frame.locator(".probe-group h3")
+        quiet = [re.compile("^Flipped 1 "), re.compile("^Others 18 ")]
+        expect(groups).to_have_text(["Wrong now 1", *quiet])
+        expect(rows(tab).first).to_contain_text("#0")
+        tab.frame.get_by_role("slider", name="Step").press("Home")
+        quiet = [re.compile("^Flipped 1 "), re.compile("^Others 3 ")]
+        expect(groups).to_have_text(["Wrong now 16", *quiet])
+        order = tab.frame.get_by_role("combobox", name="Order of the samples")
+        order.select_option("number")
+        expect(groups).to_have_count(0)
+        names = rows(tab).get_by_role("button", name=re.compile("^#"))
+        expect(names.nth(1)).to_have_text(re.compile("^#3"))
+
+
+def test_a_cell_of_the_confusion_table_lists_its_samples_by_keyboard(tab, tmp_path):
+    record(tmp_path / "run", predictions="classes")
+    record(tmp_path / "twin", predictions="classes")
+    with tensorboard(tmp_path, runs=2) as address:
+        tab.open(address, f"{VIEW}&p.tfdiag.step=1")
+        summary = tab.frame.get_by_role("region", name="Summary")
+        cell = summary.get_by_role("button", name="6 of class 0 taken for 1").first
+        cell.focus()
+        tab.page.keyboard.press("Enter")
+        expect(cell).to_have_attribute("aria-pressed", "true")
+        expect(cell).to_be_focused()
+        expect(rows(tab)).to_have_count(6)
+        expect(rows(tab).filter(has_not_text="class 0")).to_have_count(0)
+        tab.page.reload()
+        expect(rows(tab)).to_have_count(6)
+        expect(summary).to_contain_text("4 of 20 right at step 1")  # whatever is listed
+        tab.frame.get_by_role("button", name="Show all, not 0 → 1 in A alone").press("Enter")
+        expect(rows(tab)).to_have_count(20)
 
 
 def test_a_run_without_predictions_says_why(tab, tmp_path):

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import {
   budgetOf,
+  budgetVerdict,
   cadence,
   distanceAxis,
   distances,
@@ -10,6 +11,7 @@ import {
   lasted,
   meaning,
   often,
+  perRecord,
   type Recorded,
   shareAxis,
   shared,
@@ -52,8 +54,29 @@ test("one axis holds all shares and budgets", () => {
 
 test("where steps are fixed the default budget is marked", () => {
   expect(budgetOf(run({ budget: 0.1 }, kept))).toEqual({ share: 0.1, words: "budget 10 %" });
-  expect(budgetOf(run({ budget: null }, kept))!.words).toContain("is the default budget");
+  expect(budgetOf(run({ budget: null }, kept))!.words).toBe("default budget 2 %");
   expect(budgetOf(run({ budget: undefined }, kept))).toBeNull();
+});
+
+test("the budget has a verdict, of which the sign tells above from within", () => {
+  const long = { seconds: 60, every: 20, probe_every: 100 };
+  expect(budgetVerdict(run({}, kept))).toEqual({ sign: "ok", words: "Within the budget of 2 %" });
+  expect(budgetVerdict(run({}, { ...long, share: 0.03 }))).toEqual({ sign: "warn", words: "Above the budget of 2 %" });
+  expect(budgetVerdict(run({}, { ...kept, share: 0.1 })).words).toBe(
+    "Above the budget of 2 %: high because the run is short (10 s)",
+  );
+  const fixed = (share: number) => budgetVerdict(run({ budget: null }, { ...long, share }));
+  expect(fixed(0.03).sign).toBe("watch");
+  expect(fixed(0.03).words).toBe("Above the default budget of 2 %. None was set: the steps are fixed");
+  expect(fixed(0.01).sign).toBe("ok");
+  expect(budgetVerdict(run({ budget: undefined }, kept)).sign).toBe("not-evaluated");
+  expect(budgetVerdict(run({}, null)).sign).toBe("not-evaluated");
+});
+
+test("what a record took on average", () => {
+  expect(perRecord({ cost: { ...kept, seconds: 4.1 }, steps: new Array(128).fill(0) })).toBe("32 ms each");
+  expect(perRecord({ cost: { ...kept, seconds: 4 }, steps: [0, 1] })).toBe("2.0 s each");
+  expect(perRecord({ cost: null, steps: [0] })).toBeNull();
 });
 
 test("times have a digit more than whole seconds", () => {

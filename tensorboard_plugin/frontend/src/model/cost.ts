@@ -1,6 +1,6 @@
 /** What the monitor itself took, and what that means. */
 
-import type { Run } from "../api";
+import type { Run, Standing } from "../api";
 import { curveAxis, type CurveAxis, type Series } from "./curve";
 import { formatAge, formatMagnitude, formatShare, plural } from "./number";
 import { roundUp } from "./scale";
@@ -52,7 +52,7 @@ const DEFAULT_BUDGET = 0.02;
 export function budgetOf({ monitor: { budget } }: Recorded): { share: number; words: string } | null {
   if (budget === undefined) return null;
   if (budget === null)
-    return { share: DEFAULT_BUDGET, words: `${formatShare(DEFAULT_BUDGET)} is the default budget` };
+    return { share: DEFAULT_BUDGET, words: `default budget ${formatShare(DEFAULT_BUDGET)}` };
   return { share: budget, words: `budget ${formatShare(budget)}` };
 }
 
@@ -61,6 +61,34 @@ export const duration = (seconds: number) => (seconds < 60 ? inSeconds(seconds) 
 
 export const inSeconds = (seconds: number) =>
   `${seconds >= 1 && seconds < 60 ? seconds.toFixed(1) : formatMagnitude(seconds)} s`;
+
+/** Whether that was within the budget: as a sign, and in words. */
+export interface BudgetVerdict {
+  sign: Standing;
+  words: string;
+}
+
+export function budgetVerdict(run: Recorded): BudgetVerdict {
+  const { cost, monitor: { budget } } = run;
+  const limit = budgetOf(run);
+  if (!cost || !limit) return { sign: "not-evaluated", words: "Not known whether there was a budget" };
+  const isAbove = cost.share > limit.share;
+  const where = isAbove ? "Above" : "Within";
+  const why = isAbove && high(run) ? `: ${high(run)}` : "";
+  if (budget === null)
+    return {
+      sign: isAbove ? "watch" : "ok",
+      words: `${where} the default budget of ${formatShare(limit.share)}${why}. None was set: the steps are fixed`,
+    };
+  return { sign: isAbove ? "warn" : "ok", words: `${where} the budget of ${formatShare(limit.share)}${why}` };
+}
+
+/** "32 ms each": what a record took on average, with all that is done once; null where it is not known. */
+export function perRecord({ cost, steps }: Pick<Run, "cost" | "steps">): string | null {
+  if (!cost || steps.length === 0) return null;
+  const each = cost.seconds / steps.length;
+  return each < 1 ? `${formatMagnitude(1000 * each)} ms each` : `${inSeconds(each)} each`;
+}
 
 /** One axis for all runs: from 0 to a round share above all that is drawn on it. */
 export function shareAxis(runs: readonly Recorded[]): number {

@@ -6,6 +6,7 @@ import {
   errorOf,
   errorsOf,
   flips,
+  grouped,
   isMixed,
   listed,
   lookIndex,
@@ -108,10 +109,10 @@ test("an old recording has the samples with an image only, another one none", ()
   expect(probeOf(undefined, undefined)).toBeNull();
 });
 
-test("an outcome is right, wrong or NaN; flips count changes, NaN is wrong", () => {
+test("an outcome is right, wrong or NaN; a flip is from right to wrong, NaN is wrong", () => {
   expect([0, 1, 2].map((i) => outcomeOf(sample("4"), i))).toEqual(["right", "wrong", "right"]);
   expect([0, 1, 2].map((i) => outcomeOf(sample("12"), i))).toEqual(["wrong", "wrong", "nan"]);
-  expect(all.map((name) => flips(sample(name)))).toEqual([0, 2, 0]);
+  expect(all.map((name) => flips(sample(name)))).toEqual([0, 1, 0]);
   expect(outcomeOf({ ...sample("0"), truth: null }, 0)).toBeNull();
   expect(stretchesOf(sample("12"))).toEqual([
     { outcome: "wrong", first: 0, next: 2 },
@@ -125,16 +126,19 @@ test("the look in effect at a step", () => {
 
 test("filters and order", () => {
   const of = (choice: object, step = 20) =>
-    listed([probe], { filter: "all", order: "number", truth: null, ...choice }, step);
+    listed([probe], { filter: "all", order: "number", truth: null, cell: null, ...choice }, step);
   expect(of({})).toEqual(all);
   expect(of({ filter: "wrong" })).toEqual(["12"]);
   expect(of({ filter: "wrong" }, 10)).toEqual(["4", "12"]);
   expect(of({ filter: "flipped" })).toEqual(["4"]);
   expect(of({ filter: "unsure" }, 0)).toEqual(["4", "12"]);
   expect(of({ truth: 2 })).toEqual(["4"]);
+  expect(of({ cell: { truth: 2, predicted: 1 } }, 10)).toEqual(["4"]);
+  expect(of({ cell: { truth: 0, predicted: null } })).toEqual(["12"]);
+  expect(of({ cell: { truth: 0, predicted: 0 } })).toEqual([]);
   expect(of({ order: "confidence" })).toEqual(["12", "4", "0"]);
   expect(
-    listed([probeOf(predictions, cams)], { filter: "all", order: "number", truth: null }, 0),
+    listed([probeOf(predictions, cams)], { filter: "all", order: "number", truth: null, cell: null }, 0),
   ).toEqual(["0", "4", "7", "12"]);
   expect(picturesOf([probeOf(predictions, cams), null])).toBe(2);
 });
@@ -151,9 +155,28 @@ test("a sample is listed if one of the runs passes it", () => {
     },
     undefined,
   );
-  const wrong = { filter: "wrong", order: "number", truth: null } as const;
+  const wrong = { filter: "wrong", order: "number", truth: null, cell: null } as const;
   expect(listed([probe, null, other], wrong, 20)).toEqual(["0", "12"]);
   expect(listed([probe, null, other], wrong, 20, [other])).toEqual(["0"]); // in that run alone
+});
+
+test("those worth a look come first: wrong in most runs, flipped, unsure; with an image before others", () => {
+  const names = ["0", "4", "7", "12"];
+  const both = probeOf(predictions, cams);
+  const kinds = (probes: Parameters<typeof grouped>[0], step: number) =>
+    grouped(probes, names, step).map(({ kind, wrong, names }) => [kind, wrong, names]);
+  expect(kinds([both], 20)).toEqual([
+    ["wrong", 1, ["12"]],
+    ["flipped", 0, ["4"]],
+    ["unsure", 0, ["7"]], // not looked at
+    ["others", 0, ["0"]],
+  ]);
+  expect(kinds([probe, null, both], 10)).toEqual([
+    ["wrong", 2, ["4", "12"]],
+    ["others", 0, ["7", "0"]],
+  ]);
+  const early = probeOf({ ...predictions, steps: [0, 10, 20] }, undefined);
+  expect(kinds([early, probe], 0)[0]).toEqual(["wrong", 2, ["12"]]);
 });
 
 test("sureness is half way from a guess", () => {
@@ -202,8 +225,12 @@ test("errors of values", () => {
   expect(errorOf(regression.samples.get("1")!, 1)).toBeNull();
   const errors = errorsOf(regression, ["0", "1"], 1);
   expect(errors).toEqual({ count: 1, broken: 1, mean: 0, before: 0.75, since: 0 });
-  const byError = { filter: "all", order: "confidence", truth: null } as const;
+  const grown = { filter: "worse", order: "number", truth: null, cell: null } as const;
+  expect(listed([regression], grown, 0)).toEqual([]);
+  expect(listed([regression], grown, 10)).toEqual(["1"]); // NaN
+  const byError = { filter: "all", order: "confidence", truth: null, cell: null } as const;
   expect(listed([regression], byError, 0)).toEqual(["0", "1"]);
+  expect(listed([regression], { ...byError, order: "interest" }, 10)).toEqual(["1", "0"]);
   expect(listed([regression], byError, 10)).toEqual(["1", "0"]); // NaN is the worst
 });
 
@@ -211,9 +238,10 @@ test("choices are read from the link; what is mangled is as at the beginning", (
   const first = readChoice({});
   expect(first).toEqual({
     filter: "all",
-    order: "number",
+    order: "interest",
     run: null,
     truth: null,
+    cell: null,
     target: 0,
     scale: "image",
     opacity: 0.45,
@@ -225,6 +253,7 @@ test("choices are read from the link; what is mangled is as at the beginning", (
       "probe.order": "confidence",
       "probe.run": "sweep/1",
       "probe.class": "7",
+      "probe.cell": "4 nan",
       "probe.map": "predicted",
       "probe.scale": "map",
       "probe.opacity": "0.4",
@@ -235,11 +264,12 @@ test("choices are read from the link; what is mangled is as at the beginning", (
     order: "confidence",
     run: "sweep/1",
     truth: 7,
+    cell: { truth: 4, predicted: null },
     target: 1,
     scale: "map",
     opacity: 0.4,
     open: "12",
   });
-  const mangled = { "probe.filter": "x", "probe.class": "-1", "probe.opacity": "2" };
+  const mangled = { "probe.filter": "x", "probe.cell": "4", "probe.class": "-1", "probe.opacity": "2" };
   expect(readChoice(mangled)).toEqual(first);
 });

@@ -86,10 +86,14 @@ export function outcomeOf(sample: Sample, look: number): Outcome | null {
 /** What is wrong: a class that is not the true one, or none. */
 const isWrong = (outcome: Outcome | null) => outcome === "wrong" || outcome === "nan";
 
-/** How often a sample changed between right and wrong, from look to look. */
+/**
+ * How often a sample was right and then wrong, from look to look. That it is learnt once is no news.
+ *
+ * Source: the forgetting events of Toneva et al. (2019), arXiv:1812.05159.
+ */
 export function flips(sample: Sample): number {
   const known = sample.looks.flatMap((_, i) => outcomeOf(sample, i) ?? []).map(isWrong);
-  return known.filter((wrong, i) => i > 0 && wrong !== known[i - 1]).length;
+  return known.filter((wrong, i) => i > 0 && wrong && !known[i - 1]).length;
 }
 
 /** Predicted minus true value. */
@@ -113,8 +117,14 @@ export function stretchesOf(sample: Sample): { outcome: Outcome; first: number; 
 
 // --- which samples are listed -------------------------------------------------------------------
 
-export type Filter = "all" | "wrong" | "flipped" | "unsure";
-export type Order = "number" | "confidence";
+export type Filter = "all" | "wrong" | "flipped" | "unsure" | "worse";
+export type Order = "interest" | "number" | "confidence";
+
+/** Samples of one true class that were taken for one; null where the output was not finite. */
+export interface Cell {
+  truth: number;
+  predicted: number | null;
+}
 
 /** What of the samples is shown, and how; all of it is in the link. */
 export interface Choice {
@@ -124,6 +134,8 @@ export interface Choice {
   run: string | null;
   /** Only samples of this true class; null for all. */
   truth: number | null;
+  /** Only samples of this cell of the confusion table; null for all. */
+  cell: Cell | null;
   /** The class that the maps explain. */
   target: Target;
   /** What the full colour of a map stands for: its own largest value, or that of the image's maps. */
@@ -143,6 +155,7 @@ export const CHOICES = {
   order: "probe.order",
   run: "probe.run",
   truth: "probe.class",
+  cell: "probe.cell",
   target: "probe.map",
   scale: "probe.scale",
   opacity: "probe.opacity",
@@ -152,13 +165,15 @@ export const CHOICES = {
 /** What is not chosen, or mangled, is as at the beginning. */
 export function readChoice(choices: Readonly<Record<string, string>>): Choice {
   const text = (key: keyof typeof CHOICES) => choices[CHOICES[key]];
-  const filters: readonly Filter[] = ["wrong", "flipped", "unsure"];
+  const filters: readonly Filter[] = ["wrong", "flipped", "unsure", "worse"];
+  const orders: readonly Order[] = ["number", "confidence"];
   const opacity = Number(text("opacity") ?? NaN);
   return {
     filter: filters.find((filter) => filter === text("filter")) ?? "all",
-    order: text("order") === "confidence" ? "confidence" : "number",
+    order: orders.find((order) => order === text("order")) ?? "interest",
     run: text("run") ?? null,
     truth: /^\d+$/.test(text("truth") ?? "") ? Number(text("truth")) : null,
+    cell: readCell(text("cell") ?? ""),
     target: text("target") === "predicted" ? 1 : 0,
     scale: text("scale") === "map" ? "map" : "image",
     opacity: opacity >= 0 && opacity <= 1 ? opacity : OPACITY,
@@ -166,9 +181,25 @@ export function readChoice(choices: Readonly<Record<string, string>>): Choice {
   };
 }
 
+/** "4 9": of class 4, taken for 9. */
+export const cellText = ({ truth, predicted }: Cell): string => `${truth} ${predicted ?? "nan"}`;
+
+function readCell(text: string): Cell | null {
+  const [, truth, predicted] = /^(\d+) (\d+|nan)$/.exec(text) ?? [];
+  if (truth === undefined) return null;
+  return { truth: Number(truth), predicted: predicted === "nan" ? null : Number(predicted) };
+}
+
 /** Half way from a guess to certainty: 75 % of two classes, 55 % of ten. */
 export function sureFrom(classes: number): number {
   return (1 + 1 / Math.max(2, classes)) / 2;
+}
+
+/** What one run says of a sample at its look in effect. */
+interface Said {
+  probe: Probe;
+  sample: Sample;
+  look: number;
 }
 
 /**
@@ -178,37 +209,103 @@ export function sureFrom(classes: number): number {
  */
 export function listed(
   probes: readonly (Probe | null)[],
-  choice: Pick<Choice, "filter" | "order" | "truth">,
+  choice: Pick<Choice, "filter" | "order" | "truth" | "cell">,
   step: number,
   asked: readonly (Probe | null)[] = probes,
 ): string[] {
   const known = probes.filter((probe) => probe !== null);
   const limit = sureFrom(classesOf(known).length);
-  const of = (name: string) =>
-    known.flatMap((probe) => {
-      const sample = probe.samples.get(name);
-      return sample ? [{ probe, sample, look: lookIndex(probe, step) }] : [];
-    });
-  const passes = ({ sample, look }: ReturnType<typeof of>[number]) => {
-    if (choice.truth !== null && sample.truth !== choice.truth) return false;
-    if (choice.filter === "wrong") return isWrong(outcomeOf(sample, look));
-    if (choice.filter === "flipped") return flips(sample) > 0;
-    return choice.filter === "all" || (sample.looks[look]?.confidence ?? 0) < limit;
-  };
   const names = allNames(known).filter((name) =>
-    of(name).some((one) => asked.includes(one.probe) && passes(one)),
+    saidOf(known, name, step).some((said) => asked.includes(said.probe) && passes(said, choice, limit)),
   );
-  if (choice.order === "number") return names;
-  const worst = (name: string) =>
-    Math.min(
-      ...of(name).map(({ probe, sample, look }) =>
-        probe.kind === "values"
-          ? -Math.abs(errorOf(sample, look) ?? Infinity)
-          : (sample.looks[look]?.trueConfidence ?? -1),
-      ),
-    );
-  const places = new Map(names.map((name) => [name, worst(name)]));
+  const isValue = known.some(({ kind }) => kind === "values");
+  if (choice.order === "number" || (choice.order === "interest" && !isValue)) return names;
+  const places = new Map(names.map((name) => [name, worst(saidOf(known, name, step))]));
   return names.sort((a, b) => places.get(a)! - places.get(b)!);
+}
+
+const saidOf = (probes: readonly Probe[], name: string, step: number): Said[] =>
+  probes.flatMap((probe) => {
+    const sample = probe.samples.get(name);
+    return sample ? [{ probe, sample, look: lookIndex(probe, step) }] : [];
+  });
+
+function passes(
+  { probe, sample, look }: Said,
+  { filter, truth, cell }: Pick<Choice, "filter" | "truth" | "cell">,
+  limit: number,
+): boolean {
+  if (probe.kind === "values") return filter !== "worse" || isWorse(sample, look);
+  if (truth !== null && sample.truth !== truth) return false;
+  if (cell && !(sample.truth === cell.truth && sample.looks[look]?.predicted === cell.predicted)) return false;
+  if (filter === "wrong") return isWrong(outcomeOf(sample, look));
+  if (filter === "flipped") return flips(sample) > 0;
+  return filter !== "unsure" || isUnsure(sample, look, limit);
+}
+
+/** Whether its error is larger than at its first look, or not finite any more. */
+function isWorse(sample: Sample, look: number): boolean {
+  const first = sample.looks.findIndex((one) => one !== null);
+  const size = (at: number) => Math.abs(errorOf(sample, at) ?? Infinity);
+  return first >= 0 && sample.looks[look] !== null && size(look) > size(first);
+}
+
+const isUnsure = (sample: Sample, look: number, limit: number) =>
+  (sample.looks[look]?.confidence ?? 0) < limit;
+
+/** The least probability of the true class, or the largest error as a negative number; NaN is the worst. */
+const worst = (of: readonly Said[]): number =>
+  Math.min(
+    ...of.map(({ probe, sample, look }) =>
+      probe.kind === "values"
+        ? -Math.abs(errorOf(sample, look) ?? Infinity)
+        : (sample.looks[look]?.trueConfidence ?? -1),
+    ),
+  );
+
+/** Samples of which the same is to be said. */
+export interface Group {
+  kind: "wrong" | "flipped" | "unsure" | "others";
+  /** In how many runs they are wrong. */
+  wrong: number;
+  names: string[];
+}
+
+const KINDS: readonly Group["kind"][] = ["wrong", "flipped", "unsure", "others"];
+
+/**
+ * The samples in groups, those worth a look first: wrong in most runs, then flipped, then unsure. In
+ * a group those with an image come first, then the least probable true class.
+ */
+export function grouped(
+  probes: readonly (Probe | null)[],
+  names: readonly string[],
+  step: number,
+): Group[] {
+  const known = probes.filter((probe) => probe !== null);
+  const limit = sureFrom(classesOf(known).length);
+  const groups = new Map<string, Group>();
+  const rank = new Map<string, [pictured: number, worst: number]>();
+  for (const name of names) {
+    const said = saidOf(known, name, step);
+    const wrong = said.filter(({ sample, look }) => isWrong(outcomeOf(sample, look))).length;
+    const kind = kindOf(said, wrong, limit);
+    const group = groups.get(`${kind} ${wrong}`) ?? { kind, wrong, names: [] };
+    group.names.push(name);
+    groups.set(`${kind} ${wrong}`, group);
+    rank.set(name, [said.some(({ sample }) => sample.image >= 0) ? 0 : 1, worst(said)]);
+  }
+  for (const group of groups.values())
+    group.names.sort((a, b) => rank.get(a)![0] - rank.get(b)![0] || rank.get(a)![1] - rank.get(b)![1]);
+  return [...groups.values()].sort(
+    (a, b) => KINDS.indexOf(a.kind) - KINDS.indexOf(b.kind) || b.wrong - a.wrong,
+  );
+}
+
+function kindOf(said: readonly Said[], wrong: number, limit: number): Group["kind"] {
+  if (wrong > 0) return "wrong";
+  if (said.some(({ sample }) => flips(sample) > 0)) return "flipped";
+  return said.some(({ sample, look }) => isUnsure(sample, look, limit)) ? "unsure" : "others";
 }
 
 /** All samples by number, else by name. */

@@ -129,6 +129,7 @@ function compare(store: Store, retry: () => void): View {
     point: () => panel?.point(at()),
     paint: () => panel?.paint(),
     docked: true,
+    about: () => ({ runs: pair ? [pair.baseline, pair.run] : [], columns: 3 }),
     cursor() {
       const now = at();
       return { steps: plot.steps, layers: lineLayers(plot, now.layer, now.step), at: now };

@@ -4,16 +4,18 @@ import type { Run } from "../api";
 import { runEnd } from "../model/cells";
 import {
   budgetOf,
+  budgetVerdict,
+  type BudgetVerdict,
   type Cadence,
   cadences,
   type Change,
   distanceAxis,
   distances,
   duration,
-  high,
   inSeconds,
   lasted,
   meaning,
+  perRecord,
   shareAxis,
   shared,
   stairs,
@@ -26,6 +28,7 @@ import type { State, Store } from "../state";
 import { copyButton } from "./copy";
 import { stepAxis } from "./curves";
 import { type Child, h, prose, refill, svg } from "./element";
+import { glyph } from "./glyph";
 import { heads } from "./heads";
 import { problem } from "./notices";
 import type { Keys, View, ViewKind } from "./panel";
@@ -57,14 +60,16 @@ function sections(state: State, retry: () => void): HTMLElement[] {
       const run = valueOf(state, name, RUN);
       return cell(name, role, run && draw(run));
     });
-  const budget = shared(runs.map(budgetWords));
   return [
-    section("Time", "Its share of the training's time.", [
-      state.shown.map((name) => time(state, name, end, budget === null, retry)),
-      budget && h("p.full.quiet.cost-words", null, prose(budget)),
+    section("Time", "What the monitor took of the training’s time.", [
+      state.shown.map((name) => time(state, name, end, retry)),
+    ]),
+    section("How often", null, [
+      factTable("How often", CADENCE, runs, each),
+      timeline(axis, lastStep, each),
     ]),
     means(runs, each),
-    records(runs, each, timeline(axis, lastStep, each)),
+    section("Set-up", null, [factTable("Set-up", SETUP, runs, each)]),
   ];
 }
 
@@ -93,9 +98,11 @@ function means(runs: readonly Run[], each: Each): HTMLElement {
 
 const sentences = (facts: readonly string[]) => facts.map((one) => h("p.cost-words", null, prose(one)));
 
-/** What was recorded and how often; told once where all runs agree. */
-function records(runs: readonly Run[], each: Each, distances: Child): HTMLElement {
-  const rows = FACTS.map(([name, told]) => {
+type Fact = [name: string, told: (run: Run) => string];
+
+/** Told once where all runs agree. */
+function factTable(title: string, facts: readonly Fact[], runs: readonly Run[], each: Each): HTMLElement {
+  const rows = facts.map(([name, told]) => {
     const same = shared(runs.map(told));
     return h(
       "div.fact",
@@ -104,26 +111,27 @@ function records(runs: readonly Run[], each: Each, distances: Child): HTMLElemen
       same ? h("div.full", { role: "cell" }, same) : each((run) => [told(run)], "cell"),
     );
   });
-  return section("Records", null, [
-    each((run) => [
-      `${plural(run.steps.length, "record")}, step ${formatCount(run.steps[0] ?? 0)} to ${formatCount(run.last_step)}`,
-    ]),
-    h("div.facts", { role: "table", "aria-label": "Facts" }, rows),
-    distances,
-  ]);
+  return h("div.facts", { role: "table", "aria-label": title }, rows);
 }
 
-const FACTS: readonly [name: string, told: (run: Run) => string][] = [
+const CADENCE: readonly Fact[] = [
+  ["Records", (run) => [recorded(run), perRecord(run)].filter(Boolean).join(", ")],
   ["Gradients, updates", (run) => rhythm(cadences(run).gradients)],
   ["Probe set", probeSet],
+  ["Steps between records", spacing],
+];
+
+const SETUP: readonly Fact[] = [
   ["Layers", ({ model }) => formatCount(model.layers.length)],
   [
     "Versions",
     ({ versions }) =>
       Object.entries(versions).map(([name, version]) => `${name} ${version}`).join(" · ") || "not known",
   ],
-  ["Steps between records", spacing],
 ];
+
+const recorded = ({ steps, last_step }: Run) =>
+  `${formatCount(steps.length)} from step ${formatCount(steps[0] ?? 0)} to ${formatCount(last_step)}`;
 
 function probeSet(run: Run): string {
   const samples = run.probe_samples > 0 ? plural(run.probe_samples, "sample") : "none";
@@ -145,7 +153,6 @@ function time(
   state: State,
   name: string,
   end: number,
-  withBudget: boolean,
   retry: () => void,
 ): HTMLElement {
   const { value: run, failure } = slotOf(state, name, RUN);
@@ -155,6 +162,7 @@ function time(
   if (!run) return cell(name, "group", h("p.quiet", { role: "status" }, "Loading …"));
   if (!run.cost) return cell(name, "group", h("p.cost-share", null, "Not known"), h("p.quiet", null, unknown(run)));
   const { share, seconds } = run.cost;
+  const { sign, words } = budgetVerdict(run);
   return cell(
     name,
     "group",
@@ -162,19 +170,16 @@ function time(
       "p.cost-share",
       null,
       formatShare(share),
-      h("span", null, ` of the time, ${inSeconds(seconds)} of ${duration(lasted(run.cost))}`),
-      high(run) && h("b", null, high(run)),
+      h(
+        "span",
+        null,
+        " of the time, ",
+        h("span.unbroken", null, `${inSeconds(seconds)} of ${duration(lasted(run.cost))}`),
+      ),
     ),
-    bar(share, budgetOf(run), end),
-    withBudget && h("p.quiet", null, prose(budgetWords(run))),
+    h("p.cost-verdict", null, glyph(sign), h("span", null, prose(words))),
+    bar(share, budgetOf(run), end, sign),
   );
-}
-
-function budgetWords({ cost, monitor: { budget } }: Run): string {
-  if (budget === undefined) return "Not known whether there was a budget.";
-  if (budget === null) return "No budget: the steps are fixed.";
-  const where = !cost ? "With a" : cost.share > budget ? "Above the" : "Within the";
-  return `${where} budget of ${formatShare(budget)}.`;
 }
 
 /** Why nothing is known of the cost. */
@@ -184,13 +189,21 @@ const unknown = ({ finished }: Run) =>
     : "No report says so yet; the next one of this training will.";
 
 /** The share on one axis for all runs, with the budget as a tick. */
-function bar(share: number, budget: ReturnType<typeof budgetOf>, end: number): HTMLElement {
+function bar(
+  share: number,
+  budget: ReturnType<typeof budgetOf>,
+  end: number,
+  sign: BudgetVerdict["sign"],
+): HTMLElement {
   const words = [`${formatShare(share)} of the time`, budget?.words].filter(Boolean).join(", ");
   const place = budget && percent(budget.share / end);
   return h(
     "div.cost-bar",
     { role: "img", "aria-label": words },
     h("i.taken", { style: `width:${percent(share / end)}` }),
+    budget &&
+      share > budget.share &&
+      h(`i.taken.${sign}`, { style: `left:${place};width:${percent((share - budget.share) / end)}` }),
     budget && [
       h("i.budget", { style: `left:${place}` }),
       h("span.budget-words", { style: `left:${place};transform:translateX(-${place})` }, budget.words),

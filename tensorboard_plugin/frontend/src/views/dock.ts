@@ -2,7 +2,7 @@
 
 import type { Finding, Run } from "../api";
 import { stepTicks } from "../model/cells";
-import { curveAxis, seriesPath } from "../model/curve";
+import { brokenCount, curveAxis, seriesPath, stretches } from "../model/curve";
 import { findingSteps, isJudged, snapStep, worstSeverity } from "../model/health";
 import { formatCount, plural } from "../model/number";
 import { place, problems, SEVERITIES, spread, worstProblem } from "../model/findings";
@@ -10,21 +10,31 @@ import { called } from "../requests";
 import { RUN, valueOf } from "../resources";
 import type { Point, State, Store } from "../state";
 import { runColour } from "../host";
-import { brokenSpans, lossAt, lossName, share } from "./curves";
+import { lossAt, lossName, share } from "./curves";
 import { type Child, h, refill, svg } from "./element";
 import { glyph, WORDS } from "./glyph";
 import { key } from "./heads";
 import { middleCut } from "./name";
+import type { Docked } from "./panel";
 
 const MARK = 15;
 const LEAST_WORDS = 48; // pixels in which a name can be told at all
+const BROKEN = 44; // pixels of a letter and "NaN"
 const THUMB = 16; // pixels of the slider's knob, by which its axis is shorter
 
 export interface Dock {
   element: HTMLElement;
   /** Draws what there is of the runs. @param steps those that the slider stops at. */
-  show(state: State, steps: readonly number[], at: Point): void;
+  show(state: State, steps: readonly number[], at: Point, about?: Docked): void;
   point(at: Point): void;
+}
+
+/** One of the runs that it tells of. */
+interface DockedRun {
+  run: Run | undefined;
+  /** Its place among the shown runs: that is its letter. */
+  column: number;
+  colour: string;
 }
 
 /** Made once, so that a slider that is being moved stays. */
@@ -66,23 +76,28 @@ export function dock(store: Store): Dock {
   return {
     element,
     point,
-    show(state, recorded, at) {
+    show(state, recorded, at, about = { runs: state.shown, columns: state.shown.length }) {
       steps = recorded;
+      element.style.setProperty("--n", String(Math.max(1, about.columns)));
       range.max = String(steps.at(-1) ?? 0);
       range.disabled = steps.length === 0;
       const open = Boolean(state.choices.dock);
       refill(fold, foldButton(open, store));
-      const runs = state.shown.map((name) => valueOf(state, name, RUN));
-      const columns = runs.map(readout);
+      const docked = about.runs.map((name) => ({
+        name,
+        run: valueOf(state, name, RUN),
+        column: state.shown.indexOf(name),
+        colour: runColour(state.names, name, state.dark),
+      }));
+      const columns = docked.map(({ run, column }) => readout(run, column));
       readouts = columns.map(({ tell }) => tell);
       refill(told, columns.map((column) => column.element));
       const width = Math.max(1, range.clientWidth - THUMB);
       const end = steps.at(-1) || 1;
-      const colours = state.shown.map((name) => runColour(state.names, name, state.dark));
-      refill(curves, losses(runs, colours, end));
+      refill(curves, losses(docked, end, width));
       refill(lanes, open && [
-        runs.map((run, column) => [
-          h("div.side.lane-of", null, key(column), middleCut(called(state.shown[column]!))),
+        docked.map(({ name, run, column }) => [
+          h("div.side.lane-of", null, key(column), middleCut(called(name))),
           lane(run, column, end, width, store),
         ]),
         laneAxis(end),
@@ -93,13 +108,13 @@ export function dock(store: Store): Dock {
 }
 
 /** The losses over the slider, each run's in its colour, and where something begins to be found. */
-function losses(runs: readonly (Run | undefined)[], colours: readonly string[], end: number): Child {
-  const lines = runs.flatMap((run, i) => {
+function losses(docked: readonly DockedRun[], end: number, width: number): Child {
+  const lines = docked.flatMap(({ run, ...of }) => {
     const name = run && lossName(run);
-    return run && name ? [{ run, name, series: run.series[name]!, colour: colours[i]! }] : [];
+    return run && name ? [{ ...of, run, name, series: run.series[name]! }] : [];
   });
   const axis = curveAxis(lines.map(({ series }) => series));
-  const found = runs.flatMap((run) => (run ? findingSteps(run) : []));
+  const found = docked.flatMap(({ run }) => (run ? findingSteps(run) : []));
   const steps = [...new Set(found.map(({ step }) => step))].filter((step) => step <= end);
   return [
     svg(
@@ -109,7 +124,7 @@ function losses(runs: readonly (Run | undefined)[], colours: readonly string[], 
         svg("path", { d: seriesPath(series, run.steps, axis), stroke: colour }),
       ),
     ),
-    lines.map(({ run, name }) => brokenSpans(run, name, end, "")),
+    brokenSigns(lines, end, width),
     [...SEVERITIES].reverse().flatMap((severity) => // of marks that cover each other the worst is seen
       steps.flatMap((step) => {
         const here = found.filter((one) => one.step === step).flatMap(({ findings }) => findings);
@@ -118,6 +133,26 @@ function losses(runs: readonly (Run | undefined)[], colours: readonly string[], 
       }),
     ),
   ];
+}
+
+/** "B NaN" where a run's loss first is no number: a hatch would hide the others' curves. */
+function brokenSigns(
+  lines: readonly { run: Run; name: string; column: number }[],
+  end: number,
+  width: number,
+): Child {
+  const broken = lines.flatMap(({ run, name, column }) => {
+    const first = stretches(brokenCount(run.series, name))[0]?.[0];
+    return first === undefined ? [] : [{ column, step: run.steps[first]! }];
+  });
+  const places = spread(
+    broken.map(({ step }) => (Math.min(step, end) / end) * width + BROKEN / 2),
+    BROKEN,
+    width,
+  );
+  return broken.map(({ column }, i) =>
+    h("span.loss-broken", { style: `left:${places[i]! - BROKEN / 2}px` }, key(column), "NaN"),
+  );
 }
 
 function foldButton(open: boolean, store: Store): HTMLElement {

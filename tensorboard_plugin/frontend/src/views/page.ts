@@ -62,7 +62,7 @@ export function page(store: Store, retry: () => void): HTMLElement {
   const showDock = () => {
     const cursor = docked();
     bottom.element.hidden = !cursor?.steps.length; // nothing was measured, or no pair is chosen
-    if (cursor) bottom.show(store.get(), cursor.steps, cursor.at);
+    if (cursor) bottom.show(store.get(), cursor.steps, cursor.at, shownView()?.about?.());
   };
   const pointDock = () => {
     const cursor = docked();
@@ -83,7 +83,11 @@ export function page(store: Store, retry: () => void): HTMLElement {
   };
   new ResizeObserver(resized).observe(body);
   onSharpness(resized);
-  main.addEventListener("scroll", () => main.classList.toggle("stuck", main.scrollTop > 40));
+  main.addEventListener("scroll", () => {
+    // Heads that stick are lower: a page that is hardly higher than the window must not swing.
+    const from = main.classList.contains("stuck") ? 0 : 40;
+    main.classList.toggle("stuck", main.scrollTop > from);
+  });
   setInterval(() => tick(store.get(), element), 1000);
   draw(store.get(), () => true);
   return element;

@@ -28,8 +28,16 @@ export interface View {
   paint?(): void;
   /** Its columns are the shown runs, and the dock below them tells of the cursor's step. */
   docked?: true;
+  /** What the dock tells of where that is not each shown run in a column of its own. */
+  about?(): Docked;
   /** What the arrow keys, j and k move along; without it they do nothing here. */
   cursor?(): { steps: readonly number[]; layers: readonly string[]; at: Point };
+}
+
+/** Runs beside each other in the first columns of a view. */
+export interface Docked {
+  runs: readonly string[];
+  columns: number;
 }
 
 /** How a view is made, and what it needs of each run that is shown. */

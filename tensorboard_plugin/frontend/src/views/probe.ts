@@ -1,6 +1,18 @@
 /** Probe: what each run says of the same held-out samples, from look to look. */
 
-import { CHOICES, type Choice, isMixed, listed, readChoice } from "../model/probe";
+import { formatShare } from "../model/number";
+import {
+  CHOICES,
+  type Choice,
+  classesOf,
+  type Group,
+  grouped,
+  isMixed,
+  listed,
+  type Probe,
+  readChoice,
+  sureFrom,
+} from "../model/probe";
 import { CAMS, PREDICTIONS, RUN } from "../resources";
 import type { Point, State, Store } from "../state";
 import { h, refill } from "./element";
@@ -10,7 +22,7 @@ import { heads } from "./heads";
 import type { View, ViewKind } from "./panel";
 import { columnOf, type Column, type Drawing, drawingOf } from "./probecolumns";
 import { curveWords, stripKey } from "./probeplot";
-import { isPictured, probeRow, type Row } from "./proberow";
+import { probeRow, type Row } from "./proberow";
 import { summary } from "./probesummary";
 import { probeTools } from "./probetools";
 
@@ -47,7 +59,7 @@ function probe(store: Store, retry: () => void): View {
     const probes = columns.map((column) => column.probe);
     const asked = columns.filter(({ name }) => name === choice.run).map(({ probe }) => probe);
     const names = listed(probes, choice, pinned(state), asked.length ? asked : probes);
-    const key = JSON.stringify([pinned(state), names]);
+    const key = JSON.stringify([pinned(state), names, choice.order, choice.cell, choice.run]);
     if (key === told) return;
     told = key;
     shown = names;
@@ -56,12 +68,15 @@ function probe(store: Store, retry: () => void): View {
       row.point(pinned(state), choice.open === name); // what is enlarged may get the focus back
       rows.set(name, row);
     }
-    const isEmpty = names.length === 0 && probes.some((known) => known !== null);
-    const groups = [true, false].map((pictured) => names.filter((name) => isPictured(name, columns) === pictured));
+    const known = probes.filter((probe) => probe !== null);
     const elements = (of: readonly string[]) => of.map((name) => rows.get(name)!.element);
-    const [first, second] = groups.map((of, i) => of.length > 0 && [axes(columns, drawing, i === 0), elements(of)]);
-    refill(list, isEmpty ? nothing(store) : [first, second]);
-    refill(tally, summary(columns, names, pinned(state), isMixed(probes), retry));
+    const isGrouped = choice.order === "interest" && known.every(({ kind }) => kind === "classes");
+    const content = isGrouped
+      ? grouped(known, names, pinned(state)).map((group) => [groupHead(group, known), elements(group.names)])
+      : elements(names);
+    if (names.length > 0) refill(list, listHead(columns, drawing), content);
+    else refill(list, known.length > 0 && nothing(store));
+    refill(tally, summary(columns, pinned(state), isMixed(probes), choice, store, retry));
   };
 
   const point = () => {
@@ -121,29 +136,74 @@ function probe(store: Store, retry: () => void): View {
   };
 }
 
-/** What the curves of the rows below show: said once, with the steps below which they stand. */
-function axes(columns: readonly Column[], drawing: Drawing, pictured: boolean): HTMLElement {
-  const isClasses = columns.some(({ probe }) => probe?.kind === "classes");
-
-  const words = (column: Column) =>
-    column.probe && [h("p", null, curveWords(column.probe, drawing)), stepAxis(drawing.end)];
+/** What the rows below show, said once, and a head for each of their columns. */
+function listHead(columns: readonly Column[], drawing: Drawing): HTMLElement {
+  const known = columns.flatMap(({ probe }) => probe ?? []);
+  const isClasses = known.some(({ kind }) => kind === "classes");
+  const curves = [...new Set(known.map((probe) => curveWords(probe, drawing)))];
   return h(
-    pictured ? "section.section.probe-axes" : "section.section.probe-axes.bare",
-    { "aria-label": pictured ? "Axes of the curves" : "Axes of the curves without an image" },
+    "section.section.probe-head",
+    { "aria-label": "Heads of the samples" },
+    h("div.side"),
     h(
-      "div.side",
+      "div.full.probe-legend",
       null,
-      !pictured && drawing.pictured && h("p", null, "without an image"),
-      isClasses && stripKey(),
-      pictured && h("p", { title: LARGEST[drawing.scale] }, scaleKey("largest")),
+      curves.map((words) => h("span", null, words)),
+      stripKey(isClasses ? ["right", "wrong", "nan"] : ["nan"]),
+      drawing.pictured &&
+        h("span", { title: LARGEST[drawing.scale] }, "Grad-CAM", scaleKey("largest")),
     ),
-    columns.map((column) => h("div.probe-cell", null, pictured && h("div"), h("div", null, words(column)))),
+    h("div.side", null, h("p", null, isClasses ? "sample, true class" : "sample, true value")),
+    columns.map(({ probe }) =>
+      probe ? h("div.probe-cell", null, columnNames(probe), stepAxis(drawing.end)) : h("div"),
+    ),
   );
+}
+
+const columnNames = ({ kind }: Probe) =>
+  h(
+    "p.probe-said",
+    null,
+    h("span", null, "predicted"),
+    h("span.probe-sure", { title: kind === "classes" ? SURE : null }, kind === "classes" ? "sure" : "error"),
+  );
+
+const SURE = "Probability of the predicted class";
+
+const GROUPS: Record<Group["kind"], (limit: string) => string> = {
+  wrong: () => "",
+  flipped: () => "right now, but wrong at some look after it was right",
+  unsure: (limit) => `less than ${limit} sure of the predicted class`,
+  others: () => "sure, and never wrong after it was right",
+};
+
+function groupHead(group: Group, probes: readonly Probe[]): HTMLElement {
+  const about = GROUPS[group.kind](formatShare(sureFrom(classesOf(probes).length)));
+  return h(
+    "div.section.probe-group",
+    null,
+    h(
+      "h3",
+      null,
+      groupTitle(group, probes.length),
+      " ",
+      h("span.quiet", null, [group.names.length, about].filter(Boolean).join(" · ")),
+    ),
+  );
+}
+
+/** "Wrong in 2 of 3 runs" */
+function groupTitle({ kind, wrong }: Group, runs: number): string {
+  if (kind !== "wrong") return { flipped: "Flipped", unsure: "Unsure", others: "Others" }[kind];
+  if (runs === 1) return "Wrong now";
+  const all = runs === 2 ? "both" : `all ${runs}`;
+  return wrong === runs ? `Wrong in ${all} runs` : `Wrong in ${wrong} of ${runs} runs`;
 }
 
 function nothing(store: Store): HTMLElement {
   const all = () => {
     store.choose(CHOICES.truth, "");
+    store.choose(CHOICES.cell, "");
     store.choose(CHOICES.filter, "");
     store.choose(CHOICES.run, "");
   };

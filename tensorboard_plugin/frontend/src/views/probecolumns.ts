@@ -2,7 +2,7 @@
 
 import type { Cams, Predictions, Run } from "../api";
 import { runEnd } from "../model/cells";
-import { type CurveAxis, curveAxis } from "../model/curve";
+import { type CurveAxis, curveAxis, type Series, withoutExplosions } from "../model/curve";
 import { type Choice, errorOf, type Probe, probeOf } from "../model/probe";
 import { CAMS, PREDICTIONS, RUN, slotOf, valueOf } from "../resources";
 import type { Slot, State } from "../state";
@@ -62,11 +62,17 @@ export function drawingOf(columns: readonly Column[], { target, scale }: Choice)
   return {
     steps: [...new Set(probes.flatMap(({ steps }) => steps))].sort((a, b) => a - b),
     end: Math.max(1, ...probes.map(({ steps }) => runEnd(steps))),
-    errors: curveAxis(sizes),
+    errors: errorAxis(sizes),
     pictured: samples(probes).some(({ image }) => image >= 0),
     target,
     scale,
   };
+}
+
+/** From 0, so that heights compare; what explodes leaves it at the top. */
+function errorAxis(sizes: readonly Series[]): CurveAxis {
+  const most = withoutExplosions(sizes).flat().reduce((a: number, b) => Math.max(a, b ?? 0), 0);
+  return curveAxis(sizes, [0, most || 1]);
 }
 
 export const absolute = (error: number | null) => (error === null ? null : Math.abs(error));

@@ -1,7 +1,7 @@
 /** A sample enlarged, beneath its row: all that was recorded of it in each run. */
 
 import { chooseSnapshots } from "../model/cams";
-import { formatCount, formatMagnitude, formatShare, formatTick } from "../model/number";
+import { formatCount, formatMagnitude, formatShare } from "../model/number";
 import { CHOICES, flips, lookIndex, outcomeOf, type Probe, type Sample } from "../model/probe";
 import type { Store } from "../state";
 import { stepAxis } from "./curves";
@@ -114,7 +114,7 @@ function ticks(probe: Probe, drawing: Drawing): HTMLElement {
       h(
         "span",
         { style: `bottom:${at(tick) * 100}%` },
-        isValue ? formatTick(tick, "linear") : formatShare(tick),
+        isValue ? formatMagnitude(tick) : formatShare(tick),
       ),
     ),
   );

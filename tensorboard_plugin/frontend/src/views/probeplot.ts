@@ -10,7 +10,7 @@ import {
   type Sample,
   stretchesOf,
 } from "../model/probe";
-import { formatTick } from "../model/number";
+import { formatMagnitude } from "../model/number";
 import { h, svg } from "./element";
 import { absolute, type Drawing } from "./probecolumns";
 
@@ -47,7 +47,7 @@ export function probePlot(
         line(main, "line"),
       ),
     ),
-    !isValue && strip(probe, sample, drawing),
+    strip(probe, sample, drawing),
     h("i.cursor-step"),
   );
 }
@@ -55,9 +55,7 @@ export function probePlot(
 /** What a curve shows, from its lower to its upper line. */
 export function curveWords(probe: Probe, { errors }: Drawing): string {
   if (probe.kind === "classes") return "Probability of the true class, 0 to 100\u00a0%";
-  const [least, most] = [errors.ticks[0] ?? 0, errors.ticks.at(-1) ?? 0];
-  const scale = errors.log ? ", log scale" : "";
-  return `Size of the error, in the unit of the value, ${formatTick(least, "linear")} to ${formatTick(most, "linear")}${scale}`;
+  return `Size of the error, in the unit of the value, 0 to ${formatMagnitude(errors.hi)}`;
 }
 
 /** "right at 3 of 5 looks: wrong from look 1, right from look 3" */
@@ -68,40 +66,29 @@ function describe(sample: Sample, isValue: boolean): string {
   return `Probability of the true class of sample ${sample.name} over the steps; right at ${right} of ${known.length} looks`;
 }
 
-/** Wrong is a full block, right a low one, NaN a hatch, no look nothing. */
+/** Under the curve: right is a thin line, wrong a thick one, NaN a hatch, no look nothing. */
 function strip(probe: Probe, sample: Sample, drawing: Drawing): HTMLElement {
   const ends = [...probe.steps.slice(1), runEnd(probe.steps)];
   const at = (step: number) => (step / drawing.end) * 100;
-  const cells = (wanted: Outcome, top: number) =>
-    sample.looks
-      .map((_, i) => {
-        if (outcomeOf(sample, i) !== wanted) return "";
-        const [from, to] = [at(probe.steps[i]!) * 10, at(ends[i]!) * 10];
-        const gap = Math.min(3, (to - from) * 0.2);
-        return `M${from.toFixed(1)} ${top}H${(to - gap).toFixed(1)}V10H${from.toFixed(1)}z`;
-      })
-      .join("");
+  const isTold = (outcome: Outcome) => outcome === "nan" || probe.kind === "classes";
   return h(
     "div.probe-strip",
     { "aria-hidden": "true" },
-    svg(
-      "svg",
-      { viewBox: "0 0 1000 10", preserveAspectRatio: "none" },
-      svg("path", { class: "right", d: cells("right", 6.5) }),
-      svg("path", { class: "wrong", d: cells("wrong", 0) }),
-    ),
     stretchesOf(sample)
-      .filter(({ outcome }) => outcome === "nan")
-      .map(({ first, next }) => {
+      .filter(({ outcome }) => isTold(outcome))
+      .map(({ outcome, first, next }) => {
         const [from, to] = [at(probe.steps[first]!), at(ends[next - 1]!)];
-        return h("i.hatch", { style: `left:${from}%;width:${to - from}%` });
+        return h(MARKS[outcome], { style: `left:${from.toFixed(2)}%;width:${(to - from).toFixed(2)}%` });
       }),
   );
 }
 
+const MARKS = { right: "i.mark-right", wrong: "i.mark-wrong", nan: "i.hatch" } as const;
+
 /** What the marks of the strip mean. */
-export function stripKey(): HTMLElement {
-  const mark = (outcome: Outcome) =>
-    h("span", null, h(outcome === "nan" ? "i.hatch" : `i.mark-${outcome}`), WORDS[outcome]);
-  return h("p.probe-key", null, mark("right"), mark("wrong"), mark("nan"));
-}
+export const stripKey = (outcomes: readonly Outcome[]): HTMLElement =>
+  h(
+    "span.probe-key",
+    null,
+    outcomes.map((outcome) => h("span", null, h(MARKS[outcome]), WORDS[outcome])),
+  );

@@ -8,7 +8,7 @@ import type { Column, Drawing } from "./probecolumns";
 import { closing, probeDetail } from "./probedetail";
 import { picturedBy } from "./probeimage";
 import { probePlot } from "./probeplot";
-import { said } from "./probewords";
+import { said, spoken } from "./probewords";
 
 export interface Row {
   element: HTMLElement;
@@ -86,14 +86,17 @@ function nameButton(name: string, columns: readonly Column[], toggle: () => void
     features.length > 0 &&
       h(
         "small",
-        { title: "The first numbers of this sample" },
-        features.map((v) => (v === null ? "NaN" : formatMagnitude(v))).join(", "),
+        { title: `The first numbers of this sample: ${numbers(features)}` },
+        numbers(features),
         " …",
       ),
   );
 }
 
 const FEATURES = 4;
+
+const numbers = (features: readonly (number | null)[]) =>
+  features.map((v) => (v === null ? "NaN" : formatMagnitude(v))).join(", ");
 
 const truthWords = (kind: string, truth: number | null) =>
   kind === "classes"
@@ -118,18 +121,23 @@ function cell(
   const element = h(
     "div.probe-cell",
     null,
-    pictured &&
-      h(
-        "div.probe-image",
-        null,
-        image &&
-          h(
-            "button",
-            { tabindex: -1, "aria-label": `Enlarge sample ${name}`, onclick: toggle },
-            image.element,
-          ),
-      ),
-    h("div", null, words, probePlot(probe, sample, drawing)),
+    h(
+      "div.probe-now",
+      null,
+      pictured &&
+        h(
+          "div.probe-image",
+          null,
+          image &&
+            h(
+              "button",
+              { tabindex: -1, "aria-label": `Enlarge sample ${name}`, onclick: toggle },
+              image.element,
+            ),
+        ),
+      words,
+    ),
+    probePlot(probe, sample, drawing),
   );
   let shown = -1;
   return {
@@ -140,6 +148,7 @@ function cell(
       shown = look;
       image?.show(probe.steps[look]!);
       refill(words, ...said(probe, sample, look));
+      words.title = spoken(probe, sample, look);
     },
   };
 }

@@ -4,6 +4,10 @@ import type { Run } from "../api";
 import { indexAt } from "../model/curve";
 import { formatCount, formatMagnitude, formatShare, plural } from "../model/number";
 import {
+  type Cell,
+  cellText,
+  CHOICES,
+  type Choice,
   classesOf,
   confusion,
   type Errors,
@@ -14,6 +18,7 @@ import {
   type Tally,
   tallyOf,
 } from "../model/probe";
+import type { Store } from "../state";
 import { accuracyName } from "./curves";
 import { type Child, h, svg } from "./element";
 import { problem } from "./notices";
@@ -25,9 +30,10 @@ const MOST_PAIRS = 8;
 
 export function summary(
   columns: readonly Column[],
-  names: readonly string[],
   step: number,
   mixed: boolean,
+  choice: Pick<Choice, "cell" | "run">,
+  store: Store,
   retry: () => void,
 ): HTMLElement {
   const classes = classesOf(columns.map(({ probe }) => probe));
@@ -41,7 +47,7 @@ export function summary(
       "div.side",
       null,
       h("h2", null, "On the probe set"),
-      classes.length > 0 && h("p", null, "Table: a row per true class, a column per predicted one"),
+      classes.length > 0 && h("p", null, "How often each class was taken for which. A number lists its samples."),
       isValue && h("p", null, "Plot: predicted over true value; on the line they are equal"),
       mixed &&
         h(
@@ -55,7 +61,7 @@ export function summary(
       h(
         "div.probe-figures",
         null,
-        instead(column, retry) ?? figures(column, column.probe!, names, step, of(column.probe!)),
+        instead(column, retry) ?? figures(column, column.probe!, step, of(column.probe!), picks(column.name, choice, store)),
       ),
     ),
     columns.some(({ predictions, probe }) => probe && predictions.failure) && h("div.side"),
@@ -83,18 +89,18 @@ function instead(
 function figures(
   { run }: Column,
   probe: Probe,
-  names: readonly string[],
   step: number,
   classes: number[],
+  picked: Picks,
 ): Child[] {
+  const names = [...probe.samples.keys()];
   const look = lookIndex(probe, step);
   if (probe.kind === "values")
     return [h("div", null, errorWords(errorsOf(probe, names, look), at(probe, look))), scatter(probe, names, look)];
   const pairs = confusion(probe, names, look);
-  const isFiltered = names.length < probe.samples.size;
   return [
-    h("div", null, tallyWords(tallyOf(probe, names, look), at(probe, look), isFiltered, whole(run, probe, look))),
-    classes.length <= MOST_CLASSES ? table(pairs, classes) : worstPairs(pairs),
+    h("div", null, tallyWords(tallyOf(probe, names, look), at(probe, look), whole(run, probe, look))),
+    classes.length <= MOST_CLASSES ? table(pairs, classes, picked) : worstPairs(pairs, picked),
   ];
 }
 
@@ -108,31 +114,28 @@ function whole(run: Run | undefined, probe: Probe, look: number): { count: numbe
   return share === undefined || share === null ? null : { count: run.probe_samples, share };
 }
 
-/** @param filtered whether some of the followed samples are not listed. */
 function tallyWords(
   tally: Tally,
   when: string,
-  filtered: boolean,
   all: ReturnType<typeof whole>,
 ): Child[] {
   const { count, right, broken, becameRight, becameWrong, since } = tally;
   const lead = (share: string, words: string) => h("p", null, h("b.probe-share", null, share), ` ${words} ${when}`);
   const overall = all && lead(formatShare(all.share), `of ${formatCount(all.count)} right`);
   if (count === 0) return [overall, h("p.quiet", null, `None of them was looked at ${when}.`)];
-  const flipped = becameRight + becameWrong;
+  const changed = becameRight + becameWrong;
   const details = [
     becameRight && `${becameRight} to right`,
     becameWrong && `${becameWrong} to wrong`,
   ];
-  const changes = `${flipped} flipped since step ${formatCount(since ?? 0)}`;
-  const more = flipped ? `: ${details.filter(Boolean).join(", ")}` : "";
+  const changes = `${changed} changed since step ${formatCount(since ?? 0)}`;
+  const more = changed ? `: ${details.filter(Boolean).join(", ")}` : "";
   const gaps = broken > 0 ? `, no prediction for ${broken}` : "";
-  const which = filtered ? "listed" : "followed";
   return [
     broken === count
       ? lead("NaN", `no prediction for any of ${count}`)
       : overall
-        ? [overall, h("p", null, `Of the ${count} ${which}: ${right} right${gaps}`)]
+        ? [overall, h("p", null, `Of the ${count} followed: ${right} right${gaps}`)]
         : [lead(formatShare(right / count), `${right} of ${count} right${gaps}`)],
     h("p.quiet", null, since === null ? "the first look" : changes + more),
   ];
@@ -140,26 +143,64 @@ function tallyWords(
 
 function errorWords(errors: Errors, when: string): Child[] {
   const { count, broken, mean, before, since } = errors;
-  if (mean === null && !broken) return [h("p.quiet", null, `None of them was looked at ${when}.`)];
+  if (mean === null && broken)
+    return [h("p", null, h("b.probe-share", null, "NaN"), ` no prediction for any of ${broken} ${when}`)];
+  if (mean === null) return [h("p.quiet", null, `None of them was looked at ${when}.`)];
   return [
     h(
       "p",
       null,
-      h("b.probe-share", null, mean === null ? "NaN" : formatMagnitude(mean)),
+      h("b.probe-share", null, formatMagnitude(mean)),
       ` mean size of ${plural(count, "error")} ${when}`,
     ),
     h(
       "p.quiet",
       null,
-      before === null
+      since === null || before === null
         ? "the first look"
-        : `${formatMagnitude(before)} at step ${formatCount(since ?? 0)}`,
+        : `${formatMagnitude(before)} at step ${formatCount(since)}`,
       broken > 0 && `; ${broken} not finite`,
     ),
   ];
 }
 
-function table(pairs: Pair[], classes: number[]): HTMLElement {
+/** The cells of one run's table as a filter of the samples. */
+interface Picks {
+  of: string;
+  isPicked(cell: Cell): boolean;
+  toggle(cell: Cell): void;
+}
+
+function picks(run: string, choice: Pick<Choice, "cell" | "run">, store: Store): Picks {
+  const isPicked = (cell: Cell) =>
+    choice.run === run && choice.cell !== null && cellText(choice.cell) === cellText(cell);
+  return {
+    of: run,
+    isPicked,
+    toggle(cell) {
+      const off = isPicked(cell);
+      store.choose(CHOICES.truth, "");
+      store.choose(CHOICES.cell, off ? "" : cellText(cell));
+      store.choose(CHOICES.run, off ? "" : run);
+    },
+  };
+}
+
+/** A count that lists its samples. */
+const pick = (cell: Cell, count: number, words: string, picked: Picks) =>
+  h(
+    "button",
+    {
+      "data-key": `cell ${picked.of} ${cellText(cell)}`,
+      "aria-pressed": String(picked.isPicked(cell)),
+      "aria-label": words,
+      title: words,
+      onclick: () => picked.toggle(cell),
+    },
+    String(count),
+  );
+
+function table(pairs: Pair[], classes: number[], picked: Picks): HTMLElement {
   const broken = pairs.some(({ predicted }) => predicted === null);
   const heads = [...classes.map((c) => c as number | null), ...(broken ? [null] : [])];
   const most = Math.max(1, ...pairs.map(({ count }) => count));
@@ -169,6 +210,8 @@ function table(pairs: Pair[], classes: number[]): HTMLElement {
   return h(
     "div.probe-table",
     null,
+    h("p.probe-across", { "aria-hidden": "true" }, "predicted"),
+    h("p.probe-down", { "aria-hidden": "true" }, "true"),
     h(
       "table",
       null,
@@ -176,7 +219,7 @@ function table(pairs: Pair[], classes: number[]): HTMLElement {
       h(
         "tr",
         null,
-        h("td", { title: "true class by predicted class" }),
+        h("td.probe-corner"),
         heads.map((predicted) => h("th", { scope: "col" }, title(predicted))),
       ),
       classes.map((truth) =>
@@ -184,7 +227,7 @@ function table(pairs: Pair[], classes: number[]): HTMLElement {
           "tr",
           null,
           h("th", { scope: "row" }, String(truth)),
-          heads.map((predicted) => entry(truth, predicted, of(truth, predicted), most)),
+          heads.map((predicted) => entry({ truth, predicted }, of(truth, predicted), most, picked)),
         ),
       ),
     ),
@@ -192,27 +235,36 @@ function table(pairs: Pair[], classes: number[]): HTMLElement {
 }
 
 /** Right ones are framed; wrong ones the darker the more there are; NaN is hatched, as everywhere. */
-function entry(truth: number, predicted: number | null, count: number, most: number): HTMLElement {
-  const words = `${count} of class ${truth} taken for ${predicted ?? "NaN"}`;
+function entry(cell: Cell, count: number, most: number, picked: Picks): HTMLElement {
+  const { truth, predicted } = cell;
   const wrong = predicted === null ? "td.broken" : "td.false";
   const kind = truth === predicted ? "td.true" : count ? wrong : "td";
   const share = Math.round((count / most) * 35) + 15;
   return h(
     kind,
-    { title: words, style: count && truth !== predicted ? `--share:${share}%` : null },
-    count > 0 && h("span", null, String(count)),
+    { style: count && truth !== predicted ? `--share:${share}%` : null },
+    count > 0 && pick(cell, count, takenFor(cell, count), picked),
   );
 }
 
-function worstPairs(pairs: Pair[]): HTMLElement {
+const takenFor = ({ truth, predicted }: Cell, count: number) =>
+  `${count} of class ${truth} taken for ${predicted ?? "NaN"}`;
+
+function worstPairs(pairs: Pair[], picked: Picks): HTMLElement {
   const mixed = pairs.filter(({ truth, predicted }) => truth !== predicted);
   const shown = mixed.slice(0, MOST_PAIRS);
   if (mixed.length === 0) return h("p.quiet", null, "No class is taken for another one.");
   return h(
     "ul.probe-pairs",
     { "aria-label": "Classes that are mixed up most" },
-    shown.map(({ truth, predicted, count }) =>
-      h("li", null, h("b", null, `${truth} → ${predicted ?? "NaN"}`), ` ${count}×`),
+    shown.map(({ count, ...cell }) =>
+      h(
+        "li",
+        null,
+        h("b", null, `${cell.truth} → ${cell.predicted ?? "NaN"}`),
+        " ",
+        pick(cell, count, takenFor(cell, count), picked),
+      ),
     ),
     mixed.length > shown.length &&
       h("li.quiet", null, `and ${mixed.length - shown.length} other pairs`),
@@ -238,6 +290,7 @@ function scatter(probe: Probe, names: readonly string[], look: number): HTMLElem
   return h(
     "div.probe-scatter",
     null,
+    h("p", { "aria-hidden": "true" }, "predicted ↑"),
     svg(
       "svg",
       {
@@ -248,6 +301,6 @@ function scatter(probe: Probe, names: readonly string[], look: number): HTMLElem
       svg("path", { class: "grid", d: `M0 ${SIDE}L${SIDE} 0` }),
       points.map(([x, y]) => svg("circle", { cx: place(x), cy: SIDE - place(y), r: 1.6 })),
     ),
-    h("span.quiet", null, `true ${formatMagnitude(lo)} to ${formatMagnitude(hi)} →`),
+    h("span.quiet", null, `true →, ${formatMagnitude(lo)} to ${formatMagnitude(hi)}`),
   );
 }

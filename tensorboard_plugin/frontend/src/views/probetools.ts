@@ -1,7 +1,7 @@
 /** What is above the samples: which of them are listed, how maps are drawn. */
 
 import { formatShare } from "../model/number";
-import { CHOICES, type Choice, classesOf, picturesOf, sureFrom, truthsOf } from "../model/probe";
+import { type Cell, CHOICES, type Choice, classesOf, picturesOf, sureFrom, truthsOf } from "../model/probe";
 import { KEYS } from "../model/runs";
 import { called } from "../requests";
 import type { Store } from "../state";
@@ -43,7 +43,7 @@ export function probeTools(store: Store): Tools {
       const classes = probes.some((probe) => probe?.kind === "classes");
       const truths = truthsOf(probes);
       const limit = sureFrom(classesOf(probes).length);
-      const followed = Math.max(0, ...probes.map((probe) => probe?.samples.size ?? 0));
+      const followed = new Set(probes.flatMap((probe) => [...(probe?.samples.keys() ?? [])])).size;
       const probed = Math.max(0, ...columns.map(({ run }) => run?.probe_samples ?? 0));
       const images = picturesOf(probes);
       const { opacity: _, open: __, ...kept } = choice;
@@ -54,12 +54,12 @@ export function probeTools(store: Store): Tools {
       drawn = key;
       refill(
         filters,
-        classes && filterTools(choice, truths, limit, runs, store),
+        classes ? filterTools(choice, truths, limit, runs, store) : valueFilters(choice, store),
         order(choice, classes, store),
       );
       refill(maps, pictured && mapTools(choice, opacity, store));
       count.title = description(followed, probed, images);
-      const isChosen = choice.filter !== "all" || choice.truth !== null;
+      const isChosen = choice.filter !== "all" || choice.truth !== null || choice.cell !== null;
       const words = isChosen || listed < followed ? `${listed} of ${followed}` : `all ${followed}`;
       refill(count, followed > 0 && [words, h("span.sr", null, " listed")]);
     },
@@ -94,14 +94,14 @@ function filterTools(
         {
           value: "flipped",
           words: "flipped",
-          title: "Changed between right and wrong at some look",
+          title: "Wrong at some look after it was right",
         },
         { value: "unsure", words: "unsure", title: unsure },
       ],
-      choice.filter,
+      choice.filter === "worse" ? "all" : choice.filter,
       (value) => store.choose(CHOICES.filter, value === "all" ? "" : value),
     ),
-    runs.length > 1 && choice.filter !== "all" &&
+    runs.length > 1 && choice.filter !== "all" && !choice.cell &&
       segments(
         "in",
         "In which run",
@@ -112,7 +112,7 @@ function filterTools(
         runs.find((name) => name === choice.run) ?? "",
         (value) => store.choose(CHOICES.run, value),
       ),
-    named(
+    choice.cell ? pickedCell(choice.cell, choice.run, runs, store) : named(
       "true class",
       selection(
         "true class",
@@ -123,6 +123,32 @@ function filterTools(
     ),
   ];
 }
+
+/** What a click on the confusion table has chosen, to be taken back. */
+function pickedCell(cell: Cell, run: string | null, runs: readonly string[], store: Store): HTMLElement {
+  const letter = KEYS[runs.findIndex((name) => name === run)];
+  const words = `${cell.truth} → ${cell.predicted ?? "NaN"}${runs.length > 1 && letter ? ` in ${letter}` : ""}`;
+  const clear = () => {
+    store.choose(CHOICES.cell, "");
+    store.choose(CHOICES.run, "");
+  };
+  return named(
+    "true → predicted",
+    h("button.small", { "data-key": "cell", "aria-label": `Show all, not ${words} alone`, onclick: clear }, words, " ✕"),
+  );
+}
+
+const valueFilters = (choice: Choice, store: Store) =>
+  segments(
+    "",
+    "Which samples are listed",
+    [
+      { value: "all", words: "all" },
+      { value: "worse", words: "got worse", title: "The error is larger than at the first look" },
+    ],
+    choice.filter === "worse" ? "worse" : "all",
+    (value) => store.choose(CHOICES.filter, value === "all" ? "" : value),
+  );
 
 const named = (title: string, ...content: HTMLElement[]) =>
   h("div.choice-group", null, h("span.choice-title", { "aria-hidden": "true" }, title), content);
@@ -148,13 +174,16 @@ const order = (choice: Choice, classes: boolean, store: Store) =>
     selection(
       "Order of the samples",
       [
-        { value: "number", words: "number" },
         classes
-          ? { value: "confidence", words: "confidence", title: "Least probable true class first" }
-          : { value: "confidence", words: "error", title: "Largest error first" },
+          ? { value: "interest", words: "wrong first", title: "Wrong, then flipped, then unsure" }
+          : { value: "interest", words: "error", title: "Largest error first" },
+        ...(classes
+          ? [{ value: "confidence" as const, words: "confidence", title: "Least probable true class first" }]
+          : []),
+        { value: "number", words: "number" },
       ],
-      choice.order,
-      (value) => store.choose(CHOICES.order, value === "number" ? "" : value),
+      classes || choice.order === "number" ? choice.order : "interest",
+      (value) => store.choose(CHOICES.order, value === "interest" ? "" : value),
     ),
   );
 

@@ -7,7 +7,7 @@ import { type Child, h } from "./element";
 export function said(probe: Probe, sample: Sample, look: number): Child[] {
   const now = sample.looks[look];
   if (!now) return [h("span.quiet", null, "not looked at")];
-  if (now.predicted === null) return [h("b", null, "NaN"), h("span", null, "no prediction")];
+  if (now.predicted === null) return [h("b", null, "NaN"), h("span.sr", null, "no prediction")];
   return probe.kind === "values" ? value(sample, look, now.predicted) : guess(sample, look);
 }
 
@@ -15,14 +15,13 @@ function guess(sample: Sample, look: number): Child[] {
   const { predicted, confidence, trueConfidence } = sample.looks[look]!;
   const outcome = outcomeOf(sample, look);
   return [
-    h("b", null, String(predicted)),
-    outcome && sign(outcome),
-    confidence !== null && h("span", null, formatShare(confidence)),
+    h("b", null, String(predicted), outcome && sign(outcome)),
+    confidence !== null && h("span.probe-sure", null, formatShare(confidence)),
     outcome === "wrong" &&
       trueConfidence !== null &&
       h(
-        "span.quiet",
-        { title: "probability of the true class" },
+        "span.probe-true",
+        { title: "Probability of the true class" },
         `true ${formatShare(trueConfidence)}`,
       ),
   ];
@@ -32,16 +31,17 @@ function value(sample: Sample, look: number, predicted: number): Child[] {
   const error = errorOf(sample, look);
   return [
     h("b", null, formatMagnitude(predicted)),
-    error !== null && h("span", null, `error ${error > 0 ? "+" : ""}${formatMagnitude(error)}`),
+    error !== null &&
+      h("span.probe-sure", { title: "Error" }, `${error > 0 ? "+" : ""}${formatMagnitude(error)}`),
   ];
 }
 
 const sign = (outcome: Outcome) =>
   h(
     "span.probe-sign",
-    null,
+    { title: outcome },
     h("i", { "aria-hidden": "true" }, outcome === "right" ? "✓" : "✕"),
-    outcome,
+    h("span.sr", null, outcome),
   );
 
 /** The same in one line of text. */
