@@ -13,6 +13,24 @@ from tfdiag.rules.gradients import vanishing_gradient
 from tfdiag.rules.updates import learning_rate_range
 from tfdiag.trace import Finding
 
+
+def old(run):
+    """Returns `run` as a tfdiag recorded it that noted neither data nor options."""
+    model = run.architecture
+    layers = tuple(replace(layer, options=None) for layer in model.layers)
+    return replace(run, architecture=replace(model, layers=layers, loss_options=None), data=None)
+
+
+def unprobed(run):
+    """Returns `run` as it is recorded without a probe set."""
+    reason = "no probe set was given"
+    columns = {k: v for k, v in run.columns.items() if k not in traces.PROBE_METRICS}
+    series = {k: v for k, v in run.series.items() if not k.startswith("probe")}
+    silent = dict.fromkeys((*traces.PROBE_METRICS, "probe_loss"), reason)
+    run = replace(run, columns=columns, series=series, not_measured=silent)
+    return replace(run, data=None, probe_samples=0)
+
+
 RUNS = {
     "healthy": (traces.trace(), "ok", "Healthy"),
     "dying": (traces.dying(40), "critical", "dense died at step 40"),
@@ -25,6 +43,9 @@ RUNS = {
     "short": (traces.trace(records=5), "ok", "Healthy, 9 not evaluated"),
     "early": (traces.trace(records=2), "not-evaluated", "Too early to tell"),
     "nothing": (traces.trace(records=0), "not-evaluated", "Too early to tell"),
+    "old": (old(traces.trace()), "ok", "Healthy, 13 not evaluated"),
+    "old, short": (old(traces.trace(records=8)), "not-evaluated", "Too little judged to tell"),
+    "no probe": (unprobed(traces.trace()), "not-evaluated", "Too little judged to tell"),
 }
 
 
@@ -46,6 +67,17 @@ def test_something_to_watch_does_not_make_up_for_too_little():
     judged = report.verdict(found)
     assert (judged.severity, judged.title) == ("not-evaluated", "Too early to tell")
     assert "To watch: " in judged.summary and judged.try_first
+
+
+def test_a_training_of_which_little_is_judged_is_not_called_healthy():
+    told = report.verdict(check(unprobed(traces.trace())))
+    assert (
+        "23 rules found nothing. Not evaluated (mostly: no probe set was given): " in told.summary
+    )
+    watched = check(unprobed(traces.changed(traces.trace(), "update_ratio", 0.4)))
+    assert watched.findings and report.verdict(watched).severity == "not-evaluated"
+    assert "To watch: update ratio (dense)." in report.verdict(watched).summary
+    assert report.text(watched).startswith("○ Too little judged to tell\n")
 
 
 def test_a_healthy_summary_states_measured_facts():
@@ -427,6 +459,10 @@ def test_what_a_model_alone_does_not_tell_is_said_with_what_it_needs():
     told = report.verdict(judged)
     assert (told.severity, told.title) == ("ok", "Healthy, 6 not evaluated")
     assert f"Not evaluated ({reason}): NaN in the inputs, labels do not fit, " in told.summary
+    regression = replace(run, architecture=traces.architecture(loss="mse"))
+    told = report.verdict(check(regression, STATIC_RULES))
+    assert (told.severity, told.title) == ("not-evaluated", "Too little judged to tell")
+    assert f"Not evaluated ({reason}): " in told.summary
     text = report.text(judged)
     assert "yet" not in text and "loss could not be judged" not in text
     assert "exempt, there are no batches before training: batchnorm-small-batch" in text
