@@ -43,7 +43,7 @@ RUNS = {
     "short": (traces.trace(records=5), "ok", "Healthy, 9 not evaluated"),
     "early": (traces.trace(records=2), "not-evaluated", "Too early to tell"),
     "nothing": (traces.trace(records=0), "not-evaluated", "Too early to tell"),
-    "old": (old(traces.trace()), "ok", "Healthy, 13 not evaluated"),
+    "old": (old(traces.trace()), "ok", "Healthy, 14 not evaluated"),
     "old, short": (old(traces.trace(records=8)), "not-evaluated", "Too little judged to tell"),
     "no probe": (unprobed(traces.trace()), "not-evaluated", "Too little judged to tell"),
 }

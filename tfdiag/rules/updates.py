@@ -11,7 +11,7 @@ from tfdiag.rules.patience import last_measured, streak_start
 from tfdiag.rules.progress import knows_nothing, progress
 from tfdiag.rules.rates import finite_rates, for_ratio, moves, optimizer_of, setting
 from tfdiag.rules.roles import no_kernel
-from tfdiag.rules.rule import Case, Limit, NotApplicable, rule
+from tfdiag.rules.rule import CannotJudge, Case, Limit, NotApplicable, rule
 from tfdiag.rules.wording import number
 from tfdiag.trace import Finding, Trace
 
@@ -243,9 +243,12 @@ def learning_rate_range(
 
     Raises:
         NotApplicable: if no range is known for the optimizer.
+        CannotJudge: if the optimizer is not known.
     """
     optimizer = optimizer_of(trace.architecture)
-    usual = _USUAL.get(optimizer or "")
+    if optimizer is None:
+        raise CannotJudge("the optimizer is not known")
+    usual = _USUAL.get(optimizer)
     if usual is None:
         raise NotApplicable(f"no usual range is known for {optimizer}")
     rates = np.asarray(trace.series["learning_rate"], dtype=np.float64)
