@@ -189,11 +189,30 @@ def test_facts_of_a_stranger_do_no_harm():
 
 
 def test_limits_follow_the_thresholds():
-    lines = report.limits({"dead-relu": {"critical": 0.9}})
-    assert {"severity": "critical", "rule": "dead-relu", "value": 0.9, "above": True} in lines[
-        "dead_fraction"
-    ]
+    lines = report.limits({"dead-relu": {"critical": 0.9, "patience": 7}})
+    line = {"severity": "critical", "rule": "dead-relu", "value": 0.9, "above": True}
+    assert {**line, "patience": 7, "instead": (), "once": False} in lines["dead_fraction"]
     assert not report.limits()["gradient_rms"][0]["above"]
+
+
+def test_what_speaks_in_place_of_a_rule_is_a_rule():
+    known = {rule.id for rule in ALL_RULES}
+    for rule in ALL_RULES:
+        for limit in rule.limits:
+            assert set(limit.instead) <= known - {rule.id}
+
+
+def test_another_rule_speaks_where_a_limit_says_so():
+    """A layer without a gradient does not move, a dead one puts out nothing."""
+    run = traces.changed(traces.cut_off(), "output_rms", 0.0, ("dense_2",))
+    found = check(run).findings
+    for metric, above, layer in (
+        ("update_ratio", False, "dense"),
+        ("output_rms", False, "dense_2"),
+    ):
+        (limit,) = (one for one in report.limits()[metric] if one["above"] is above)
+        here = {finding.rule for finding in found if finding.layer == layer}
+        assert limit["rule"] not in here and here & set(limit["instead"])
 
 
 def test_an_announcement_is_short():

@@ -61,7 +61,11 @@ def _code(finding: Finding, facts: Mapping[str, Any]) -> str | None:
     absent="no update was measured",
     limits=(
         Limit("update_ratio", "high", "warn"),
-        Limit("update_ratio", "low", "warn", above=False),
+        Limit(
+            *("update_ratio", "low", "warn"),
+            above=False,
+            instead=("unchanged-weights", "vanishing-gradient", "zero-gradient"),
+        ),
     ),
 )
 def update_ratio(
