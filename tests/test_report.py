@@ -13,6 +13,24 @@ from tfdiag.rules.gradients import vanishing_gradient
 from tfdiag.rules.updates import learning_rate_range
 from tfdiag.trace import Finding
 
+
+def old(run):
+    """Returns `run` as a tfdiag recorded it that noted neither data nor options."""
+    model = run.architecture
+    layers = tuple(replace(layer, options=None) for layer in model.layers)
+    return replace(run, architecture=replace(model, layers=layers, loss_options=None), data=None)
+
+
+def unprobed(run):
+    """Returns `run` as it is recorded without a probe set."""
+    reason = "no probe set was given"
+    columns = {k: v for k, v in run.columns.items() if k not in traces.PROBE_METRICS}
+    series = {k: v for k, v in run.series.items() if not k.startswith("probe")}
+    silent = dict.fromkeys((*traces.PROBE_METRICS, "probe_loss"), reason)
+    run = replace(run, columns=columns, series=series, not_measured=silent)
+    return replace(run, data=None, probe_samples=0)
+
+
 RUNS = {
     "healthy": (traces.trace(), "ok", "Healthy"),
     "dying": (traces.dying(40), "critical", "dense died at step 40"),
@@ -25,6 +43,9 @@ RUNS = {
     "short": (traces.trace(records=5), "ok", "Healthy, 9 not evaluated"),
     "early": (traces.trace(records=2), "not-evaluated", "Too early to tell"),
     "nothing": (traces.trace(records=0), "not-evaluated", "Too early to tell"),
+    "old": (old(traces.trace()), "ok", "Healthy, 14 not evaluated"),
+    "old, short": (old(traces.trace(records=8)), "not-evaluated", "Too little judged to tell"),
+    "no probe": (unprobed(traces.trace()), "not-evaluated", "Too little judged to tell"),
 }
 
 
@@ -46,6 +67,17 @@ def test_something_to_watch_does_not_make_up_for_too_little():
     judged = report.verdict(found)
     assert (judged.severity, judged.title) == ("not-evaluated", "Too early to tell")
     assert "To watch: " in judged.summary and judged.try_first
+
+
+def test_a_training_of_which_little_is_judged_is_not_called_healthy():
+    told = report.verdict(check(unprobed(traces.trace())))
+    assert (
+        "23 rules found nothing. Not evaluated (mostly: no probe set was given): " in told.summary
+    )
+    watched = check(unprobed(traces.changed(traces.trace(), "update_ratio", 0.4)))
+    assert watched.findings and report.verdict(watched).severity == "not-evaluated"
+    assert "To watch: update ratio (dense)." in report.verdict(watched).summary
+    assert report.text(watched).startswith("○ Too little judged to tell\n")
 
 
 def test_a_healthy_summary_states_measured_facts():
@@ -157,11 +189,30 @@ def test_facts_of_a_stranger_do_no_harm():
 
 
 def test_limits_follow_the_thresholds():
-    lines = report.limits({"dead-relu": {"critical": 0.9}})
-    assert {"severity": "critical", "rule": "dead-relu", "value": 0.9, "above": True} in lines[
-        "dead_fraction"
-    ]
+    lines = report.limits({"dead-relu": {"critical": 0.9, "patience": 7}})
+    line = {"severity": "critical", "rule": "dead-relu", "value": 0.9, "above": True}
+    assert {**line, "patience": 7, "instead": (), "once": False} in lines["dead_fraction"]
     assert not report.limits()["gradient_rms"][0]["above"]
+
+
+def test_what_speaks_in_place_of_a_rule_is_a_rule():
+    known = {rule.id for rule in ALL_RULES}
+    for rule in ALL_RULES:
+        for limit in rule.limits:
+            assert set(limit.instead) <= known - {rule.id}
+
+
+def test_another_rule_speaks_where_a_limit_says_so():
+    """A layer without a gradient does not move, a dead one puts out nothing."""
+    run = traces.changed(traces.cut_off(), "output_rms", 0.0, ("dense_2",))
+    found = check(run).findings
+    for metric, above, layer in (
+        ("update_ratio", False, "dense"),
+        ("output_rms", False, "dense_2"),
+    ):
+        (limit,) = (one for one in report.limits()[metric] if one["above"] is above)
+        here = {finding.rule for finding in found if finding.layer == layer}
+        assert limit["rule"] not in here and here & set(limit["instead"])
 
 
 def test_an_announcement_is_short():
@@ -427,6 +478,10 @@ def test_what_a_model_alone_does_not_tell_is_said_with_what_it_needs():
     told = report.verdict(judged)
     assert (told.severity, told.title) == ("ok", "Healthy, 6 not evaluated")
     assert f"Not evaluated ({reason}): NaN in the inputs, labels do not fit, " in told.summary
+    regression = replace(run, architecture=traces.architecture(loss="mse"))
+    told = report.verdict(check(regression, STATIC_RULES))
+    assert (told.severity, told.title) == ("not-evaluated", "Too little judged to tell")
+    assert f"Not evaluated ({reason}): " in told.summary
     text = report.text(judged)
     assert "yet" not in text and "loss could not be judged" not in text
     assert "exempt, there are no batches before training: batchnorm-small-batch" in text

@@ -99,6 +99,16 @@ def test_weights_of_a_frozen_or_unknown_layer_are_left_out():
     assert "no dense layer" in outcome(other).exempt["dense_1"]
 
 
+def test_a_recording_without_options_does_not_deny_that_there_are_dense_layers():
+    run = begun()
+    layers = tuple(replace(layer, options=None) for layer in run.architecture.layers)
+    judged = outcome(replace(run, architecture=replace(run.architecture, layers=layers)))
+    assert "older" in judged.reason and not judged.exempt
+    layers = tuple(replace(layer, options={}) for layer in layers)
+    judged = outcome(replace(run, architecture=replace(run.architecture, layers=layers)))
+    assert judged.exempt["dense"] == "its inputs cannot be counted"
+
+
 def test_weights_of_a_later_step_are_not_judged():
     run = begun()
     assert "untrained" in outcome(replace(run, steps=run.steps + 500)).reason

@@ -5,6 +5,7 @@ import pytest
 
 from tests import traces
 from tests.static import at_start, chain, dense, plain, severities
+from tfdiag.rules import check
 from tfdiag.rules.inputs import input_flat, input_nonfinite, input_range
 
 
@@ -36,6 +37,13 @@ def test_large_inputs_are_a_warning_only_if_nothing_is_learned():
     assert severities(at_start(given(LARGE)), input_range) == {None: "watch"}
     assert severities(given(LARGE), input_range) == {None: "watch"}
     assert severities(given(LARGE, run=traces.stuck()), input_range) == {None: "warn"}
+
+
+def test_a_single_input_needs_no_name():
+    (alone,) = check(given(LARGE), [input_range]).findings
+    assert alone.message.startswith("The input reaches from 0 to 255 in the probe set")
+    (one,) = check(given(traces.inputs(), replace(LARGE, name="age")), [input_range]).findings
+    assert one.message.startswith("Input age reaches")
 
 
 @pytest.mark.parametrize(("mean", "severity"), [(120.0, "warn"), (0.0, "watch")])

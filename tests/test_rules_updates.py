@@ -107,10 +107,15 @@ def test_other_rates_are_usual(run):
     assert outcome(run, learning_rate_range).outcome == "healthy"
 
 
-@pytest.mark.parametrize("optimizer", ["Adadelta", "LAMB", None])
+@pytest.mark.parametrize("optimizer", ["Adadelta", "LAMB"])
 def test_optimizers_without_a_usual_rate_are_not_judged(optimizer):
     judged = outcome(rated(traces.stuck(), 1.0, optimizer), learning_rate_range)
     assert "no usual range" in judged.reason and len(judged.exempt) == 4
+
+
+def test_an_unknown_optimizer_is_a_gap():
+    judged = outcome(rated(traces.stuck(), 1.0, None), learning_rate_range)
+    assert judged.reason == "the optimizer is not known" and not judged.exempt
 
 
 def test_too_little_data_and_nan():

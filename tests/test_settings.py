@@ -32,7 +32,7 @@ def test_a_run_differs_in_nothing_from_itself():
     names = [(one.group, one.name) for one in found]
     assert len(set(names)) == len(names)
     assert {("training", "optimizer"), ("layers", "dense"), ("data", "probe samples")} <= set(names)
-    assert ("data", "input 0") in names and ("thresholds", "dead-relu") in names
+    assert ("data", "input") in names and ("thresholds", "dead-relu") in names
     (dense,) = (one for one in found if one.name == "dense")
     assert dense.run == dense.baseline == "Dense 64 relu"
 
@@ -116,14 +116,24 @@ def test_data_is_compared_as_it_is_told():
     )
     assert different(facts(one), facts(other)) == {}
     raw = replace(traces.trace(), data=traces.data(traces.inputs(maximum=255.0, shape=(8, 8, 1))))
-    assert different(facts(raw), facts(one))["data", "input 0: maximum"] == (255, 8, None)
-    assert different(facts(replace(one, data=None)), facts(one))["data", "input 0"][2] == "baseline"
+    assert different(facts(raw), facts(one))["data", "input: maximum"] == (255, 8, None)
+    assert different(facts(replace(one, data=None)), facts(one))["data", "input"][2] == "baseline"
 
 
 def test_labels_that_are_no_classes_have_no_number_of_them():
     real = replace(traces.trace(), data=traces.data(answers=traces.labels("real")))
-    assert "classes" not in facts(real)["data"]["labels 0"]
-    assert facts()["data"]["labels 0"]["classes"] == 10
+    assert "classes" not in facts(real)["data"]["labels"]
+    assert facts()["data"]["labels"]["classes"] == 10
     found = different(facts(real), facts())
-    assert found["data", "labels 0: kind"] == ("real", "classes", None)
-    assert found["data", "labels 0: classes"] == (None, 10, "baseline")
+    assert found["data", "labels: kind"] == ("real", "classes", None)
+    assert found["data", "labels: classes"] == (None, 10, "baseline")
+
+
+def test_of_several_inputs_and_labels_each_has_its_name():
+    given = traces.inputs(name="age"), traces.inputs(name="1")
+    both = traces.labels(), traces.labels("real")
+    data = replace(traces.data(*given), labels=both)
+    told = facts(replace(traces.trace(), data=data))["data"]
+    assert set(told) == {"probe samples", "input age", "input 1", "labels 0", "labels 1"}
+    nested = replace(traces.trace(), data=traces.data(traces.inputs(), traces.inputs()))
+    assert {"input 0", "input 1", "labels"} < set(facts(nested)["data"])

@@ -88,16 +88,26 @@ def settings(
 
 
 def _data(data: Data | None) -> dict[str, dict[str, Value]]:
-    found: dict[str, dict[str, Any]] = {}
-    for i, given in enumerate(data.inputs if data else ()):
-        found[f"input {i}"] = asdict(given)
-    for i, wanted in enumerate(data.labels if data else ()):
+    if data is None:
+        return {}
+    inputs = _named("input", [one.name for one in data.inputs])
+    labels = _named("labels", [str(i) for i in range(len(data.labels))])
+    found = dict(zip(inputs, map(asdict, data.inputs), strict=True))
+    for name, wanted in zip(labels, data.labels, strict=True):
         facts = asdict(wanted)
-        found[f"labels {i}"] = facts if wanted.classes else _without_classes(facts)
+        found[name] = facts if wanted.classes else _without_classes(facts)
     return {
         name: {key: _told(value) for key, value in facts.items() if key not in ("name", "shares")}
         for name, facts in found.items()
     }
+
+
+def _named(word: str, names: list[str]) -> list[str]:
+    """Returns what users call each: "input", or "input age" of several; nested ones by number."""
+    if len(names) == 1:
+        return [word]
+    unique = len(set(names)) == len(names)
+    return [f"{word} {name if unique else i}" for i, name in enumerate(names)]
 
 
 def _without_classes(facts: dict[str, Any]) -> dict[str, Any]:

@@ -158,6 +158,21 @@ def test_one_explosion_does_not_flatten_the_others(view, address):
     expect(view.curve("Weight RMS", "healthy")).not_to_contain_text("↑")
 
 
+def test_a_value_beyond_a_limit_says_which_finding_tells_of_it(view, address):
+    view.open(address)
+    moves = view.value("Update ratio", "dying-relu")
+    expect(moves).to_contain_text(re.compile("beyond the limit, see ?3 ?Vanishing gradient"))
+    expect(view.value("Output RMS", "dying-relu")).to_contain_text("Dead ReLU")
+    expect(view.value("Update ratio", "healthy")).not_to_contain_text("limit")
+
+
+def test_what_has_no_curve_stands_in_the_column_of_its_run(view, address):
+    view.open(address)
+    curves = view.region("Measures over the steps")
+    expect(curves.get_by_role("heading", name="Saturated units")).to_be_visible()
+    expect(curves.get_by_text("no tanh or sigmoid", exact=True)).to_have_count(len(RUNS))
+
+
 def test_runs_of_other_models_and_names_of_any_kind(view, tmp_path):
     record(tmp_path / "a", layers=(LONG, "last"), cams=True)
     record(tmp_path / "b", layers=("dense", "last"), cams=True)

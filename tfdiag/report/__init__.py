@@ -143,6 +143,9 @@ def limits(
                     "rule": rule.id,
                     "value": resolved[rule.id][limit.argument],
                     "above": limit.above,
+                    "patience": resolved[rule.id].get("patience"),
+                    "instead": limit.instead,
+                    "once": limit.once,
                 }
             )
     return lines

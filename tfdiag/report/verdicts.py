@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from tfdiag.report import diagnoses
 from tfdiag.report.titles import inner, title
 from tfdiag.rules import ALL_RULES, STATIC_RULES, Outcome, Report, Rule
 from tfdiag.rules.diagnosis import Diagnosis, diagnose
-from tfdiag.rules.outcome import NOT_EVALUATED
+from tfdiag.rules.outcome import HEALTHY, NOT_EVALUATED
 from tfdiag.rules.suppression import unwanted
 from tfdiag.rules.wording import count, number, share
 from tfdiag.trace import Finding
@@ -43,7 +44,7 @@ class Verdict:
 
     Attributes:
         severity: "critical", "warn", "ok" (also if something is to watch) or
-            "not-evaluated".
+            "not-evaluated", where nothing is wrong in too little to call the run healthy.
         title: subject, event, step; at most 28 characters.
         summary: at most three sentences; "Probably" where a cause is inferred.
         try_first: None if there is nothing to do.
@@ -113,31 +114,37 @@ def _without_trouble(report: Report, catalogue: Mapping[str, Rule]) -> Verdict:
             _more_often(report) if is_over else to_watch,
         )
     unheard = [o for o in report.outcomes if o.outcome == NOT_EVALUATED and applies(o, report)]
-    headed = "Healthy before training" if untrained else "Healthy"
-    if report.findings:
-        headed = f"Healthy, {len(report.findings)} to watch"
-    elif unheard:
-        headed = f"Healthy, {len(unheard)} not evaluated"
-        if len(unheard) > len(judged):  # silence is no health
-            headed = f"Nothing found, {len(unheard)} not evaluated"
-    sentences = [diagnoses.cost(report)]
-    sentences += watched
     if not watched:
-        healthy = [o for o in report.outcomes if o.outcome == "healthy"]
+        healthy = [o for o in report.outcomes if o.outcome == HEALTHY]
         before = "Before training, " if untrained else ""
-        sentences.append(f"{before}{count(len(healthy), 'rule')} found nothing.")
-    if unheard:
-        titles = [inner(title(outcome.rule, catalogue)) for outcome in unheard]
-        more = f" and {len(titles) - _NAMED} more" if len(titles) > _NAMED else ""
-        reasons = {outcome.reason for outcome in unheard}
-        why = f" ({reasons.pop()})" if untrained and len(reasons) == 1 else ""
-        sentences.append(f"Not evaluated{why}: {', '.join(titles[:_NAMED])}{more}.")
+        watched = [f"{before}{count(len(healthy), 'rule')} found nothing."]
+    is_known = len(unheard) <= len(judged)  # silence is no health
     return Verdict(
-        "ok",
-        headed,
-        " ".join(filter(None, sentences)),
+        "ok" if is_known else "not-evaluated",
+        _headed(report, unheard, untrained) if is_known else "Too little judged to tell",
+        " ".join(filter(None, [diagnoses.cost(report), *watched, _unheard(unheard, catalogue)])),
         to_watch,
     )
+
+
+def _headed(report: Report, unheard: list[Outcome], untrained: bool) -> str:
+    if report.findings:
+        return f"Healthy, {len(report.findings)} to watch"
+    if unheard:
+        return f"Healthy, {len(unheard)} not evaluated"
+    return "Healthy before training" if untrained else "Healthy"
+
+
+def _unheard(unheard: list[Outcome], catalogue: Mapping[str, Rule]) -> str:
+    """Returns a sentence about the rules that could not be evaluated, with the reason of most."""
+    if not unheard:
+        return ""
+    reason, times = Counter(outcome.reason for outcome in unheard).most_common(1)[0]
+    mostly = "" if times == len(unheard) else "mostly: "
+    why = f" ({mostly}{reason})" if reason and 2 * times > len(unheard) else ""
+    titles = [inner(title(outcome.rule, catalogue)) for outcome in unheard]
+    more = f" and {len(titles) - _NAMED} more" if len(titles) > _NAMED else ""
+    return f"Not evaluated{why}: {', '.join(titles[:_NAMED])}{more}."
 
 
 def _more_often(report: Report) -> TryFirst:

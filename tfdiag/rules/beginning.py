@@ -176,8 +176,10 @@ def _unusual(
 
 
 def _no_fan(layer: Layer) -> str | None:
-    """Exempts layers whose number of inputs is not known."""
-    return None if layer.type in KERNELS and _fan_in(layer) else "no dense layer or convolution"
+    """Exempts layers whose inputs cannot be counted; what lacks its options is asked for them."""
+    if layer.type not in KERNELS:
+        return "no dense layer or convolution"
+    return None if layer.options is None or _fan_in(layer) else "its inputs cannot be counted"
 
 
 def _fan_in(layer: Layer) -> int:

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from tfdiag.architecture import Architecture
+from tfdiag.rules.ending import has_graph
 from tfdiag.rules.patience import CLEAR, last_measured, streak_start
 from tfdiag.rules.progress import progress
 from tfdiag.rules.roles import cuts, input_layers, no_kernel
-from tfdiag.rules.rule import Case, NotApplicable, rule
+from tfdiag.rules.rule import CannotJudge, Case, NotApplicable, rule
 from tfdiag.rules.wording import number, share
 from tfdiag.trace import Finding, Trace
 
@@ -69,6 +70,7 @@ def gradient_flow_ratio(
 
     Raises:
         NotApplicable: if the model has no first and last kernel.
+        CannotJudge: if it is not known which layer feeds which.
     """
     loss = progress(trace)
     rms = trace.columns["gradient_rms"]
@@ -108,8 +110,10 @@ def _ends(architecture: Architecture, measured: np.ndarray) -> tuple[int, int]:
     outputs = [i for i in places if architecture.layers[i].role == "output"]
     if len(outputs) != 1 or len(places) < 3:
         raise NotApplicable("there are not two kernels and one output between them to compare")
+    if not has_graph(architecture):
+        raise CannotJudge("it is not known which layer feeds which")
     if not cuts(architecture, architecture.names[places[0]]):
-        raise NotApplicable("no first layer that all data passes is known")
+        raise NotApplicable("there is no first layer that all data passes")
     return int(places[0]), int(outputs[0])
 
 

@@ -155,7 +155,7 @@ def _explosion(
     ),
     exempt=no_kernel,
     absent="no gradient",
-    limits=(Limit("gradient_rms", "floor", "warn", above=False),),
+    limits=(Limit("gradient_rms", "floor", "warn", above=False, instead=("zero-gradient",)),),
     below=("ratio", "small", "update"),
 )
 def vanishing_gradient(

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tfdiag.architecture import SATURATING
+from tfdiag.data import Data, Input
 from tfdiag.rules.beginning import FIRST_ANSWERS, errs_surely
 from tfdiag.rules.ending import data_of, options_of
 from tfdiag.rules.gate import gate, so_far
@@ -36,13 +37,15 @@ _SCALED = "x = (x - x_train.mean(axis=0)) / (x_train.std(axis=0) + 1e-7)"
 def input_nonfinite(trace: Trace) -> Iterator[Finding]:
     """Finds inputs with NaN or Inf. Only watched if the probe loss is finite all the same."""
     survives = np.isfinite(trace.series.get("probe_loss", np.zeros(0))).any()
-    for one in data_of(trace).inputs:
+    but = ", but the probe loss is finite" if survives else ""
+    data = data_of(trace)
+    for one in data.inputs:
         if one.nonfinite > 0:
             yield Finding(
                 severity="watch" if survives else "critical",
                 step=int(trace.steps[0]),
-                message=f"{share(one.nonfinite)} of the entries of input {one.name} are NaN or "
-                f"infinite in the probe set{', but the probe loss is finite' if survives else ''}.",
+                message=f"{share(one.nonfinite)} of the entries of {_called(one, data)} are NaN "
+                f"or infinite in the probe set{but}.",
                 evidence=f"{share(one.nonfinite)} not finite",
                 value=one.nonfinite,
                 limit=0.0,
@@ -79,7 +82,7 @@ def input_flat(trace: Trace, *, spread: float = 1e-5) -> Iterator[Finding]:
             yield Finding(
                 severity="watch" if len(data.inputs) > 1 else gate("warn", loss),
                 step=int(trace.steps[0]),
-                message=f"All entries of input {one.name} are about {number(one.mean)} in the "
+                message=f"All entries of {_called(one, data)} are about {number(one.mean)} in the "
                 f"probe set: their deviation is {number(one.std)} (limit {number(spread)})"
                 f"{so_far(trace)}.",
                 evidence=f"{number(one.std)} < {number(spread)}",
@@ -144,12 +147,19 @@ def input_range(trace: Trace, *, largest: float = 50.0, typical: float = 5.0) ->
             yield Finding(
                 severity="warn" if suffers else gate("watch", loss),
                 step=int(trace.steps[0]),
-                message=f"Input {one.name} reaches from {number(one.minimum)} to "
-                f"{number(one.maximum)} in the probe set (limit {number(largest)}){so_far(trace)}.",
+                message=f"{_called(one, data, at_start=True)} reaches from {number(one.minimum)} "
+                f"to {number(one.maximum)} in the probe set (limit {number(largest)})"
+                f"{so_far(trace)}.",
                 evidence=f"{number(magnitude)} > {number(largest)}",
                 value=magnitude,
                 limit=largest,
             )
+
+
+def _called(one: Input, data: Data, *, at_start: bool = False) -> str:
+    """Returns what users call an input, at the start of a sentence or within."""
+    article, noun = ("The", "Input") if at_start else ("the", "input")
+    return f"{article} input" if len(data.inputs) == 1 else f"{noun} {one.name}"
 
 
 def _is_prepared(trace: Trace) -> bool:

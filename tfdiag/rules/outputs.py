@@ -31,8 +31,13 @@ from tfdiag.trace import Finding, Trace
     exempt=no_scale,
     absent="no output was measured",
     limits=(
-        Limit("output_rms", "high", "warn"),
-        Limit("output_rms", "low", "warn", above=False),
+        Limit("output_rms", "high", "warn", once=True),
+        Limit(
+            *("output_rms", "low", "warn"),
+            above=False,
+            instead=("dead-relu", "constant-output"),
+            once=True,
+        ),
     ),
 )
 def activation_scale(

@@ -38,12 +38,16 @@ class Limit:
         argument: name of the rule's threshold.
         severity: one of `tfdiag.trace.SEVERITIES`, the worst it can lead to.
         above: True if values above the line are trouble.
+        instead: ids of the rules one of which speaks of a layer in place of this one.
+        once: True if one finding, in the first layer from the input side, tells of all layers.
     """
 
     metric: str
     argument: str
     severity: str
     above: bool = True
+    instead: tuple[str, ...] = ()
+    once: bool = False
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,8 @@ def suppress(report: Report, suppressions: Iterable[Suppression]) -> Report:
     no clue to other findings either.
     """
     suppressions = tuple(suppressions)
+    if not suppressions:
+        return report
     outcomes, apart = [], list(report.suppressed)
     for outcome in report.outcomes:
         covered = {id(f): s for f in outcome.findings if (s := _cover(f, suppressions))}

@@ -11,7 +11,7 @@ from tfdiag.rules.patience import last_measured, streak_start
 from tfdiag.rules.progress import knows_nothing, progress
 from tfdiag.rules.rates import finite_rates, for_ratio, moves, optimizer_of, setting
 from tfdiag.rules.roles import no_kernel
-from tfdiag.rules.rule import Case, Limit, NotApplicable, rule
+from tfdiag.rules.rule import CannotJudge, Case, Limit, NotApplicable, rule
 from tfdiag.rules.wording import number
 from tfdiag.trace import Finding, Trace
 
@@ -61,7 +61,11 @@ def _code(finding: Finding, facts: Mapping[str, Any]) -> str | None:
     absent="no update was measured",
     limits=(
         Limit("update_ratio", "high", "warn"),
-        Limit("update_ratio", "low", "warn", above=False),
+        Limit(
+            *("update_ratio", "low", "warn"),
+            above=False,
+            instead=("unchanged-weights", "vanishing-gradient", "zero-gradient"),
+        ),
     ),
 )
 def update_ratio(
@@ -243,9 +247,12 @@ def learning_rate_range(
 
     Raises:
         NotApplicable: if no range is known for the optimizer.
+        CannotJudge: if the optimizer is not known.
     """
     optimizer = optimizer_of(trace.architecture)
-    usual = _USUAL.get(optimizer or "")
+    if optimizer is None:
+        raise CannotJudge("the optimizer is not known")
+    usual = _USUAL.get(optimizer)
     if usual is None:
         raise NotApplicable(f"no usual range is known for {optimizer}")
     rates = np.asarray(trace.series["learning_rate"], dtype=np.float64)

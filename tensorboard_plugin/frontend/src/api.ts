@@ -48,6 +48,12 @@ export interface Limit {
   rule: string;
   value: number;
   above: boolean;
+  /** Records in a row, up to the last one, that the rule waits for; null where it waits for none. */
+  patience: number | null;
+  /** Rules of which one speaks of a layer in place of this one. */
+  instead: string[];
+  /** One finding, in the first layer from the input side, tells of all layers. */
+  once: boolean;
 }
 
 export interface Metric {

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Layer, Metric, Run } from "../api";
-import { arranged, axisLabels, curveRows, isMeasured, type LayerSource, leaving, missing, uncounted, withoutRow } from "./layercurves";
+import { arranged, axisLabels, bare, curveRows, isMeasured, type LayerSource, leaving, missing, uncounted } from "./layercurves";
 
 const metric = (name: string, more: Partial<Metric> = {}) =>
   ({
@@ -51,40 +51,72 @@ test("a count of NaN has a row only where it is not always 0", () => {
   expect(missing(source([BAD], [[0, 0, 0]]), "bad")).toBe("always 0");
 });
 
-test("each measure without a row has its reason, always 0 among them", () => {
+test("measures without a curve are told together where every run says the same", () => {
   const metrics = [
     BAD,
     metric("m"),
     metric("n", { not_measured: "no tanh or sigmoid" }),
     metric("o", { source: "probe set" }),
+    metric("p"),
   ];
   const none = [NaN, NaN, NaN];
-  const frozen = { ...DENSE, trainable: false };
-  const found = withoutRow(source(metrics, [[0, 0, 0], none, none, none], { layer: frozen }), []);
-  expect(found.map(({ reason, titles }) => [reason, titles.join()])).toEqual([
-    ["always 0", "title of bad"],
-    ["frozen", "title of m"],
-    ["no tanh or sigmoid", "title of n"],
-    ["not measured", "title of o"],
+  const frozen = source(metrics, [[0, 0, 0], none, none, none, none], { layer: { ...DENSE, trainable: false } });
+  const elsewhere = source(metrics, [], { layer: undefined, measured: undefined });
+  expect(bare([], [], [frozen, elsewhere])).toEqual([
+    { titles: ["title of bad"], words: ["always 0", "not in this model"], counts: null },
+    { titles: ["title of m", "title of p"], words: ["frozen", "not in this model"], counts: null },
+    { titles: ["title of n"], words: ["no tanh or sigmoid", "no tanh or sigmoid"], counts: null },
+    { titles: ["title of o"], words: ["not measured", "not in this model"], counts: null },
+  ]);
+});
+
+test("numbers of NaN stand first, in the runs that have some", () => {
+  const metrics = [metric("m"), metric("n", { not_measured: "no probe set", nonfinite: "none" }), BAD];
+  const sources = [[0, 3, 3], [0, 0, 0]].map((bad) => source(metrics, [[1, 1, 1], [], bad]));
+  const rows = curveRows(sources);
+  const { others, counts } = arranged(rows, sources);
+  expect(bare(others, counts, sources)).toEqual([
+    { titles: ["title of bad"], words: [null, "always 0"], counts: counts[0] },
+    { titles: ["title of n"], words: ["no probe set", "no probe set"], counts: null },
   ]);
 });
 
 test("a value beyond a limit that was not found says why, as far as it is known", () => {
-  const limits = [{ severity: "warn", rule: "r", value: 1e-5, above: false }] as Metric["limits"];
-  const about = (more: object) => {
-    const made = source([metric("m", { limits })], []);
+  const limit = { severity: "warn", rule: "r", value: 1e-5, above: false, patience: 3, instead: ["s"], once: true };
+  const about = (more: object, values = [1, 0, 0, 0, 0]) => {
+    const made = source([metric("m", { limits: [limit] as Metric["limits"] })], [values]);
     Object.assign(made.run!, { suppressed: [], rules: [{ id: "r", outcome: "healthy", exempt: {} }] }, more);
     return (value: number) => uncounted(made, "m", value);
   };
-  expect(about({})(0)).toBe("beyond the limit, not counted by the rule");
+  expect(about({})(0)).toEqual({ words: "beyond the limit, not counted by the rule" });
   expect(about({})(1e-5)).toBeNull();
   const exempt = { rules: [{ id: "r", outcome: "healthy", exempt: { dense: "frozen" } }] };
-  expect(about(exempt)(0)).toBe("beyond the limit, exempt: frozen");
+  expect(about(exempt)(0)?.words).toBe("beyond the limit, exempt: frozen");
   const silent = { rules: [{ id: "r", outcome: "not-evaluated", reason: "too short", exempt: {} }] };
-  expect(about(silent)(0)).toBe("beyond the limit, not evaluated: too short");
+  expect(about(silent)(0)?.words).toBe("beyond the limit, not evaluated: too short");
   const suppressed = { suppressed: [{ rule: "r", layer: "dense", reason: "on purpose" }] };
-  expect(about(suppressed)(0)).toBe("beyond the limit, suppressed: on purpose");
+  expect(about(suppressed)(0)?.words).toBe("beyond the limit, suppressed: on purpose");
   expect(about({ findings: [{ rule: "r", layer: "dense" }] })(0)).toBeNull();
+  const instead = about({ findings: [{ rule: "s", title: "S", layer: "dense" }] })(0);
+  expect(instead).toMatchObject({ words: "beyond the limit, see", see: { number: 1, title: "S" } });
+  expect(about({ findings: [{ rule: "s", title: "S", layer: "other" }] })(0)?.see).toBeUndefined();
+  const first = { rule: "r", title: "R", layer: "first", metric: "m", limit: 1e-5 };
+  expect(about({ findings: [first] })(0)).toMatchObject({ see: { title: "R" }, layer: "first" });
+  expect(about({ findings: [{ ...first, limit: 1 }] })(0)?.see).toBeUndefined(); // another of its limits
+});
+
+test("a value beyond a limit that was not so for long says for how long", () => {
+  const limit = { severity: "warn", rule: "r", value: 5, above: true, patience: 3, instead: ["s"], once: false };
+  const told = (values: number[]) => {
+    const made = source([metric("m", { limits: [limit] as Metric["limits"] })], [values]);
+    Object.assign(made.run!, { suppressed: [], findings: [{ rule: "s", title: "S", layer: "dense" }] });
+    return uncounted(made, "m", 9)?.words;
+  };
+  expect(told([1, 9, 1])).toBe("beyond the limit, but not to the end");
+  expect(told([9, 1, 9])).toBe("beyond the limit, see");
+  limit.instead = [];
+  expect(told([9, 1, 9])).toBe("beyond the limit, for 1 of 3 records in a row");
+  expect(told([9, NaN, 9])).toBe("beyond the limit, for 2 of 3 records in a row");
 });
 
 test("an overflow does not flatten a linear axis", () => {

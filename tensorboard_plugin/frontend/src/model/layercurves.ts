@@ -1,8 +1,8 @@
 /** The measures of one layer in the shown runs: which have a curve, on which axis, why others not. */
 
-import type { Layer, LayerMeasurements, Limit, Metric, Run } from "../api";
+import type { Finding, Layer, LayerMeasurements, Limit, Metric, Run } from "../api";
 import { curveAxis, type CurveAxis, magnitudeAxis, type Series, withoutExplosions } from "./curve";
-import { findingsOf, measureOf, problems, SEVERITIES, titled } from "./findings";
+import { findingsOf, measureOf, type Problem, problems, SEVERITIES, titled } from "./findings";
 import { worstSeverity } from "./health";
 import { absence } from "./layers";
 import { isPast, limitsOf, metricsOf } from "./metrics";
@@ -150,25 +150,52 @@ export function missing({ run, layer, measured }: LayerSource, name: string): st
   return run.finished ? "not measured" : "not measured yet";
 }
 
-export interface Reason {
-  reason: string;
+/** Measures without a curve of which the same is to be said. */
+export interface Bare {
   titles: string[];
+  /** Of each run; null where it has numbers. */
+  words: (string | null)[];
+  /** Numbers of NaN and Inf, where a run has some. */
+  counts: CurveRow | null;
 }
 
-/** The measures without a row, by the reason why this run has nothing to draw of them. */
-export function withoutRow(source: LayerSource, rows: readonly CurveRow[]): Reason[] {
-  const drawn = new Set(rows.map((row) => row.metric.name));
-  const byReason = new Map<string, string[]>();
-  for (const { name, title } of source.run?.metrics ?? []) {
-    if (!source.measured || drawn.has(name)) continue;
-    const reason = isAlwaysZero(source, name) ? "always 0" : missing(source, name);
-    byReason.set(reason, [...(byReason.get(reason) ?? []), title]);
+/** The measures that are not drawn: those with numbers, then the others, together where the words are the same. */
+export function bare(
+  drawn: readonly CurveRow[],
+  counts: readonly CurveRow[],
+  sources: readonly LayerSource[],
+): Bare[] {
+  const shown = new Set([...drawn, ...counts].map(({ metric }) => metric.name));
+  const wordsOf = (source: LayerSource, name: string) =>
+    isAlwaysZero(source, name) ? "always 0" : missing(source, name);
+  const numbers = counts.map((row) => ({
+    titles: [row.metric.title],
+    words: sources.map((source, i) => (row.curves[i] ? null : wordsOf(source, row.metric.name))),
+    counts: row,
+  }));
+  const alike = new Map<string, Bare>();
+  for (const { name, title } of metricsOf(sources.flatMap(({ run }) => run ?? []))) {
+    if (shown.has(name)) continue;
+    const words = sources.map((source) => wordsOf(source, name));
+    const known = alike.get(words.join("\n"));
+    if (known) known.titles.push(title);
+    else alike.set(words.join("\n"), { titles: [title], words, counts: null });
   }
-  return [...byReason].map(([reason, titles]) => ({ reason, titles }));
+  return [...numbers, ...alike.values()];
+}
+
+/** Why a value beyond a limit is no finding of the limit's rule. */
+export interface Uncounted {
+  words: string;
+  /** The problem that tells of it. */
+  see?: Problem;
+  /** The layer in which it does, if that is another one. */
+  layer?: string;
 }
 
 /** What to say of a value beyond a limit that its rule did not find; null where nothing is to be said. */
-export function uncounted({ run, layer }: LayerSource, name: string, value: number): string | null {
+export function uncounted(source: LayerSource, name: string, value: number): Uncounted | null {
+  const { run, layer } = source;
   if (!run || !layer) return null;
   const isHere = (one: { rule: string; layer: string | null }, rule: string) =>
     one.rule === rule && (one.layer === layer.name || one.layer === null);
@@ -177,12 +204,34 @@ export function uncounted({ run, layer }: LayerSource, name: string, value: numb
     ?.limits.find((one) => isPast(one, value));
   if (!limit || run.findings.some((one) => isHere(one, limit.rule))) return null;
   const hidden = run.suppressed.find((one) => isHere(one, limit.rule));
-  if (hidden) return `beyond the limit, suppressed: ${hidden.reason}`;
+  if (hidden) return { words: `beyond the limit, suppressed: ${hidden.reason}` };
   const rule = run.rules.find(({ id }) => id === limit.rule);
   const exempt = rule?.exempt[layer.name];
-  if (exempt) return `beyond the limit, exempt: ${titled(exempt, run.rules)}`;
-  if (rule?.outcome === "not-evaluated") return `beyond the limit, not evaluated: ${rule.reason ?? ""}`;
-  return "beyond the limit, not counted by the rule";
+  if (exempt) return { words: `beyond the limit, exempt: ${titled(exempt, run.rules)}` };
+  if (rule?.outcome === "not-evaluated")
+    return { words: `beyond the limit, not evaluated: ${rule.reason ?? ""}` };
+  const records = recordsPast(limit, seriesOf(source, name));
+  if (records === 0) return { words: "beyond the limit, but not to the end" };
+  const found = problems(run.findings);
+  const see = (of: string, where: (finding: Finding) => boolean) =>
+    found.find((problem) => problem.rule === of && problem.findings.some(where));
+  for (const other of limit.instead) {
+    const told = see(other, (finding) => isHere(finding, other));
+    if (told) return { words: "beyond the limit, see", see: told };
+  }
+  const isThis = (finding: Finding) => finding.metric === name && finding.limit === limit.value;
+  const first = limit.once ? see(limit.rule, isThis) : undefined;
+  if (first) return { words: "beyond the limit, see", see: first, layer: first.findings.find(isThis)!.layer! };
+  if (limit.patience !== null && records < limit.patience)
+    return { words: `beyond the limit, for ${records} of ${limit.patience} records in a row` };
+  return { words: "beyond the limit, not counted by the rule" };
+}
+
+/** How many records in a row, up to the last one, are beyond a limit. */
+function recordsPast(limit: Limit, series: Series): number {
+  const known = series.filter((value) => value !== null);
+  const within = known.findLastIndex((value) => !isPast(limit, value));
+  return known.length - 1 - within;
 }
 
 function isAlwaysZero(source: LayerSource, name: string): boolean {

@@ -37,7 +37,7 @@ test("the page begins with the measure of the worst finding", () => {
 });
 
 test("limits of several runs stand once each, in order", () => {
-  const limit = (value: number): Limit => ({ severity: "warn", rule: "r", value, above: true });
+  const limit = (value: number) => ({ severity: "warn", rule: "r", value, above: true }) as Limit;
   const runs = [
     run([metric("a", { limits: [limit(10), limit(1)] })]),
     run([metric("a", { limits: [limit(10)] })]),
@@ -54,7 +54,7 @@ test("measures stand by their source", () => {
 });
 
 test("what has a limit or a finding is asked for often", () => {
-  const limit: Limit = { severity: "warn", rule: "r", value: 1, above: true };
+  const limit = { severity: "warn", rule: "r", value: 1, above: true } as Limit;
   const limited = metric("a", { limits: [limit] });
   const runs = [run([limited, metric("b"), metric("c")], [{ severity: "watch", metric: "b" }])];
   const usual = metricsOf(runs).filter((one) => isUsual(one, runs));

@@ -42,7 +42,7 @@ test("the worst comes first, a run without data last", () => {
     run("bad", "critical"),
     run("odd", "watch"),
   ];
-  expect(names(worstFirst(runs))).toEqual(["bad", "odd", "fine", "silent", "plain"]);
+  expect(names(worstFirst(runs))).toEqual(["bad", "odd", "silent", "fine", "plain"]);
 });
 
 test("of equally bad runs the newest comes first", () => {
@@ -130,5 +130,5 @@ test("a run in the log folder itself is called as the folder", () => {
 test("runs are counted by their verdict, those without one not at all", () => {
   const runs = [run("a", "ok"), run("b", "critical"), run("c", "ok"), run("d", null), run("e", "not-evaluated")];
   const counts = verdictCounts(runs).map(({ verdict, count }) => `${verdict} ${count}`);
-  expect(counts).toEqual(["critical 1", "warn 0", "watch 0", "ok 2"]);
+  expect(counts).toEqual(["critical 1", "warn 0", "watch 0", "not-evaluated 1", "ok 2"]);
 });

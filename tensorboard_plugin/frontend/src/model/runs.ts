@@ -10,11 +10,13 @@ const DEFAULT_SHOWN = 3;
 /** A run that says nothing for so long is not called live any more. */
 const STALE_AFTER = 120;
 
-const RANK = ["critical", "warn", "watch", "ok", "not-evaluated"];
+/** What a run came to, the worst first, as the rail sorts, counts and filters: silence is no health. */
+export const VERDICTS = ["critical", "warn", "watch", "not-evaluated", "ok"] as const;
+export type Verdict = (typeof VERDICTS)[number];
 
 function rank(run: RunSummary): number {
-  if (!run.recorded && run.error === null) return RANK.length + 1;
-  return run.verdict ? RANK.indexOf(run.verdict.severity) : RANK.length;
+  if (!run.recorded && run.error === null) return VERDICTS.length + 1;
+  return run.verdict ? VERDICTS.indexOf(run.verdict.severity) : VERDICTS.length;
 }
 
 /** What a run is called where it is read: TensorBoard calls one in the log folder itself ".". */
@@ -79,10 +81,6 @@ export function filterRuns<R extends { run: string }>(
     return null;
   }
 }
-
-/** What a run came to, as the rail counts and filters them. */
-export const VERDICTS = ["critical", "warn", "watch", "ok"] as const;
-export type Verdict = (typeof VERDICTS)[number];
 
 export const verdictCounts = (runs: readonly RunSummary[]): { verdict: Verdict; count: number }[] =>
   VERDICTS.map((verdict) => ({

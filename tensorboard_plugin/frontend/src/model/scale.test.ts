@@ -15,12 +15,12 @@ function metric(scale: Metric["scale"]): Metric {
   };
 }
 
-const limit = (value: number, above: boolean): Limit => ({
+const limit = (value: number, above: boolean) => ({
   severity: "warn",
   rule: "r",
   value,
   above,
-});
+}) as Limit;
 
 test("a share lies on the ramp where it is", () => {
   const scale = colourScale(metric("share"), [], [], []);

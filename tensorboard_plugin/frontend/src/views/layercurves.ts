@@ -8,16 +8,17 @@ import {
   arranged,
   type AxisLabel,
   axisLabels,
+  type Bare,
+  bare,
   type CurveRow,
   curveRows,
   type LayerCurve,
   type LayerSource,
   leaving,
   missing,
-  type Reason,
   seen,
+  type Uncounted,
   uncounted,
-  withoutRow,
 } from "../model/layercurves";
 import { formatCount, formatTick, formatValue, readableNumbers } from "../model/number";
 import type { Point } from "../state";
@@ -41,7 +42,7 @@ export function layerCurves(sources: readonly LayerSource[], end: number, start:
   const first = found.map((row) => curveRow(row, sources, end, start, HEIGHT, `on the ${row.metric.source}`));
   const rest = others.map((row) => curveRow(row, sources, end, start, low));
   const drawn = [...first, ...rest];
-  const numbers = sources.map((source, i) => countsOf(counts, i, source));
+  const without = bare([...found, ...others], counts, sources).map(bareRow);
   const element = h(
     "section.section.layer-curves",
     { "aria-label": "Measures over the steps" },
@@ -53,53 +54,33 @@ export function layerCurves(sources: readonly LayerSource[], end: number, start:
       parts(row),
     ]),
     drawn.length > 0 && [h("div.side"), sources.map(() => stepAxis(end))],
-    counts.length > 0 && [
-      h("div.side", null, h("h2", null, "NaN and Inf")),
-      numbers.map((one) => one.element),
-    ],
-    h("div.side", null, h("h2", null, "Without a curve")),
-    sources.map((source) => reasons(withoutRow(source, rows), source)),
+    without.length > 0 && h("h2.source.bare-head", null, "Without a curve"),
+    without.map((row) => row.elements),
   );
   const plots = drawn.flatMap((row) => row.plots);
   return {
     element,
     paint: () => plots.forEach((plot) => plot.paint()),
-    point: (at) => [...plots, ...numbers].forEach((part) => part.point(at)),
+    point: (at) => [...plots, ...without].forEach((part) => part.point(at)),
   };
 }
 
 const parts = ({ side, plots }: ReturnType<typeof curveRow>) => [side, plots.map(({ element }) => element)];
 
-/** How many numbers were not finite at the cursor, in one line where it is none in all. */
-function countsOf(rows: readonly CurveRow[], column: number, source: LayerSource) {
-  const element = h("div");
+/** What is to be said of measures without a curve, or how many numbers were not finite at the cursor. */
+function bareRow({ titles, words, counts }: Bare) {
+  const cells = words.map((told) => h("p.bare", null, told));
   return {
-    element,
+    elements: [h("div.side.bare", null, h("h3", null, titles.join(", "))), cells],
     point({ step }: Point) {
-      const some = rows.filter((row) => row.curves[column]);
-      const value = ({ curves }: CurveRow) => {
-        const { steps, series } = curves[column]!;
-        return series[indexAt(steps, series, step)];
-      };
-      const line = (row: CurveRow) => [
-        h("dt", null, row.metric.title),
-        h("dd", null, h("b", null, formatValue(value(row) ?? NaN, row.metric.scale))),
-      ];
-      const none = () => h("p.quiet", null, missing(source, rows[0]!.metric.name));
-      refill(element, some.length > 0 ? h("dl.without.counts", null, some.map(line)) : rows.length > 0 && none());
+      counts?.curves.forEach((curve, i) => {
+        if (!curve) return;
+        const at = indexAt(curve.steps, curve.series, step);
+        const value = formatValue(curve.series[at] ?? NaN, counts.metric.scale);
+        refill(cells[i]!, at < 0 ? "–" : [h("b", null, value), ` at step ${formatCount(curve.steps[at]!)}`]);
+      });
     },
   };
-}
-
-function reasons(found: readonly Reason[], { run, layer, measured }: LayerSource): HTMLElement {
-  if (run && !layer) return h("p.quiet", null, "not in this model");
-  if (!measured) return h("p.quiet", null, "Loading …");
-  if (found.length === 0) return h("p.quiet", null, "none");
-  return h(
-    "dl.without",
-    null,
-    found.map(({ reason, titles }) => [h("dt", null, titles.join(", ")), h("dd", null, reason)]),
-  );
 }
 
 /** @param about what is said beneath the title. */
@@ -154,15 +135,15 @@ function curvePlot(
   const readout = h("p.curve-readout");
   const marks = h("div.marks");
   const label = `${metric.title} of ${source.name}`;
+  const found = seen(metric, source).map(({ finding }) => finding);
   const area = h(
-    "div.curve",
+    found.length > 0 ? "div.curve.marked" : "div.curve",
     { style: `height:${height}px`, role: "img", "aria-label": label },
     curve ? drawing(row, curve, source, end) : h("p.row-words.all", null, missing(source, metric.name)),
     marks,
     line,
   );
   listen(area, curve, end, start);
-  const found = seen(metric, source).map(({ finding }) => finding);
   const severity = worstSeverity(found);
   const worst = found.find((finding) => finding.severity === severity);
   return {
@@ -180,12 +161,22 @@ function curvePlot(
     const i = indexAt(steps, series, at.step);
     if (lost) return h("b", null, "NaN");
     if (i < 0) return h("b", null, "–");
-    const words = uncounted(source, metric.name, series[i]!);
-    return [
-      words && h("span.quiet", { title: words }, words),
-      h("b", null, formatValue(series[i]!, scale)),
-    ];
+    const why = uncounted(source, metric.name, series[i]!);
+    return [why && reason(why), h("b", null, formatValue(series[i]!, scale))];
   }
+}
+
+/** "beyond the limit, see 3 Vanishing gradient" */
+function reason({ words, see, layer }: Uncounted): HTMLElement {
+  if (!see) return h("span.quiet", { title: words }, words);
+  const where = layer ? ` in ${layer}` : "";
+  return h(
+    "span.quiet.why",
+    { title: `${words} ${see.number}: ${see.title}${where}` },
+    h("span", null, words),
+    h("b.number.hollow", null, String(see.number)),
+    h("span", null, `${see.title}${where}`),
+  );
 }
 
 function drawing(

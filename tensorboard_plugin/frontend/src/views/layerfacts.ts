@@ -90,7 +90,7 @@ function nothingFound(run: Run): HTMLElement {
   return h(
     "p.none-found",
     null,
-    glyph(judged ? "ok" : "not-evaluated"),
+    glyph(run.verdict.severity === "not-evaluated" ? "not-evaluated" : "ok"),
     judged ? "No finding in this layer" : h("span", null, "Not evaluated: ", prose(reason)),
     judged && silent > 0 && h("span.quiet", null, `${plural(silent, "rule")} not evaluated`),
   );
