@@ -19,11 +19,10 @@ export interface CurveAxis {
 
 /** A logarithmic axis if all values are positive and span more than a factor of ten. */
 export function curveAxis(all: readonly Series[], bounds?: [number, number]): CurveAxis {
-  const values = all.flat().filter((v): v is number => v !== null && Number.isFinite(v));
   if (bounds) return linearAxis(...bounds);
-  const lo = values.reduce((a, b) => Math.min(a, b), Infinity);
-  const hi = values.reduce((a, b) => Math.max(a, b), -Infinity);
+  const values = sorted(all.flat());
   if (values.length === 0) return linearAxis(0, 1);
+  const [lo, hi] = [values[0]!, values.at(-1)!];
   if (lo > 0 && hi / lo > 10) return logAxis(...steady(lo, Math.min(hi, middle(values)! * TOP)));
   return linearAxis(Math.min(0, lo), hi > 0 ? roundUp(hi) : Math.max(0, hi));
 }
@@ -38,7 +37,11 @@ const PARTS = 20;
 /** A loss on its way to overflow leaves the axis at the top, so that the others keep a shape. */
 const TOP = 300;
 
-const middle = (values: number[]) => values.sort((a, b) => a - b)[Math.floor(values.length / 2)];
+/** The finite ones, sorted as numbers: that is ten times as fast as with a function that compares. */
+const sorted = (series: Series) =>
+  Float64Array.from(series.filter((v): v is number => v !== null && Number.isFinite(v))).sort();
+
+const middle = (values: Float64Array) => values[values.length >> 1];
 
 function linearAxis(lo: number, hi: number): CurveAxis {
   const span = hi - lo || 1;
@@ -71,8 +74,8 @@ function logAxis(lo: number, hi: number): CurveAxis {
  * @param marks limits: the axis reaches to those that are near, not to all.
  */
 export function magnitudeAxis(all: readonly Series[], marks: readonly number[] = []): CurveAxis {
-  const values = all.flat().filter((v): v is number => v !== null && Number.isFinite(v));
-  const positive = values.filter((v) => v > 0).sort((a, b) => a - b);
+  const values = sorted(all.flat());
+  const positive = values.filter((v) => v > 0);
   const usual = middle(positive) ?? marks.find((mark) => mark > 0) ?? 1;
   const least = Math.max(positive[0] ?? usual, usual / MOST);
   const most = Math.min(positive.at(-1) ?? usual, usual * MOST);
@@ -90,7 +93,7 @@ export function withoutExplosions(all: readonly Series[]): readonly Series[] {
   const sizes = all.map((series) => series.flatMap((v) => (v ? [Math.abs(v)] : [])));
   const tops = sizes.map((of) => of.reduce((a, b) => Math.max(a, b), 0));
   const isSteady = (top: number, i: number) =>
-    top > 0 && top <= FAR * Math.min(sizes[i]![0]!, middle([...sizes[i]!])!);
+    top > 0 && top <= FAR * Math.min(sizes[i]![0]!, middle(sorted(sizes[i]!))!);
   const most = Math.max(0, ...tops.filter(isSteady));
   return most === 0
     ? all

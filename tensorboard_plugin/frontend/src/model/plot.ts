@@ -178,12 +178,13 @@ export const rowsOf = remember(({ layers, lines, layout, columns }: Plot) =>
 /** Where the cursor is when nobody put it anywhere: at the end, in the layer most talked of. */
 export const restingPoint = remember((plot: Plot): { step: number; layer: string | null } => {
   const last = plot.columns.map((c) => c.run?.last_step ?? 0);
-  const found = plot.columns.flatMap((column) =>
-    (column.run?.findings ?? []).flatMap((f) => {
-      const layer = plot.layers.find((_, row) => layerAt(column, row)?.name === f.layer);
+  const found = plot.columns.flatMap((column) => {
+    const rows = new Map(plot.layers.map((layer, row) => [layerAt(column, row)?.name, layer]));
+    return (column.run?.findings ?? []).flatMap((f) => {
+      const layer = f.layer === null ? undefined : rows.get(f.layer);
       return layer === undefined ? [] : [{ ...f, layer }];
-    }),
-  );
+    });
+  });
   const about = found.filter((f) => measureOf(f) === plot.metric?.name);
   const here = worst(about) ?? worst(found);
   const firstFilled = plot.layers.find((_, row) => plot.columns.some((c) => c.filled[row]));
