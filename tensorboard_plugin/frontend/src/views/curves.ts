@@ -14,9 +14,10 @@ import {
 import { modelMarks, problems, spread } from "../model/findings";
 import { formatCount, formatMagnitude, formatShare, formatTick } from "../model/number";
 import type { Plot } from "../model/plot";
+import type { Keep } from "../model/remember";
 import { curveTable } from "../model/tables";
 import type { Point, Store } from "../state";
-import { h, refill, svg } from "./element";
+import { arrange, h, refill, svg } from "./element";
 import { exports } from "./export";
 import { numberMark } from "./findings";
 import { type Panel, place } from "./panel";
@@ -36,18 +37,20 @@ interface Row {
   marked: boolean;
 }
 
-export function curves(plot: Plot, store: Store): Panel {
+/** @param keep gives the curves of which nothing is new. */
+export function curves(plot: Plot, store: Store, keep: Keep): Panel {
   const runs = plot.columns.flatMap((column) => column.run ?? []);
   const kinds = curveRows(runs);
   const names = kinds.flatMap((row) => row.series.map((series) => series.name));
-  const rows = kinds.map((row) => curveRow(row, plot, store));
-  const element = h(
-    "section.section.curves",
-    { id: "loss", "aria-label": "Loss" },
-    rows.map((row) => [row.side, row.cells]),
-    h("div.side", null, names.length > 0 && exports("Loss", () => curveTable(runs, names))),
-    runs.length > 0 && plot.columns.map(() => stepAxis(plot.end)),
+  const rows = kinds.map((row) => curveRow(row, plot, store, keep));
+  const element = keep("curves", [], () =>
+    h("section.section.curves", { id: "loss", "aria-label": "Loss" }),
   );
+  arrange(element, [
+    ...rows.flatMap((row) => [row.side, ...row.cells]),
+    h("div.side", null, names.length > 0 && exports("Loss", () => curveTable(runs, names))),
+    ...(runs.length > 0 ? plot.columns.map(() => stepAxis(plot.end)) : []),
+  ]);
   return {
     element,
     paint: () => rows.forEach((row) => row.paint()),
@@ -93,10 +96,13 @@ function curveRows(runs: Run[]): Row[] {
 export const accuracyName = (names: readonly string[]): string | undefined =>
   names.find((name) => /^probe_(?!.*top_k).*acc(uracy)?$/.test(name));
 
-function curveRow(row: Row, plot: Plot, store: Store) {
+function curveRow(row: Row, plot: Plot, store: Store, keep: Keep) {
   const all = plot.columns.flatMap((c) => row.series.map(({ name }) => c.run?.series[name] ?? []));
   const axis = curveAxis(all, row.bounds);
-  const cells = plot.columns.map((column) => curveCell(row, column.run, plot, axis, store));
+  const names = row.series.map(({ name }) => name).join();
+  const cells = plot.columns.map(({ run }, i) =>
+    keep(`${row.title} ${i}`, [run, names, axis.id, plot.end], () => curveCell(row, run, plot.end, axis, store)),
+  );
   const about = [row.about, axis.log && "log scale"].filter(Boolean).join(", ");
   return {
     side: h(
@@ -121,10 +127,11 @@ function curveRow(row: Row, plot: Plot, store: Store) {
 function curveCell(
   row: Row,
   run: Run | undefined,
-  plot: Plot,
+  end: number,
   axis: CurveAxis,
   store: Store,
 ) {
+  let painted = -1;
   const line = h("div.cursor-step");
   const readout = h("p.curve-readout");
   const marks = h("div.marks");
@@ -139,20 +146,20 @@ function curveCell(
     { style: `height:${row.height}px` },
     svg(
       "svg",
-      { viewBox: `0 0 ${plot.end} 100`, preserveAspectRatio: "none", "aria-hidden": "true" },
-      axis.ticks.map((tick) => svg("path", { class: "grid", d: `M0 ${y(tick)}H${plot.end}` })),
+      { viewBox: `0 0 ${end} 100`, preserveAspectRatio: "none", "aria-hidden": "true" },
+      axis.ticks.map((tick) => svg("path", { class: "grid", d: `M0 ${y(tick)}H${end}` })),
       drawn.map(({ series, second }) =>
         svg("path", { class: second ? "line second" : "line", d: seriesPath(series, steps, axis) }),
       ),
     ),
-    run && brokenSpans(run, row.series[0]!.name, plot.end, row.lost),
-    drawn.map(({ series }) => endDot(series, steps, plot.end, axis)),
+    run && brokenSpans(run, row.series[0]!.name, end, row.lost),
+    drawn.map(({ series }) => endDot(series, steps, end, axis)),
     marks,
     line,
   );
   const at = (event: MouseEvent): Point => {
     const box = area.getBoundingClientRect();
-    const step = ((event.clientX - box.left) / box.width) * plot.end;
+    const step = ((event.clientX - box.left) / box.width) * end;
     return { step: steps[Math.max(0, lastAtMost(steps, step))] ?? 0, layer: null };
   };
   area.addEventListener("pointermove", (event) => store.set({ hover: at(event) }));
@@ -160,9 +167,14 @@ function curveCell(
   area.addEventListener("click", (event) => store.set({ step: at(event).step }));
   return {
     element: h("div.plot.curve-plot", null, readout, area),
-    paint: () => refill(marks, run && row.marked && numbers(run, plot.end, area.clientWidth, store)),
+    paint() {
+      const width = area.clientWidth;
+      if (width === painted) return;
+      painted = width;
+      refill(marks, run && row.marked && numbers(run, end, width, store));
+    },
     point(point: Point) {
-      place(line, point, plot.end);
+      place(line, point, end);
       refill(readout, ...values(row, run, drawn, point.step));
     },
   };

@@ -23,7 +23,7 @@ import { verdicts } from "./verdicts";
 const CARDS: Keys = ["runs", "shown", "open", "names", "dark", "choices"];
 const PLOTS: Keys = ["shown", "metric", "dark", "choices"];
 const CURVES: Keys = ["shown", "dark"];
-const CAMERA: Keys = ["shown", "sample", "target", "runs"];
+const CAMERA: Keys = ["shown", "sample", "target"];
 
 export const DIAGNOSIS: ViewKind = {
   create: diagnosis,
@@ -57,7 +57,7 @@ function diagnosis(store: Store, retry: () => void): View {
   const drawPlots = (state: State, otherLosses: boolean) => {
     besides = columns.length ? plot.columns.map((column, i) => beside(column, i)) : [];
     maps = heatmaps(state, store, plot, retry, besides, keep);
-    if (!losses || otherLosses) losses = curves(plot, store);
+    if (!losses || otherLosses) losses = curves(plot, store, keep);
     for (const { element } of [maps, losses]) element.style.setProperty("--compact", `${widthOf(columns)}px`);
     arrange(plots, [maps.element, losses.element]);
     maps.paint();
@@ -87,7 +87,8 @@ function diagnosis(store: Store, retry: () => void): View {
         ...slots(metricOf(state.metric ?? "")),
         ...sourcesOf(state, state.shown).map((source) => source.counts),
       );
-      const otherCams = camsOther(...slots(CAMS));
+      const errors = state.shown.map((name) => state.runs?.find(({ run }) => run === name)?.error);
+      const otherCams = camsOther(...slots(CAMS), ...errors);
       if (changed(["shown"])) keep = keeper(); // all is other, and what is gone takes no room
       if (otherRuns || changed(CARDS)) {
         const headed = state.runs?.map(({ run, verdict }) => `${run} ${verdict?.severity}`).join("\n");
@@ -102,7 +103,7 @@ function diagnosis(store: Store, retry: () => void): View {
       const shown = measuresOf(columns).flatMap((metric) => sourcesOf({ ...state, metric }, state.shown));
       if (besideOther(...shown.flatMap(({ measured, counts }) => [measured, counts])) || otherPlots)
         fillBesides(state);
-      if (otherRuns || otherCams || changed(CAMERA)) {
+      if (otherCams || changed(CAMERA)) {
         camera = camPanel(state, store, retry);
         refill(cams, camera.element);
         camera.paint();
