@@ -92,7 +92,7 @@ export function dock(store: Store): Dock {
       const columns = docked.map(({ run, column }) => readout(run, column));
       readouts = columns.map(({ tell }) => tell);
       refill(told, columns.map((column) => column.element));
-      const width = Math.max(1, range.clientWidth - THUMB);
+      const width = open ? Math.max(1, range.clientWidth - THUMB) : 1; // to ask costs a layout
       const end = steps.at(-1) || 1;
       refill(curves, losses(docked, end, width));
       refill(lanes, open && [

@@ -70,15 +70,18 @@ export function paintHeat(
   );
 }
 
-const TOGETHER = 16; // rows; a few milliseconds, between which a pointer is followed
+const TOGETHER_MS = 8; // then a pointer is followed; the whole page is painted anew each time
 
 /** What is out of sight must not keep the page waiting. */
 function paintLater(rows: number[], paintRow: (row: number) => void, wanted: () => boolean): void {
   if (rows.length === 0) return;
   setTimeout(() => {
     if (!wanted()) return;
-    rows.slice(0, TOGETHER).forEach(paintRow);
-    paintLater(rows.slice(TOGETHER), paintRow, wanted);
+    const until = performance.now() + TOGETHER_MS;
+    let painted = 0;
+    do paintRow(rows[painted++]!);
+    while (painted < rows.length && performance.now() < until);
+    paintLater(rows.slice(painted), paintRow, wanted);
   });
 }
 
