@@ -118,7 +118,7 @@ export function heatmap(
       "aria-describedby": readout.id,
     },
     canvas,
-    emptyRows(column, index, plot),
+    emptyRows(column, plot),
     ending(column, plot),
     rowBand,
     stepLine,
