@@ -161,7 +161,7 @@ const blockWords = ({ kind, count }: Line) =>
 export function lineFacts(plot: Plot, at: Point): Child[] {
   const line = plot.lines[lineAt(plot, at.layer)];
   if (!line) return [];
-  if (line.kind === "folded") return [h("p", null, line.name), h("p", null, blockWords(line))];
+  if (line.kind === "folded") return [h("p", null, h("code", null, line.name)), h("p", null, blockWords(line))];
   const layer = layerIn(plot, line.rows[0]!);
   return layer ? [h("p", null, describeLayer(layer)), h("p", null, weights(layer))] : [];
 }
