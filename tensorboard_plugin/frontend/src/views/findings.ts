@@ -132,7 +132,11 @@ export function pillMark(
           null,
           h(
             "button",
-            { "data-key": `mark ${run.run} ${mark.number}`, onclick: leading(run, mark, store) },
+            {
+              "data-key": `mark ${run.run} ${mark.number}`,
+              "aria-label": `Finding ${mark.number}: ${mark.title} since step ${formatCount(mark.step)}`,
+              onclick: leading(run, mark, store),
+            },
             h("b.number", null, String(mark.number)),
             mark.title,
             h("span.quiet", null, ` since step ${formatCount(mark.step)}`),
