@@ -142,6 +142,7 @@ def test_the_measure_and_what_is_read_stay_in_sight_while_the_layers_scroll(tab,
     expect(tab.measure("Dead units")).not_to_be_in_viewport()
     expect(choice).to_be_in_viewport()
     expect(tab.readout("dying-relu")).to_be_in_viewport()
+    choice.focus()
     choice.select_option(label="Update ratio")
     expect(tab.heat_map("dying-relu")).to_have_attribute("aria-label", re.compile("^Update ratio"))
     expect(choice).to_be_focused()

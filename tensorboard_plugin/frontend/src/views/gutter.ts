@@ -133,8 +133,8 @@ function blockLine(plot: Plot, i: number, store: Store): HTMLElement {
       onclick: () => inPlace(element, () => fold(store, toggle(foldingOf(store.get()), name))),
     },
     h("i.fold", { "aria-hidden": "true" }),
-    h("span.block-name", null, label),
-    h("span.block-count", null, formatCount(count), h("span.block-words", null, words.replace(/^\S+/, ""))),
+    h("span.block-name", { "aria-hidden": "true" }, label),
+    h("span.block-count", { "aria-hidden": "true" }, formatCount(count), h("span.block-words", null, words.replace(/^\S+/, ""))),
   );
   return element;
 }

@@ -76,12 +76,16 @@ export function heatmaps(
 function layersSection() {
   const [top, strip, body] = [h("div.columns"), h("div.columns.strip"), h("div.columns")];
   const element = h("section.section.layers", { id: "layers", "aria-label": "Layers by steps" }, top, strip, body);
-  const watch = ([seen]: IntersectionObserverEntry[]) => strip.classList.toggle("alone", !seen!.isIntersecting);
-  new IntersectionObserver(watch, { root: document, rootMargin: `-${ABOVE}px 0px 0px` }).observe(top);
+  const toggle = ([seen]: IntersectionObserverEntry[]) => strip.classList.toggle("alone", !seen!.isIntersecting);
+  const watch = () => {
+    const root = element.closest("main");
+    new IntersectionObserver(toggle, { root, rootMargin: BELOW_HEADS }).observe(top);
+  };
+  requestAnimationFrame(watch); // when it is in the page
   return { element, top, strip, body };
 }
 
-const ABOVE = 80; // pixels of the bar and the heads
+const BELOW_HEADS = "-36px 0px 1000000px"; // and what is further down counts as seen
 
 /** What a run's part of the plot is drawn from. */
 export const mapOf = (column: PlotColumn, plot: Plot): unknown[] => [
