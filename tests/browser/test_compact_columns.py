@@ -21,6 +21,8 @@ def opened(tab, address, runs, width):
 
 def test_a_dead_layer_is_seen_beside_the_map_of_another_measure(tab, address):
     section = opened(tab, address, ["dying-relu"], 1440)
+    limits = section.locator(".compact-head .limit")
+    assert sorted(limits.all_inner_texts()) == ["0.1", "1e-5", "25", "50", "95"]
     for head in ("dead %", "update ratio", "gradient", "trend"):
         expect(section.get_by_text(head, exact=True)).to_be_visible()
     tab.point_at("dying-relu", "dense", 0.5)
@@ -30,6 +32,12 @@ def test_a_dead_layer_is_seen_beside_the_map_of_another_measure(tab, address):
     expect(told).not_to_contain_text("dead units")  # it has no ReLU
     picture = tab._picture(section.locator(".compact").bounding_box()).convert("RGB")
     assert CRITICAL in {colour for _, colour in picture.getcolors(picture.width * picture.height)}
+
+
+def test_before_the_first_step_nothing_is_recorded_and_it_is_said(tab, address):
+    opened(tab, address, ["dying-relu"], 1440)
+    tab.point_at("dying-relu", "dense", 0)
+    expect(tab.readout("dying-relu")).to_contain_text("update ratio no record")
 
 
 def test_a_layer_is_pointed_at_beside_the_map_too(tab, address):

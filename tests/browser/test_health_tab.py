@@ -54,6 +54,7 @@ def test_a_number_in_a_plot_opens_its_finding(tab, address):
     row = tab.findings("dying-relu").filter(has_text="No better than a guess")
     expect(row).to_have_count(0)  # it is behind "more"
     losses = tab.frame.get_by_role("region", name="Loss", exact=True)
+    losses.get_by_role("button", name=re.compile("^Findings 4–6: ")).hover()
     losses.get_by_role("button", name=re.compile("^Finding \\d+: No better than a guess")).click()
     expect(row).to_have_attribute("aria-expanded", "true")
     expect(row).to_be_focused()
@@ -65,14 +66,18 @@ def test_a_finding_is_let_go_by_its_number_and_by_another_step(tab, address):
     tab.settle()
     row = tab.findings("dying-relu").filter(has_text="No better than a guess")
     losses = tab.frame.get_by_role("region", name="Loss", exact=True)
+    several = losses.get_by_role("button", name=re.compile("^Findings 4–6: "))
     number = losses.get_by_role("button", name=re.compile("^Finding \\d+: No better than a guess"))
+    several.hover()
     number.click()
     expect(row).to_have_attribute("aria-current", "true")
     tab.page.keyboard.press("ArrowLeft")
     expect(row).not_to_have_attribute("aria-current", "true")
     expect(row).to_have_attribute("aria-expanded", "true")  # nothing jumps
+    several.hover()
     number.click()
     expect(row).to_have_attribute("aria-current", "true")
+    several.hover()
     number.click()
     expect(row).to_have_attribute("aria-expanded", "false")
     expect(row).not_to_have_attribute("aria-current", "true")
@@ -124,6 +129,37 @@ def test_settings_unfold_for_all_runs_and_stay_so_in_the_address(tab, address):
     expect(tab.card("exploding").get_by_text("PiecewiseConstantDecay")).to_be_visible()
     tab.page.reload()
     expect(optimizer.last).to_be_visible()
+
+
+def test_the_measure_and_what_is_read_stay_in_sight_while_the_layers_scroll(tab, address):
+    tab.page.set_viewport_size({"width": 1440, "height": 700})
+    tab.open(address, '&p.tfdiag.metric=dead_fraction&p.tfdiag.runs=["dying-relu"]')
+    tab.settle()
+    choice = tab.frame.get_by_role("combobox", name="Measure", exact=True)
+    expect(choice).to_have_count(0)
+    names = tab.frame.get_by_role("group", name="Layers, input first")
+    names.get_by_role("button", name="conv_3", exact=True).evaluate("e => e.scrollIntoView()")
+    expect(tab.measure("Dead units")).not_to_be_in_viewport()
+    expect(choice).to_be_in_viewport()
+    expect(tab.readout("dying-relu")).to_be_in_viewport()
+    choice.focus()
+    choice.select_option(label="Update ratio")
+    expect(tab.heat_map("dying-relu")).to_have_attribute("aria-label", re.compile("^Update ratio"))
+    expect(choice).to_be_focused()
+
+
+def test_findings_at_one_step_are_one_mark_that_lists_them(tab, address):
+    tab.open(address, '&p.tfdiag.runs=["dying-relu"]')
+    tab.settle()
+    pill = tab.frame.get_by_role("button", name=re.compile("^Findings 4–6: "))
+    entry = tab.frame.get_by_role("button", name="Finding 5: Loss does not decrease")
+    expect(entry).to_be_hidden()
+    pill.focus()
+    expect(entry).to_be_visible()
+    for key in ("Tab", "Tab", "Enter"):
+        tab.page.keyboard.press(key)
+    row = tab.card("dying-relu").get_by_role("button", name=re.compile("Loss does not decrease"))
+    expect(row).to_have_attribute("aria-current", "true")
 
 
 @pytest.mark.parametrize("width", [900, 1000, 1440])

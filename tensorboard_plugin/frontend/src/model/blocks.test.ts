@@ -43,8 +43,26 @@ test("what was not named at all does not tear a block apart", () => {
 test("names that Keras numbers are no blocks", () => {
   const types = (name: string) => ({ name, type: "Conv2D" }) as Layer;
   expect(blocksOf(["in", "conv2d_1", "conv2d_2", "conv2d_3", "conv2d_4"].map(types))).toEqual([]);
+  const nested = ["conv2d_1", "conv2d_2", "conv2d_3", "conv2d_4"].map((name) => `net/${name}`);
+  expect(blocksOf(["in", ...nested].map(types)).map(({ name }) => name)).toEqual(["net"]);
+  const mixed = [["conv2d", "Conv2D"], ["conv2d_1", "Conv2D"], ["conv2d_transpose", "Conv2DTranspose"]];
+  expect(blocksOf([["in", "Dense"], ...mixed].map(([name, type]) => ({ name: name!, type: type! })))).toEqual([]);
   const far = ["conv2d_1", "bn", "conv2d_2", "bn_1", "conv2d_3", "bn_2", "conv2d_4"];
   expect(blocks("in", ...far)).toEqual([]);
+});
+
+test("layers of one type are a block where the user named them", () => {
+  const dense = (name: string) => ({ name, type: "Dense" });
+  const encoder = ["encoder_1_dense", ...[1, 2, 3].map((i) => `encoder_1_dense_${i}`)];
+  expect(blocksOf(["in", ...encoder].map(dense))).toMatchObject([{ name: "encoder_1", layers: [1, 2, 3, 4] }]);
+  const flat = Array.from({ length: 200 }, (_, i) => `block_${i >> 2}_dense_${i % 4}`);
+  expect(blocksOf(flat.map(dense))).toHaveLength(50);
+});
+
+test("a nested model that Keras numbered does not hide the block that it is in", () => {
+  const names = ["block_1_conv", "block_1_net/dense", "block_1_net/dense_1", "block_1_add"];
+  const dense = (name: string) => ({ name, type: "Dense" });
+  expect(blocksOf(["in", ...names, "top"].map(dense)).map(({ name }) => name)).toEqual(["block_1", "block_1_net"]);
 });
 
 test("a name made of separators alone is taken as it is", () => {

@@ -64,17 +64,18 @@ function isBlock(prefix: string, of: number[], layers: readonly Named[]): boolea
   if (of.length === layers.length) return false; // says nothing
   if (prefix.endsWith("/")) return of.length > 1;
   if (!/\d\w?_$/.test(prefix)) return false;
-  const isHead = of.some((i) => `${layers[i]!.name}_` === prefix);
-  const types = new Set(of.map((i) => layers[i]!.type)); // "conv2d_3" is the third of its type
-  const least = isHead ? LEAST_WITH_ITS_NAME : LEAST_OF_A_NAME;
-  return of.length >= least && types.size > 1 && areNeighbours(of, layers);
+  const isHead = (i: number) => `${layers[i]!.name}_` === prefix;
+  const model = prefix.slice(0, prefix.lastIndexOf("/") + 1);
+  const isUnnamed = (i: number) => isUnnamedIn(model, layers[i]!);
+  const least = of.some(isHead) ? LEAST_WITH_ITS_NAME : LEAST_OF_A_NAME;
+  if (of.length < least || of.some((i) => isUnnamed(i) && !isHead(i))) return false;
+  const own = new Set(of);
+  return range(of[0]!, of.at(-1)!).every((i) => own.has(i) || isUnnamed(i)); // as a shortcut's
 }
 
-/** Between the layers of a block may be some that were not named at all, as a shortcut's. */
-function areNeighbours(of: readonly number[], layers: readonly Named[]): boolean {
-  const own = new Set(of);
-  return range(of[0]!, of.at(-1)!).every((i) => own.has(i) || isNamedByKeras(layers[i]!));
-}
+/** Whether Keras numbered a layer of a nested model: "net/conv2d_3" is the third of its type in "net/". */
+const isUnnamedIn = (model: string, { name, type }: Named): boolean =>
+  name.startsWith(model) && isNamedByKeras({ name: name.slice(model.length), type });
 
 const range = (first: number, last: number) =>
   Array.from({ length: last - first + 1 }, (_, i) => first + i);

@@ -29,9 +29,13 @@ const run = (metrics: Metric[], more = {}) =>
 
 const kinds = (width: number, metrics = ALL) => fitting(width, [run(metrics)]).map(({ kind }) => kind);
 
-test("where room is short the trend goes first, then the others at once", () => {
+test("where room is short the trend goes first, then the ratio's numbers, then all at once", () => {
   expect(kinds(1000)).toEqual(["share", "ratio", "trend"]);
+  expect(kinds(470)).toEqual(["share", "ratio"]);
   expect(kinds(440)).toEqual(["share", "ratio"]);
+  const roomForNumbers = (width: number) => fitting(width, [run(ALL)]).map((one) => one.width - one.axis > 0);
+  expect(roomForNumbers(470)).toEqual([true, true]);
+  expect(roomForNumbers(440)).toEqual([true, false]);
   expect(kinds(400)).toEqual([]);
   expect(kinds(0)).toEqual([]);
 });

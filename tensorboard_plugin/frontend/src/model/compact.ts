@@ -12,31 +12,36 @@ export interface CompactColumn {
   kind: "share" | "ratio" | "trend";
   /** Pixels. */
   width: number;
+  /** Pixels of it that are an axis; values stand in what is left at the right. */
+  axis: number;
   /** What it draws of a layer: the first of these measures that the layer has. */
   measures: readonly string[];
-  /** Where room is short, those of the highest rank go first. */
-  rank: number;
 }
 
-const COLUMNS: readonly CompactColumn[] = [
-  { kind: "share", width: 90, measures: ["dead_fraction", "saturated_fraction"], rank: 0 },
-  { kind: "ratio", width: 64, measures: ["update_ratio"], rank: 0 },
-  { kind: "trend", width: 56, measures: ["gradient_rms"], rank: 1 },
+const SHARE: CompactColumn = { kind: "share", width: 112, axis: 84, measures: ["dead_fraction", "saturated_fraction"] };
+const RATIO: CompactColumn = { kind: "ratio", width: 64, axis: 64, measures: ["update_ratio"] };
+const TOLD_RATIO: CompactColumn = { ...RATIO, width: 108 };
+const TREND: CompactColumn = { kind: "trend", width: 56, axis: 56, measures: ["gradient_rms"] };
+
+/** From much room to little. */
+const CHOICES: readonly (readonly CompactColumn[])[] = [
+  [SHARE, TOLD_RATIO, TREND],
+  [SHARE, TOLD_RATIO],
+  [SHARE, RATIO],
 ];
 
 const BEFORE = 12; // pixels between a heat map's signs and the first column
-const BETWEEN = 20;
-const LEAST_MAP = 224; // pixels that a heat map and its signs keep
+const BETWEEN = 14;
+const LEAST_MAP = 216; // pixels that a heat map and its signs keep
 
 /** The columns that have room beside a heat map, and a measure in some of the runs. */
 export function fitting(width: number, runs: readonly Run[]): readonly CompactColumn[] {
   const measured = new Set(
     runs.flatMap(({ metrics }) => metrics.flatMap((one) => (one.not_measured ? [] : one.name))),
   );
-  const offered = COLUMNS.filter(({ measures }) => measures.some((name) => measured.has(name)));
-  const ranks = [...new Set(offered.map(({ rank }) => rank))].sort((a, b) => b - a);
-  const kept = ranks.map((most) => offered.filter(({ rank }) => rank <= most));
-  return kept.find((some) => width - widthOf(some) >= LEAST_MAP) ?? [];
+  const isOffered = ({ measures }: CompactColumn) => measures.some((name) => measured.has(name));
+  const offered = CHOICES.map((columns) => columns.filter(isOffered));
+  return offered.find((columns) => width - widthOf(columns) >= LEAST_MAP) ?? [];
 }
 
 /** Pixels that some columns take from a heat map. */

@@ -11,6 +11,7 @@ import {
   measureOf,
   modelMarks,
   place,
+  pills,
   problems,
   sourceOf,
   spread,
@@ -157,6 +158,17 @@ test("marks move apart and stay inside", () => {
   expect(spread([50, 51, 200], 16, 300)).toEqual([50, 66, 200]);
   expect(spread([299, 299], 16, 300)).toEqual([276, 292]);
   expect(spread([0], 16, 300)).toEqual([8]);
+});
+
+test("marks that would lie on each other are one, at the step of the first", () => {
+  const marks = [30, 10, 12, 11, 299].map((step, i) => ({ number: i + 1, step, rule: "r", title: "", layer: null }));
+  const placed = (width: number, of = marks) =>
+    pills(of, (step) => step, width).map(({ words, left }) => [words, left]);
+  expect(placed(300, [marks[1]!, marks[4]!])).toEqual([["2", 2.5], ["5", 285]]);
+  expect(placed(300, marks.slice(1))).toEqual([["2–4", 2.5], ["5", 285]]);
+  expect(placed(300)).toEqual([["1–4", 2.5], ["5", 285]]);
+  expect(placed(300, [marks[0]!, { ...marks[2]!, step: 31 }])).toEqual([["1, 3", 22.5]]);
+  expect(placed(30, [marks[0]!, { ...marks[1]!, step: 8 }])).toEqual([["1–2", 0.5]]);
 });
 
 test("the worst severity of a layer", () => {

@@ -128,6 +128,48 @@ export function modelMarks(found: readonly Problem[]): Mark[] {
   );
 }
 
+/** Marks at one place of a row; more than one are told together. */
+export interface Pill {
+  /** Ascending by their steps. */
+  marks: Mark[];
+  /** "4", "4–6" or "1, 3". */
+  words: string;
+  /** Pixels. */
+  left: number;
+}
+
+export const MARK = 15; // pixels of a number in a plot
+const LETTER = 7;
+
+/** Each mark of a row at its step; those that would lie on each other become one. @param at pixels. */
+export function pills(marks: readonly Mark[], at: (step: number) => number, width: number): Pill[] {
+  const placed: (Pill & { right: number })[] = [];
+  for (const mark of [...marks].sort((a, b) => a.step - b.step)) {
+    let pill = pillOf([mark], at, width);
+    for (let before = placed.at(-1); before && pill.left < before.right; before = placed.at(-1)) {
+      placed.pop();
+      pill = pillOf([...before.marks, ...pill.marks], at, width);
+    }
+    placed.push(pill);
+  }
+  return placed.map(({ right: _, ...pill }) => pill);
+}
+
+function pillOf(marks: Mark[], at: (step: number) => number, width: number) {
+  const words = ranges(marks.map(({ number }) => number));
+  const size = MARK + (words.length - 1) * LETTER;
+  const left = Math.max(0, Math.min(at(marks[0]!.step) - MARK / 2, width - size));
+  return { marks, words, left, right: left + size };
+}
+
+/** [1, 4, 5, 6] is "1, 4–6". */
+function ranges(numbers: readonly number[]): string {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  const starts = sorted.filter((n) => !sorted.includes(n - 1));
+  const ends = sorted.filter((n) => !sorted.includes(n + 1));
+  return starts.map((from, i) => (from === ends[i] ? `${from}` : `${from}–${ends[i]}`)).join(", ");
+}
+
 /** Moves marks of one row apart, so that each number can be read. Positions in pixels. */
 export function spread(positions: number[], least: number, width: number): number[] {
   const order = positions.map((_, i) => i).sort((a, b) => positions[a]! - positions[b]!);

@@ -122,6 +122,11 @@ test("a small model is not folded", () => {
   expect(graphOf(deep(MOST_PLACES), NONE).places).toHaveLength(MOST_PLACES);
 });
 
+test("the nested models of a small one can be folded, too", () => {
+  expect(graphOf(deep(20), NONE).frames.map(({ block }) => block.name)).toEqual(["stage_0", "stage_1"]);
+  expect(graphOf(deep(20), new Set(["stage_0"])).places).toHaveLength(11);
+});
+
 test("a large model is folded to its blocks, and edges with it", () => {
   const { places, edges, frames } = graphOf(deep(120), NONE);
   expect(places.map(({ block }) => block?.name)).toEqual(

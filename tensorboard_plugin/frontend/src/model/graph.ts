@@ -1,7 +1,7 @@
 /** A model as a graph: its places, what feeds what, and where the loss is. */
 
 import type { Layer } from "../api";
-import { type Block, blocksOf, foldedBlocks, MOST_PLACES } from "./blocks";
+import { type Block, blocksOf, foldedBlocks } from "./blocks";
 
 /** From one layer to another, as their places in the model. */
 export interface Link {
@@ -49,7 +49,7 @@ export const LOSS = "loss";
 
 /** @param toggled names of blocks that the user folded or unfolded. */
 export function graphOf(layers: readonly Layer[], toggled: ReadonlySet<string>): Graph {
-  const blocks = layers.length > MOST_PLACES ? blocksOf(layers) : [];
+  const blocks = blocksOf(layers);
   const folded = foldedBlocks(blocks, layers.length, toggled);
   const { places, frames } = placesOf(layers.length, blocks, folded);
   const placeOf = new Map(places.flatMap(({ id, layers }) => layers.map((layer) => [layer, id])));

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Layer, Metric, Run } from "../api";
-import { absence, alignLayers, describeLayer, facts, rowAt, rowLayout, rowNames, skips } from "./layers";
+import { absence, alignLayers, describeLayer, facts, layerNames, rowAt, rowLayout, rowNames, skips } from "./layers";
 
 const layer = (name: string, more: Partial<Layer> = {}): Layer => ({
   name,
@@ -121,4 +121,14 @@ test("facts are words, also where there is nothing", () => {
   const frozen = facts(layer("a", { parameters: 4640, trainable: false, inputs: ["b", "c"] }));
   expect(frozen).toContainEqual(["Weights", "4,640, frozen"]);
   expect(frozen).toContainEqual(["Input", "b, c"]);
+});
+
+test("names of layers are told from words of the language", () => {
+  const named = (...names: string[]) => names.map((name) => ({ name }) as Layer);
+  const isName = layerNames({
+    model: { layers: named("conv_1", "dense", "output", "block_25_dense") },
+    findings: [{ layer: "dense" }],
+  } as unknown as Run);
+  const words = ["conv_1", "dense", "output", "conv_2", "…25_dense", "…other", "25_dense"];
+  expect(words.filter(isName)).toEqual(["conv_1", "dense", "…25_dense"]);
 });

@@ -3,6 +3,7 @@
 import type { Layer, Metric, Run } from "../api";
 import { titled } from "./findings";
 import { formatCount } from "./number";
+import { remember } from "./remember";
 
 /** As much of a layer as its name tells of. */
 export type Named = Pick<Layer, "name" | "type">;
@@ -68,6 +69,18 @@ export function exemption(run: Run, metric: Metric, layer: string): string | nul
   }
   return null;
 }
+
+/**
+ * Which words of a run's texts are names of its layers; "…25_dense" is one that was cut. What could
+ * as well be a word of the language, as "output", is one only where something was found in that layer.
+ */
+export const layerNames = remember(({ model, findings }: Run) => {
+  const found = new Set(findings.map(({ layer }) => layer));
+  const all = model.layers.map(({ name }) => name).filter((name) => /[\d_/]/.test(name) || found.has(name));
+  const names = new Set(all);
+  return (word: string) =>
+    names.has(word) || (word.startsWith("…") && all.some((name) => name.endsWith(word.slice(1))));
+});
 
 /** "Conv2D 8×8×16 relu" */
 export function describeLayer(layer: Layer): string {

@@ -52,9 +52,9 @@ export interface Layout {
   crowded: boolean;
 }
 
-export const PLACE = { width: 236, height: 42 };
+export const PLACE = { width: 256, height: 42 }; // type, shape and activation fit
 const FRAME_TITLE = 12; // pixels that a frame is higher than dagre makes it
-const SEPARATION = { nodesep: 20, ranksep: 22, edgesep: 14, marginx: 16, marginy: 16 };
+const SEPARATION = { nodesep: 20, ranksep: 22, edgesep: 14, marginx: 8, marginy: 12 };
 /** Ranks that all edges cross together; beyond, the layout would take seconds and tell nothing. */
 const MOST_CROSSINGS = 6000;
 

@@ -46,6 +46,16 @@ test("without limits a magnitude is neutral where healthy runs live", () => {
   expect(scale.position(1e-12)).toBeLessThan(0.1);
 });
 
+test("noise of healthy runs is neutral over a decade at least, up to a limit", () => {
+  const isNeutral = ({ position }: { position(value: number): number }) => (value: number) =>
+    Math.abs(position(value) - 0.5) < 0.035;
+  const free = colourScale(metric("log"), [], [1e-6, 1], [0.01, 0.01]);
+  expect([0.0035, 0.01, 0.03].map(isNeutral(free))).toEqual([true, true, true]);
+  expect([1e-4, 1].map(isNeutral(free))).toEqual([false, false]);
+  const limited = colourScale(metric("log"), [limit(0.02, true)], [1e-6, 1], [0.01, 0.01]);
+  expect([0.0035, 0.01, 0.02].map(isNeutral(limited))).toEqual([true, true, false]);
+});
+
 test("a limit keeps its colour even where a healthy run comes near it", () => {
   const scale = colourScale(metric("log"), [limit(1e-7, false)], [1e-6, 1], [1e-8, 1]);
   expect(scale.position(1e-7)).toBeCloseTo(0.2);

@@ -50,7 +50,8 @@ const clamp = (x: number) => Math.min(1, Math.max(0, x));
 
 const LEAST_REACH = 2.5; // decades from neutral to full colour, where no limit says better
 const MOST_DECADES = 8; // beyond neutral; overflow on its way to NaN would stretch the legend
-const QUIET = 0.06; // half of the ramp's share that healthy values get; the rest is for trouble
+const QUIET = 0.03; // half of the ramp's share that healthy values get; the rest is for trouble
+const AROUND = 0.5; // decades on both sides of what is healthy that look like it: noise is no trouble
 
 function logScale(limits: Limit[], values: number[], healthy: number[]): ColourScale {
   const logs = logarithms(values);
@@ -90,15 +91,16 @@ function logScale(limits: Limit[], values: number[], healthy: number[]): ColourS
 const finite = (numbers: number[]) => numbers.filter(Number.isFinite);
 
 /**
- * The decades in which nothing is wrong: those of healthy runs, else the middle of what is. They are
- * rounded, so that a record more does not change every colour.
+ * The decades in which nothing is wrong: those of healthy runs, else the middle of what is, and what
+ * is near, but never a limit. They are rounded, so that a record more does not change every colour.
  */
 function calm(below: number, above: number, logs: number[], healthy: number[]): [number, number] {
   const within = (x: number) => Math.min(above - 0.3, Math.max(below + 0.3, Math.round(x * 10) / 10));
-  if (healthy.length) return [within(quantile(healthy, 0.02)), within(quantile(healthy, 0.98))];
+  const around = (from: number, to: number): [number, number] => [within(from - AROUND), within(to + AROUND)];
+  if (healthy.length) return around(quantile(healthy, 0.02), quantile(healthy, 0.98));
   const both = Number.isFinite(below) && Number.isFinite(above);
-  const middle = both ? (below + above) / 2 : within(quantile(logs, 0.5));
-  return [middle - 0.25, middle + 0.25];
+  const middle = both ? (below + above) / 2 : quantile(logs, 0.5);
+  return around(middle, middle);
 }
 
 function logarithms(values: number[]): number[] {

@@ -6,8 +6,8 @@ import { limitsApart, limitsOf, metricsOf } from "../model/metrics";
 import { formatTick, formatValue } from "../model/number";
 import type { Plot, PlotColumn } from "../model/plot";
 import type { Point, Store } from "../state";
-import { compactLines, LABEL } from "./compactlines";
-import { BAR } from "./compactpaint";
+import { compactLines } from "./compactlines";
+import { NO_RECORD } from "./compactpaint";
 import { type Child, h, refill } from "./element";
 import { glyph } from "./glyph";
 import { placeRow } from "./heat";
@@ -78,9 +78,10 @@ export function compact(
       const words = columns.flatMap((one) => {
         const measured = lines.measureIn(one, row);
         const value = measured && valueAt(measured, row, point.step);
-        if (!measured || value == null || measured.metric!.name === plot.metric?.name) return [];
+        if (!measured || value === undefined || measured.metric!.name === plot.metric?.name) return [];
         const { title, scale } = measured.metric!;
-        return `${title.charAt(0).toLowerCase()}${title.slice(1)} ${Number.isNaN(value) ? "NaN" : formatValue(value, scale)}`;
+        const told = value === null ? NO_RECORD : Number.isNaN(value) ? "NaN" : formatValue(value, scale);
+        return `${title.charAt(0).toLowerCase()}${title.slice(1)} ${told}`;
       });
       return h("span.more", null, words.map((one) => [h("span", null, `· ${one}`), " "]));
     },
@@ -88,17 +89,17 @@ export function compact(
 }
 
 /** Where nothing is wrong, behind all lines. */
-function band({ run }: PlotColumn, { measures, width }: CompactColumn, along: Along, left: number): HTMLElement | null {
+function band({ run }: PlotColumn, { measures, axis }: CompactColumn, along: Along, left: number): HTMLElement | null {
   const limits = run?.metrics.find(({ name }) => name === measures[0])?.limits ?? [];
   const good = goodBand(limits, along);
   if (!good) return null;
-  const [from, to] = good.map((end) => Math.round(end * width)) as [number, number];
+  const [from, to] = good.map((end) => Math.round(end * axis)) as [number, number];
   return h("i.good-band", { style: `left:${left + from}px;width:${to - from}px` });
 }
 
 /** What a column shows, and below it the limits, each above its tick. */
 function title(one: CompactColumn, left: number, beside: Beside, ratio: Along): HTMLElement {
-  const { kind, width, measures } = one;
+  const { kind, width, axis, measures } = one;
   const drawn = measures.filter((name) => beside.get(name)?.some(({ filled }) => filled.includes(true)));
   const told = (drawn.length ? drawn : measures.slice(0, 1)).map((name) => {
     const runs = (beside.get(name) ?? []).flatMap(({ run }) => run ?? []);
@@ -108,7 +109,7 @@ function title(one: CompactColumn, left: number, beside: Beside, ratio: Along): 
     metric ? [`${metric.title}: ${metric.about}`, ...limits.map((limit) => limitWords(limit, metric.scale))] : [],
   );
   const titles = told.flatMap(({ metric }) => metric?.title.toLowerCase() ?? []);
-  const along: Along = kind === "share" ? (value) => (value * BAR) / width : ratio;
+  const along: Along = kind === "share" ? (value) => value : ratio;
   return h(
     "div",
     { style: `left:${left}px;width:${width}px`, title: about.join("\n") },
@@ -116,16 +117,18 @@ function title(one: CompactColumn, left: number, beside: Beside, ratio: Along): 
     kind === "ratio" && h("span", null, titles),
     kind === "share" && h("span", null, `${titles.map(firstWord).join(", ")} %`),
     kind !== "trend" &&
-      limitsApart(told[0]!.limits, along, LABEL / width).map((limit) =>
+      limitsApart(told[0]!.limits, along, LABEL / axis).map((limit) =>
         h(
           "span.limit",
-          { style: `left:${along(limit.value) * width}px` },
-          glyph(limit.severity, 8),
+          { style: `left:${along(limit.value) * axis}px` },
+          glyph(limit.severity, 7),
           formatTick(limit.value, told[0]!.metric!.scale).replace(" %", ""),
         ),
       ),
   );
 }
+
+const LABEL = 20; // pixels of a limit's number and sign
 
 /** "dead units" are told as "dead". */
 const firstWord = (title: string) => title.split(" ")[0]!;

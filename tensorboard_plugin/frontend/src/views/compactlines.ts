@@ -10,13 +10,13 @@ import { remember } from "../model/remember";
 import { turns } from "../model/turns";
 import { type Pen, penOf, sharpness } from "./canvas";
 import {
-  BAR,
+  paintGap,
   paintRatio,
   paintShare,
   paintTrend,
   paintTrendDot,
-  shareWords,
   type Spot,
+  words,
 } from "./compactpaint";
 import { h } from "./element";
 
@@ -61,6 +61,8 @@ export function compactLines(
   let pens: [below: Pen, above: Pen] | null = null;
   /** Of each line the row whose course it shows, and what it looks like. */
   let [traced, looks]: [number[], string[]] = [[], []];
+  /** Of each column the first line that has its measure. */
+  let firsts: number[] = [];
   let now = 0;
   let frame = 0;
   let rest: ReturnType<typeof setTimeout> | undefined;
@@ -83,15 +85,14 @@ export function compactLines(
     return { look: `${place}`, paint };
   };
 
-  const markPart = (kind: "share" | "ratio", measured: PlotColumn, row: number, spot: Spot): Part[] => {
+  const markPart = (kind: "share" | "ratio", measured: PlotColumn, row: number, spot: Spot, isFirst: boolean): Part => {
     const mark = markAt(measured, row, now);
-    if (!mark) return [];
     const above = pens![1];
-    const ticks = shareTicks(measured.metric!);
-    const place = Math.round(ratio(mark.value) * spot.width * 2) / (spot.width * 2); // half pixels
-    return kind === "share"
-      ? [{ look: `${shareWords(mark.value)} ${mark.trouble}`, paint: () => paintShare(above, spot, mark, ticks) }]
-      : [{ look: `${place} ${mark.beyond} ${mark.trouble}`, paint: () => paintRatio(above, spot, mark, place) }];
+    if (!mark) return { look: "gap", paint: () => paintGap(above, spot, isFirst) };
+    const look = `${words(kind, mark.value)} ${mark.beyond} ${mark.trouble}`;
+    if (kind === "share") return { look, paint: () => paintShare(above, spot, mark, ticksOf(measured.metric!)) };
+    const place = Math.round(ratio(mark.value) * spot.axis * 2) / (spot.axis * 2); // half pixels
+    return { look: `${place} ${look}`, paint: () => paintRatio(above, spot, mark, place) };
   };
 
   const drawLine = (line: number) => {
@@ -101,8 +102,12 @@ export function compactLines(
     const parts = columns.map((one, i): Part[] => {
       const measured = measureIn(one, row);
       if (!measured) return [];
-      const spot = spotOf(plot, line, at[i]!, one.width);
-      return one.kind === "trend" ? [trendPart(measured, row, spot, isOther)] : markPart(one.kind, measured, row, spot);
+      const spot = spotOf(plot, line, at[i]!, one);
+      return [
+        one.kind === "trend"
+          ? trendPart(measured, row, spot, isOther)
+          : markPart(one.kind, measured, row, spot, line === firsts[i]),
+      ];
     });
     const look = parts.map((some) => some.map((part) => part.look)).join("|");
     if (!isOther && looks[line] === look) return; // as are most lines from one step to the next
@@ -134,6 +139,7 @@ export function compactLines(
     fill(measured) {
       own = measured;
       trends = new Map();
+      firsts = columns.map((one) => plot.lines.findIndex(({ rows }) => rows.some((row) => measureIn(one, row))));
       traced = [];
       drawSoon();
     },
@@ -152,11 +158,10 @@ export function compactLines(
   };
 }
 
-export const LABEL = 22; // pixels of a limit's number and sign
+/** The worst first; those in the same place have one tick. */
+const ticksOf = remember(({ limits }: Metric) => limitsApart(limits, (value) => value, 0));
 
-const shareTicks = remember(({ limits }: Metric) => limitsApart(limits, (value) => value, LABEL / BAR));
-
-function spotOf({ layout }: Plot, line: number, x: number, width: number): Spot {
+function spotOf({ layout }: Plot, line: number, x: number, { width, axis }: CompactColumn): Spot {
   const height = layout.heights[line]! - 1; // the heat map leaves a hairline between two lines
-  return { x, width, middle: layout.tops[line]! + height / 2, height };
+  return { x, width, axis, middle: layout.tops[line]! + height / 2, height };
 }

@@ -11,7 +11,7 @@ import {
   seriesPath,
   stretches,
 } from "../model/curve";
-import { modelMarks, problems, spread } from "../model/findings";
+import { modelMarks, problems } from "../model/findings";
 import { formatCount, formatMagnitude, formatShare, formatTick } from "../model/number";
 import type { Plot } from "../model/plot";
 import type { Keep } from "../model/remember";
@@ -19,10 +19,8 @@ import { curveTable } from "../model/tables";
 import type { Point, Store } from "../state";
 import { arrange, h, refill, svg } from "./element";
 import { exports } from "./export";
-import { numberMark } from "./findings";
+import { rowMarks } from "./marks";
 import { type Panel, place } from "./panel";
-
-const MARK = 16; // pixels of a number, so that none covers another
 
 /** One row of curves: which series it draws, and how its numbers are told. */
 interface Row {
@@ -251,8 +249,7 @@ export function hatches(
 /** Findings about the whole model have no layer; their numbers stand on the loss. */
 function numbers(run: Run, end: number, width: number, store: Store): HTMLElement[] {
   const marks = modelMarks(problems(run.findings));
-  const places = spread(marks.map(({ step }) => (step / end) * width), MARK, width);
-  return marks.map((mark, i) => numberMark(run, mark, [places[i]!, 9], store));
+  return rowMarks(run, marks, end, width, 9, store);
 }
 
 export function endDot(

@@ -48,7 +48,8 @@ function diagnosis(store: Store, retry: () => void): View {
   const fit = (): boolean => {
     const room = cards.querySelector(".head")?.clientWidth ?? 0;
     const fits = fitting(room, plot.columns.flatMap(({ run }) => run ?? []));
-    if (measuresOf(fits).join() === measuresOf(columns).join()) return false;
+    const areSame = widthOf(fits) === widthOf(columns) && measuresOf(fits).join() === measuresOf(columns).join();
+    if (areSame) return false;
     columns = fits;
     return true;
   };

@@ -95,9 +95,24 @@ export function arrange(place: Element, elements: readonly Element[]): void {
   for (const child of [...place.children].slice(elements.length)) child.remove();
 }
 
-/** Text in which `code` stands between backticks, as in Python's messages. */
-export function prose(text: string): Child[] {
-  return text.split("`").map((part, i) => (i % 2 ? h("code", null, codeText(part)) : numbers(part)));
+/**
+ * Text in which `code` stands between backticks, as in Python's messages.
+ *
+ * @param isName which words are names of layers: they are set as code too.
+ */
+export function prose(text: string, isName: (word: string) => boolean = () => false): Child[] {
+  return text.split("`").map((part, i) => (i % 2 ? h("code", null, codeText(part)) : named(part, isName)));
+}
+
+const WORD = /…?\w(?:[\w./>-]*\w)?/g;
+
+function named(text: string, isName: (word: string) => boolean): Child[] {
+  const names = [...text.matchAll(WORD)].filter(([word]) => isName(word));
+  const ends = [0, ...names.map(({ 0: word, index }) => index + word.length)];
+  return ends.map((from, i) => {
+    const name = names[i];
+    return [numbers(text.slice(from, name?.index)), name && h("code", null, name[0])];
+  });
 }
 
 /** Code that may be broken behind a sign, rather than inside of a word. */

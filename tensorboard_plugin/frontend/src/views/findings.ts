@@ -11,6 +11,7 @@ import {
   isInLoss,
   type Mark,
   measureOf,
+  type Pill,
   place,
   type Problem,
   problems,
@@ -18,7 +19,7 @@ import {
   tally,
   titled,
 } from "../model/findings";
-import { rowNames } from "../model/layers";
+import { layerNames, rowNames } from "../model/layers";
 import { formatCount, plural, readableNumbers } from "../model/number";
 import { RUN, valueOf } from "../resources";
 import type { State, Store } from "../state";
@@ -89,18 +90,71 @@ export function numberMark(
       "data-key": `mark ${run.run} ${mark.number}`,
       "aria-label": `Finding ${mark.number}: ${mark.title}`,
       title: `${mark.number}: ${mark.title}`,
-      onclick: (event: MouseEvent) => {
-        event.stopPropagation(); // it pins no step
-        const state = store.get();
-        if (state.view === "diagnosis" && isChosen(run, mark, state)) return store.set(close(run, mark.rule, state));
-        store.set({ view: "diagnosis", hover: null, ...choosing(run.run, mark.rule, state) });
-        const row = `[data-key="${CSS.escape(rowName(run, mark.rule))}"]`;
-        document.querySelector<HTMLElement>(row)?.focus({ preventScroll: true });
-      },
+      onclick: leading(run, mark, store),
     },
     String(mark.number),
   );
 }
+
+/** Several problems at one place of a plot: pointed at or focused it lists them, each a button. */
+export function pillMark(
+  run: Run,
+  { marks, words }: Pill,
+  [left, top]: readonly [left: number, top: number],
+  isFarRight: boolean,
+  store: Store,
+): HTMLElement {
+  const byNumber = [...marks].sort((a, b) => a.number - b.number);
+  return h(
+    isFarRight ? "div.pill-mark.to-left" : "div.pill-mark",
+    {
+      style: `left:${left}px;top:${top}px`,
+      onclick: (event: MouseEvent) => event.stopPropagation(), // it pins no step
+      onpointermove: (event: PointerEvent) => event.stopPropagation(), // nor points at one
+      onkeydown: (event: KeyboardEvent) => {
+        if (event.key === "Escape") (document.activeElement as HTMLElement).blur();
+      },
+    },
+    h(
+      "button.number",
+      {
+        "data-key": `marks ${run.run} ${words}`,
+        "aria-label": `Findings ${words}: ${byNumber.map(({ title }) => title).join(", ")}`,
+      },
+      words,
+    ),
+    h(
+      "ul",
+      null,
+      byNumber.map((mark) =>
+        h(
+          "li",
+          null,
+          h(
+            "button",
+            {
+              "data-key": `mark ${run.run} ${mark.number}`,
+              "aria-label": `Finding ${mark.number}: ${mark.title} since step ${formatCount(mark.step)}`,
+              onclick: leading(run, mark, store),
+            },
+            h("b.number", null, String(mark.number)),
+            mark.title,
+            h("span.quiet", null, ` since step ${formatCount(mark.step)}`),
+          ),
+        ),
+      ),
+    ),
+  );
+}
+
+const leading = (run: Run, mark: Mark, store: Store) => (event: MouseEvent) => {
+  event.stopPropagation(); // it pins no step
+  const state = store.get();
+  if (state.view === "diagnosis" && isChosen(run, mark, state)) return store.set(close(run, mark.rule, state));
+  store.set({ view: "diagnosis", hover: null, ...choosing(run.run, mark.rule, state) });
+  const row = `[data-key="${CSS.escape(rowName(run, mark.rule))}"]`;
+  document.querySelector<HTMLElement>(row)?.focus({ preventScroll: true });
+};
 
 /** @param settings stand on one line with the report. */
 export function findingsTable(
@@ -199,8 +253,7 @@ function row(run: Run, problem: Problem, all: Problem[], state: State, store: St
         null,
         problem.title,
         " ",
-        h(problem.findings.length > 1 ? "span.place" : "code", null, place(problem)),
-        before && h("span.before", null, `, ${before}`),
+        h("span.place", null, placeWords(problem), before && [", ", prose(before, layerNames(run))]),
         source &&
           h(
             "span.follows",
@@ -265,11 +318,17 @@ function detail(
           null,
           h("b.number", null, String(source.number)),
           ` ${source.title} `,
-          h("code", null, place(source)),
+          placeWords(source),
         ),
       ),
     explanation(worst),
   );
+}
+
+/** "dense and 8 more", the name as code. */
+function placeWords(problem: Problem): Child[] {
+  const [words, layer] = [place(problem), problem.findings[0].layer];
+  return layer === null ? [words] : [h("code", null, layer), words.slice(layer.length)];
 }
 
 /** Why a finding matters, and what to do. */
@@ -287,7 +346,7 @@ function evidence(run: Run, finding: Finding, store: Store): HTMLElement {
   return h(
     "li",
     null,
-    h("p", null, prose(finding.message)),
+    h("p", null, prose(finding.message, layerNames(run))),
     h(
       "p.where",
       null,

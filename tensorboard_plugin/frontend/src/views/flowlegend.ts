@@ -22,7 +22,7 @@ export function flowLegend({ metric, scale }: Plot): HTMLElement {
   return h(
     "div.flow-legend",
     null,
-    h("p", null, `Edges: ${metric.title} of the layer that they leave.`),
+    h("p", { title: "Of the layer that an edge leaves" }, `Edges: ${metric.title}`),
     h("p.wedge", null, low, svg("svg", WEDGE, svg("path", { d: `M0 3L48 0v${THICKEST}L0 4z` })), high),
     h("ul", null, line("zero", "exactly 0"), line("broken", "NaN, Inf"), line("none", "not measured")),
   );

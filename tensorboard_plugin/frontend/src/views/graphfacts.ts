@@ -51,15 +51,15 @@ export function layerExemptions(plot: Plot, at: Point, state: State, store: Stor
 function facts(layer: Layer, run: Run): HTMLElement {
   const feeds = run.model.layers.filter(({ inputs }) => inputs.includes(layer.name));
   const shape = layer.shape.map((n) => n ?? "?").join(" × ");
-  const rows: [string, string][] = [
+  const rows: [string, Child][] = [
     ["Type", layer.type],
     ["Output", shape || "shape not known"],
     ["Activation", layer.activation ?? "linear"],
     ["Role", layer.role],
     ["Parameters", weights(layer)],
     ["Training", layer.parameters === 0 ? "nothing to train" : layer.trainable ? "trainable" : "frozen"],
-    ["Fed by", listed(layer.inputs) || "not recorded, or the input"],
-    ["Feeds", listed(feeds.map(({ name }) => name)) || endsIn(layer)],
+    ["Fed by", layer.inputs.length ? listed(layer.inputs) : "not recorded, or the input"],
+    ["Feeds", feeds.length ? listed(feeds.map(({ name }) => name)) : endsIn(layer)],
   ];
   return h(
     "dl.facts",
@@ -70,9 +70,9 @@ function facts(layer: Layer, run: Run): HTMLElement {
 
 const FEW = 8;
 
-function listed(names: readonly string[]): string {
+function listed(names: readonly string[]): Child[] {
   const rest = names.length - FEW;
-  return names.slice(0, FEW).join(", ") + (rest > 0 ? ` and ${formatCount(rest)} more` : "");
+  return [h("code", null, names.slice(0, FEW).join(", ")), rest > 0 && ` and ${formatCount(rest)} more`];
 }
 
 const endsIn = ({ role }: Layer) => (role === "output" ? "the loss" : "not recorded");

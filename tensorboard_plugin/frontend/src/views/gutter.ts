@@ -127,14 +127,14 @@ function blockLine(plot: Plot, i: number, store: Store): HTMLElement {
       "data-line": i,
       "data-key": `block ${name}`,
       "aria-expanded": String(!isFolded),
-      "aria-label": `${name}, ${words}`,
       title: [name, words, isFolded ? "A click unfolds it" : "A click folds it"].join("\n"),
       style: place(plot, i, depth),
       onclick: () => inPlace(element, () => fold(store, toggle(foldingOf(store.get()), name))),
     },
+    h("span.sr", null, `${name}, ${words}`),
     h("i.fold", { "aria-hidden": "true" }),
-    h("span.block-name", null, label),
-    h("span.block-count", null, formatCount(count), h("span.block-words", null, words.replace(/^\S+/, ""))),
+    h("span.block-name", { "aria-hidden": "true" }, label),
+    h("span.block-count", { "aria-hidden": "true" }, formatCount(count), h("span.block-words", null, words.replace(/^\S+/, ""))),
   );
   return element;
 }
@@ -161,7 +161,7 @@ const blockWords = ({ kind, count }: Line) =>
 export function lineFacts(plot: Plot, at: Point): Child[] {
   const line = plot.lines[lineAt(plot, at.layer)];
   if (!line) return [];
-  if (line.kind === "folded") return [h("p", null, line.name), h("p", null, blockWords(line))];
+  if (line.kind === "folded") return [h("p", null, h("code", null, line.name)), h("p", null, blockWords(line))];
   const layer = layerIn(plot, line.rows[0]!);
   return layer ? [h("p", null, describeLayer(layer)), h("p", null, weights(layer))] : [];
 }

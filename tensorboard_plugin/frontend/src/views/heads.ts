@@ -10,12 +10,19 @@ import { glyph } from "./glyph";
 import { middleCut } from "./name";
 
 export function heads(state: State): HTMLElement {
-  return h(
+  const element = h(
     "div.section.heads",
     null,
     h("div.side"),
     state.shown.map((name, i) => head(state, name, i)),
   );
+  new ResizeObserver(() => tellHeight(element)).observe(element, { box: "border-box" });
+  return element;
+}
+
+/** What stays in sight below the heads needs to know where they end. */
+function tellHeight(heads: HTMLElement): void {
+  heads.closest("main")?.style.setProperty("--heads", `${heads.offsetHeight}px`);
 }
 
 /** Which run a column is of. */

@@ -11,13 +11,13 @@ import { metricOf, slotOf } from "../resources";
 import type { Point, State, Store } from "../state";
 import { sharpness } from "./canvas";
 import type { Compact } from "./compact";
-import { arrange, h, refill } from "./element";
+import { arrange, h, keepFocus, refill } from "./element";
 import { exports } from "./export";
 import { foldAll, gutter, lineFacts, openLayer } from "./gutter";
 import { key } from "./heads";
 import { type Canvases, heatCanvas, paintHeat, placeRow } from "./heat";
 import { markElements, signs } from "./marks";
-import { measureTools } from "./measuretools";
+import { measureInShort, measureTools } from "./measuretools";
 import { problem } from "./notices";
 import { type Panel, place } from "./panel";
 import { emptyRows, ending, reading } from "./reading";
@@ -36,7 +36,7 @@ export function heatmaps(
   besides: readonly Compact[],
   keep: Keep,
 ): Panel {
-  const gutterHead = h("div.layer-facts");
+  const facts = h("div.layer-facts");
   const models = plot.columns.map(({ run }) => run?.recording);
   const names = keep("names", [rowsOf(plot), ...models], () => gutter(plot, store));
   const parts = plot.columns.map((column, i) => {
@@ -46,34 +46,46 @@ export function heatmaps(
       return { ...map, head: h("div.map-head", null, map.readout, beside?.head) };
     });
   });
-  const element = keep("layers", [], () =>
-    h("section.section.layers", { id: "layers", "aria-label": "Layers by steps" }),
+  const { element, top, strip, body } = keep("layers", [], layersSection);
+  const title = h(
+    "div.side",
+    null,
+    h("h2", null, "Layers × steps"),
+    plot.metric && exports(plot.metric.title, () => heatTable(plot)),
+    foldAll(plot, store),
   );
-  arrange(element, [
-    h(
-      "div.side",
-      null,
-      h("h2", null, "Layers × steps"),
-      plot.metric && exports(plot.metric.title, () => heatTable(plot)),
-      foldAll(plot, store),
-      gutterHead,
-    ),
-    measureTools(plot, state, store),
-    ...parts.map(({ head }) => head),
-    names.element,
-    ...parts.map((part) => part.plot),
-  ]);
+  const side = h("div.side", null, facts, measureInShort(plot, state, store));
+  keepFocus(strip, () => {
+    arrange(top, [title, measureTools(plot, state, store)]);
+    arrange(strip, [side, ...parts.map(({ head }) => head)]);
+  });
+  arrange(body, [names.element, ...parts.map((part) => part.plot)]);
   return {
     element,
     paint: () => parts.forEach((part) => part.paint()),
     point(at) {
       const open = openLayer(plot, at, store);
-      refill(gutterHead, ...lineFacts(plot, at), open && h("p", null, open));
+      refill(facts, ...lineFacts(plot, at), open && h("p", null, open));
       names.point(at);
       parts.forEach((part) => part.point(at));
     },
   };
 }
+
+/** The choice of the measure, the heads of the maps, and the maps, over which the heads stay in sight. */
+function layersSection() {
+  const [top, strip, body] = [h("div.columns"), h("div.columns.strip"), h("div.columns")];
+  const element = h("section.section.layers", { id: "layers", "aria-label": "Layers by steps" }, top, strip, body);
+  const toggle = ([seen]: IntersectionObserverEntry[]) => strip.classList.toggle("alone", !seen!.isIntersecting);
+  const watch = () => {
+    const root = element.closest("main");
+    new IntersectionObserver(toggle, { root, rootMargin: BELOW_HEADS }).observe(top);
+  };
+  requestAnimationFrame(watch); // when it is in the page
+  return { element, top, strip, body };
+}
+
+const BELOW_HEADS = "-36px 0px 1000000px"; // and what is further down counts as seen
 
 /** What a run's part of the plot is drawn from. */
 export const mapOf = (column: PlotColumn, plot: Plot): unknown[] => [
@@ -110,7 +122,7 @@ export function heatmap(
       "aria-describedby": readout.id,
     },
     canvas,
-    emptyRows(column, index, plot),
+    emptyRows(column, plot),
     ending(column, plot),
     rowBand,
     stepLine,

@@ -48,6 +48,13 @@ function bar(scale: ColourScale, dark: boolean): HTMLElement {
   );
 }
 
+/** The limits alone, each by its glyph. */
+export const limitSigns = (scale: ColourScale): HTMLElement[] =>
+  limitsApart(scale.limits, scale.along, 0.13).map((limit) => {
+    const words = limitWords(limit, scale.kind);
+    return h("span.limit", { style: `left:${percent(scale.along(limit.value))}`, title: words }, glyph(limit.severity, 8));
+  });
+
 /** The colours of a scale, from its low end to its high end. */
 export function ramp(scale: ColourScale, dark: boolean): HTMLElement {
   const colours = RAMPS[dark ? "dark" : "light"][scale.ramp];

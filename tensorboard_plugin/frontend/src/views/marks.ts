@@ -1,11 +1,12 @@
 /** Findings in the measure that is shown: their numbers at layer and step, signs beside the rows. */
 
-import { isAbout, layerMarks, problems, spread, worstOf } from "../model/findings";
+import type { Run } from "../api";
+import { isAbout, layerMarks, MARK, type Mark, pills, problems, worstOf } from "../model/findings";
 import { layerAt, type Plot, type PlotColumn } from "../model/plot";
 import type { Store } from "../state";
 import { penOf } from "./canvas";
 import { h } from "./element";
-import { numberMark } from "./findings";
+import { numberMark, pillMark } from "./findings";
 import { paintGlyph } from "./glyph";
 
 const SIGN = 12; // pixels
@@ -35,8 +36,6 @@ export function signs(column: PlotColumn, plot: Plot): { element: HTMLElement; p
 const namesOf = (column: PlotColumn, rows: readonly number[]) =>
   new Set(rows.flatMap((row) => layerAt(column, row)?.name ?? []));
 
-const MARK = 15;
-
 export function markElements(
   column: PlotColumn,
   plot: Plot,
@@ -49,12 +48,22 @@ export function markElements(
   return plot.lines.flatMap(({ rows }, line) => {
     const names = namesOf(column, rows);
     const here = all.filter(({ layer }) => layer !== null && names.has(layer));
-    const placed = spread(
-      here.map((mark) => (mark.step / plot.end) * width),
-      MARK,
-      width,
-    );
     const top = plot.layout.tops[line]! + (plot.layout.heights[line]! - 1) / 2;
-    return here.map((mark, i) => numberMark(run, mark, [placed[i]!, top], store));
+    return rowMarks(run, here, plot.end, width, top, store);
   });
 }
+
+/** The numbers of one row, each at its step. */
+export const rowMarks = (
+  run: Run,
+  marks: readonly Mark[],
+  end: number,
+  width: number,
+  top: number,
+  store: Store,
+): HTMLElement[] =>
+  pills(marks, (step) => (step / end) * width, width).map((pill) =>
+    pill.marks.length === 1
+      ? numberMark(run, pill.marks[0]!, [pill.left + MARK / 2, top], store)
+      : pillMark(run, pill, [pill.left, top], pill.left > width / 2, store),
+  );

@@ -67,3 +67,17 @@ function button(metric: Metric, runs: Run[], chosen: string | null, store: Store
     metric.title,
   );
 }
+
+/** The same choice in the room of a word. */
+export function metricSelect(metrics: Metric[], state: State, store: Store): HTMLElement {
+  const select = h(
+    "select",
+    {
+      "data-key": "measure in short",
+      "aria-label": "Measure",
+      onchange: () => store.set({ metric: select.value }),
+    },
+    metrics.map(({ name, title }) => h("option", { value: name, selected: name === state.metric }, title)),
+  );
+  return select;
+}

@@ -97,7 +97,7 @@ function model(store: Store, retry: () => void): View {
       h(
         "section.section.model-tools",
         { "aria-label": "Measure" },
-        h("div.side", null, h("h2", null, "Layer graph"), h("p", null, "Input at the top, loss at the bottom.")),
+        h("div.side", null, h("h2", null, "Layer graph"), zooms),
         tools,
       ),
       h(
@@ -106,10 +106,9 @@ function model(store: Store, retry: () => void): View {
         h(
           "div.side",
           null,
-          zooms,
           flows,
-          h("p.signs-of", null, "Signs: the worst finding of all rules until the step."),
-          h("p.hint", null, "Drag moves the graph, Ctrl and wheel zoom it."),
+          h("p.signs-of", null, "Signs: worst finding so far"),
+          h("p.hint", null, "Drag to move, Ctrl + wheel to zoom"),
         ),
         panes,
       ),

@@ -64,7 +64,7 @@ export function placeElements(
     h(
       "span.place-line.place-facts",
       hidden,
-      h("span.place-what", null, place.block ? plural(place.layers.length, "layer") : what(layer)),
+      h("span.place-what", null, place.block ? plural(place.layers.length, "layer") : describeLayer(layer)),
       more,
     ),
   );
@@ -100,7 +100,7 @@ export function dressPlace(
   }
   const told = look.follows ? FOLLOWS : shown.words;
   if (value.textContent !== told) value.textContent = told;
-  if (place.block && member) more.textContent = `worst: ${shortName(member, place)}`;
+  if (place.block && member) refill(more, "worst: ", h("code", null, shortName(member, place)));
   const words = labelOf(element.title, place, look);
   if (label.textContent !== words) label.textContent = words;
 }

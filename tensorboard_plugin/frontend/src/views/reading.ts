@@ -49,15 +49,13 @@ function told(column: PlotColumn, run: Run, metric: Metric, cell: number, row: n
   return absence(run, metric, run.model.layers[layer]) ?? "not measured";
 }
 
-/** Why lines are empty: said once where lines or runs beside each other have the same reason. */
-export function emptyRows(column: PlotColumn, index: number, plot: Plot): HTMLElement[] {
+/** Why lines are empty: said once where lines below each other have the same reason. */
+export function emptyRows(column: PlotColumn, plot: Plot): HTMLElement[] {
   if (column.metric?.not_measured) return [h("p.row-words.all", null, column.metric.not_measured)];
   if (!column.cells) return [];
-  const known = plot.columns.map((one) => plot.lines.map(({ rows }) => emptyReason(one, rows)));
-  const [own, besides] = [known[index]!, known.slice(0, index)];
-  return plot.lines.flatMap((_, line) => {
-    const reason = own[line]!;
-    if (!reason || besides.some((one) => one[line] === reason) || own[line - 1] === reason) return [];
+  const reasons = plot.lines.map(({ rows }) => emptyReason(column, rows));
+  return reasons.flatMap((reason, line) => {
+    if (!reason || reasons[line - 1] === reason) return [];
     const { tops, heights } = plot.layout;
     return [
       h("p.row-words", { style: `top:${tops[line]}px;line-height:${heights[line]}px` }, reason),

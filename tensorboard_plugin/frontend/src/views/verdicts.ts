@@ -3,6 +3,7 @@
 import type { Run, Verdict } from "../api";
 import { chainOf, type Link } from "../model/chain";
 import { often } from "../model/cost";
+import { layerNames } from "../model/layers";
 import type { Keep } from "../model/remember";
 import { formatCount, formatSetting, formatShare, plural } from "../model/number";
 import { called } from "../requests";
@@ -55,12 +56,12 @@ function card(state: State, store: Store, name: string, retry: () => void): HTML
     summary?.error
       ? problem("This recording cannot be read", summary.error)
       : verdict
-        ? title(verdict)
+        ? title(verdict, slot.value)
         : waiting(),
     verdict
       ? h("div", null, reasons(verdict, slot.value, state, store))
       : h("div"),
-    verdict?.try_first ? tryFirst(verdict.try_first, name) : wellDone ? null : h("div"),
+    verdict?.try_first ? tryFirst(verdict.try_first, name, slot.value) : wellDone ? null : h("div"),
     slot.failure && !slot.value
       ? problem("This run could not be fetched", slot.failure, retry)
       : slot.value
@@ -88,21 +89,24 @@ function reasons(verdict: Verdict, run: Run | undefined, state: State, store: St
       "How sure?",
     );
   return [
-    h("p.summary", null, prose(words), diagnosis && [" ", why()]),
+    h("p.summary", null, prose(words, namesIn(run)), diagnosis && [" ", why()]),
     diagnosis &&
       open &&
-      h("p.sureness", null, prose(`${capital(diagnosis.sureness)}: ${diagnosis.reason}.`)),
-    links.length > 0 && h("ol.chain", { "aria-label": "What led to what" }, links.map(link)),
+      h("p.sureness", null, prose(`${capital(diagnosis.sureness)}: ${diagnosis.reason}.`, namesIn(run))),
+    links.length > 0 && h("ol.chain", { "aria-label": "What led to what" }, links.map((one) => link(one, run))),
   ];
 }
 
-function link({ step, severity, text }: Link): HTMLElement {
+/** None while only the verdict is known. */
+const namesIn = (run: Run | undefined) => (run ? layerNames(run) : undefined);
+
+function link({ step, severity, text }: Link, run: Run | undefined): HTMLElement {
   return h(
     "li",
     null,
     h("span.at", null, step !== null && [h("span.sr", null, "Step "), formatCount(step)]),
     h("span.bead", null, severity ? glyph(severity, 11) : h("i.clue", { title: "A clue, no finding" })),
-    h("span", null, prose(text)),
+    h("span", null, prose(text, namesIn(run))),
   );
 }
 
@@ -110,22 +114,22 @@ const capital = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
 
 const waiting = () => h("p.quiet", { role: "status" }, "Loading the diagnosis …");
 
-function title(verdict: Verdict): HTMLElement {
+function title(verdict: Verdict, run: Run | undefined): HTMLElement {
   return h(
     "h3.verdict",
     null,
     glyph(verdict.severity, 20),
-    h("span", null, prose(verdict.title)),
+    h("span", null, prose(verdict.title, namesIn(run))),
     h("span.sr", null, `, ${WORDS[verdict.severity]}`),
   );
 }
 
-function tryFirst(advice: { text: string; code: string | null }, run: string): HTMLElement {
+function tryFirst(advice: { text: string; code: string | null }, name: string, run: Run | undefined): HTMLElement {
   return h(
     "div.try",
     null,
-    h("p", null, h("span.quiet", null, "Try first: "), h("b", null, prose(advice.text))),
-    advice.code !== null && [copyButton(advice.code, run), h("code", null, advice.code)],
+    h("p", null, h("span.quiet", null, "Try first: "), h("b", null, prose(advice.text, namesIn(run)))),
+    advice.code !== null && [copyButton(advice.code, name), h("code", null, advice.code)],
   );
 }
 
