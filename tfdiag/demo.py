@@ -68,8 +68,9 @@ def scenarios() -> tuple[Scenario, ...]:
         ),
         Scenario(
             "exploding",
-            "The learning rate is meant to fall to 0.03 at step 150, but a slip makes it 30.",
-            lambda: SGD(PiecewiseConstantDecay([150], [0.1, 30.0])),
+            "The learning rate is meant to fall to 3e-3 at step 152, but a lost sign makes it 3e3.",
+            # Near a step that is recorded, so that the gradient is seen while it explodes.
+            lambda: SGD(PiecewiseConstantDecay([152], [0.1, 3e3])),
         ),
     )
 
