@@ -6,6 +6,7 @@ import pytest
 from tests import static, traces
 from tfdiag.rules import check
 from tfdiag.rules.activations import dead_relu
+from tfdiag.rules.facts import facts
 from tfdiag.rules.loss import (
     initial_loss,
     loss_blowup,
@@ -144,6 +145,29 @@ def test_nan_is_trouble_for_every_gate():
     assert progress(traces.not_finite(220)).since == 220
 
 
+def test_a_probe_loss_that_ends_in_nan_is_worse():
+    """As where the training loss stays finite: a fused ReLU may make 0 of NaN."""
+    run = traces.trace()
+    lost = run.steps >= 220
+    series = {"probe_loss": np.where(lost, np.nan, run.series["probe_loss"])}
+    run = traces.with_series(run, **series, probe_nonfinite=lost.astype(float))
+    found = progress(run)
+    assert (found.state, found.series, found.since) == ("worse", "probe_loss", 220)
+    told = facts(run)
+    assert np.isfinite(told["loss_first"]) and np.isnan(told["loss_last"])
+    back = traces.with_series(run, probe_nonfinite=(run.steps == 220).astype(float))
+    assert progress(back).state == progress(traces.trace()).state
+    assert np.isfinite(facts(back)["loss_last"])
+
+
+def test_a_probe_set_that_is_never_finite_says_nothing_of_the_training():
+    run = traces.trace()
+    nan = np.full(len(run.steps), np.nan)
+    run = traces.with_series(run, probe_loss=nan, probe_nonfinite=np.ones(len(run.steps)))
+    assert progress(run).series == "loss"
+    assert progress(run).state != "worse"
+
+
 def test_a_loss_that_doubles_is_a_warning_and_one_that_diverges_is_critical():
     doubled = np.concatenate([np.linspace(2, 0.8, 30), np.full(30, 1.8)])
     assert check(run_of(doubled), [loss_blowup]).findings[0].severity == "warn"
@@ -261,7 +285,7 @@ def test_a_regression_that_only_knows_the_mean_has_not_learned():
 def test_what_was_accurate_before_its_outputs_were_nan_is_not_solved():
     good = traces.with_series(run_of(FALLEN, "mae"), probe_loss=1.0, loss=1.0, probe_accuracy=0.95)
     assert progress(good).state == "learned"
-    assert progress(traces.with_series(good, probe_nonfinite=N > 50)).state == "stuck"
+    assert progress(traces.with_series(good, probe_nonfinite=N > 50)).state == "worse"
     assert progress(traces.with_series(good, probe_nonfinite=N == 50)).state == "learned"
 
 

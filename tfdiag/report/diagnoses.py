@@ -36,9 +36,11 @@ def cost(report: Report) -> str:
     if any(is_of_loss(one) and one.severity != "watch" for one in report.findings[:1]):
         return ""
     first, last = (fact(report, name) for name in ("loss_first", "loss_last"))
-    if math.isnan(first + last):
+    if math.isnan(first):
         return ""
     of = "probe loss" if report.facts.get("loss") == "probe_loss" else "loss"
+    if math.isnan(last):
+        return f"The {of} is not finite any more."
     if number(first) == number(last):
         return f"The {of} stayed at {number(last)}."
     verb = "fell" if last < first else "rose"

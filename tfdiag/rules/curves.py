@@ -7,6 +7,9 @@ import numpy as np
 from tfdiag.rules.rule import CannotJudge
 from tfdiag.trace import Trace
 
+#: A loss to the series that says whether it, or what it is computed from, is not finite.
+_NONFINITE = {"loss": "loss_nonfinite", "probe_loss": "probe_nonfinite"}
+
 
 def finite(trace: Trace, name: str) -> np.ndarray:
     """Returns `float64[N]`, what was measured of a series, oldest first."""
@@ -18,6 +21,17 @@ def measured(trace: Trace, name: str) -> tuple[np.ndarray, np.ndarray]:
     values = np.asarray(trace.series.get(name, ()), dtype=np.float64)
     known = np.isfinite(values)
     return trace.steps[: len(values)][known], values[known]
+
+
+def lost_since(trace: Trace, loss: str) -> int | None:
+    """Returns the step from which on a loss, "loss" or "probe_loss", is not finite any more.
+
+    None if it is finite at its last record, or was never recorded.
+    """
+    steps, lost = measured(trace, _NONFINITE[loss])
+    if not len(lost) or lost[-1] == 0:
+        return None
+    return int(steps[np.flatnonzero(np.r_[0, lost] == 0)[-1]])
 
 
 def late(values: np.ndarray) -> float:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tfdiag.rules.curves import finite, is_over, is_untrained
+from tfdiag.rules.curves import finite, is_over, is_untrained, lost_since
 from tfdiag.rules.rates import optimizer_of
 from tfdiag.rules.roles import input_layers
 from tfdiag.trace import Trace
@@ -21,7 +21,8 @@ def facts(trace: Trace) -> dict[str, Any]:
 
     Returns:
         A dictionary with "layers" and "records" (their numbers), "loss" (name of the series
-        that the next two are of, or None), "loss_first" and "loss_last" (finite, or nan),
+        that the next two are of, or None), "loss_first" and "loss_last" (the first and the last
+        finite one, or nan; the latter also where the loss ended in NaN),
         "learning_rate" and "learning_rate_lowest" (the highest and the lowest, or nan: they
         differ if something moves it), "optimizer" (name of its class, or None; see `optimizer_of`),
         "record_gap" and "probe_gap" (steps from one record, or one look at the probe set, to the
@@ -43,7 +44,9 @@ def facts(trace: Trace) -> dict[str, Any]:
         "records": float(len(trace.steps)),
         "loss": name,
         "loss_first": float(values[0]) if len(values) else float("nan"),
-        "loss_last": float(values[-1]) if len(values) else float("nan"),
+        "loss_last": float(values[-1])
+        if name and lost_since(trace, name) is None
+        else float("nan"),
         "learning_rate": float(rates.max()) if len(rates) else float("nan"),
         "learning_rate_lowest": float(rates.min()) if len(rates) else float("nan"),
         "optimizer": optimizer_of(trace.architecture),

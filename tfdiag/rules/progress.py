@@ -17,7 +17,7 @@ from tfdiag.rules.constant import (
     is_regularized,
     known_constant,
 )
-from tfdiag.rules.curves import finite, late
+from tfdiag.rules.curves import finite, late, lost_since
 from tfdiag.rules.patience import last_measured
 from tfdiag.trace import Trace
 
@@ -141,12 +141,11 @@ def progress(
 
 
 def _progress(trace: Trace, records: int, warm_up: int, fall: float, chance: float) -> Progress:
-    lost = trace.series.get("loss_nonfinite", np.zeros(0))
-    known = np.flatnonzero(np.isfinite(lost))
-    if len(known) and lost[known[-1]] > 0:
-        ok = known[lost[known] == 0]
-        since = known[known > (ok[-1] if len(ok) else -1)][0]
-        return Progress("worse", "loss", int(trace.steps[since]))
+    for name in ("loss", "probe_loss"):
+        since = lost_since(trace, name)
+        # A probe set on which the loss never was finite says nothing of the training.
+        if since is not None and (name == "loss" or len(finite(trace, name))):
+            return Progress("worse", name, since)
     probe = _judge(trace, "probe_loss", records, warm_up, fall, chance)
     training = _judge(trace, "loss", max(records, 10), warm_up, fall, chance)
     if training.state in ("improving", "learned"):
