@@ -70,7 +70,7 @@ export function histogramAxis(shown: readonly Histograms[]): HistogramAxis | nul
 }
 
 const MIDDLE = 1; // octaves between the smallest negative and the smallest positive magnitude
-const RARE = 0.001; // share of all entries beyond either end of the axis
+const RARE = 0.02; // share of all entries beyond either end of the axis
 
 /** The first and last octave without rare magnitudes, which would squeeze all others together. */
 function usualOctaves(all: readonly Buckets[]): [number, number] | null {

@@ -92,13 +92,13 @@ export function dock(store: Store): Dock {
       const columns = docked.map(({ run, column }) => readout(run, column));
       readouts = columns.map(({ tell }) => tell);
       refill(told, columns.map((column) => column.element));
-      const width = open ? Math.max(1, range.clientWidth - THUMB) : 1; // to ask costs a layout
+      const width = () => Math.max(1, range.clientWidth - THUMB); // to ask costs a layout
       const end = steps.at(-1) || 1;
       refill(curves, losses(docked, end, width));
       refill(lanes, open && [
         docked.map(({ name, run, column }) => [
           h("div.side.lane-of", null, key(column), middleCut(called(name))),
-          lane(run, column, end, width, store),
+          lane(run, column, end, width(), store),
         ]),
         laneAxis(end),
       ]);
@@ -108,7 +108,7 @@ export function dock(store: Store): Dock {
 }
 
 /** The losses over the slider, each run's in its colour, and where something begins to be found. */
-function losses(docked: readonly DockedRun[], end: number, width: number): Child {
+function losses(docked: readonly DockedRun[], end: number, width: () => number): Child {
   const lines = docked.flatMap(({ run, ...of }) => {
     const name = run && lossName(run);
     return run && name ? [{ ...of, run, name, series: run.series[name]! }] : [];
@@ -139,16 +139,18 @@ function losses(docked: readonly DockedRun[], end: number, width: number): Child
 function brokenSigns(
   lines: readonly { run: Run; name: string; column: number }[],
   end: number,
-  width: number,
+  width: () => number,
 ): Child {
   const broken = lines.flatMap(({ run, name, column }) => {
     const first = stretches(brokenCount(run.series, name))[0]?.[0];
     return first === undefined ? [] : [{ column, step: run.steps[first]! }];
   });
+  if (broken.length === 0) return null;
+  const whole = width();
   const places = spread(
-    broken.map(({ step }) => (Math.min(step, end) / end) * width + BROKEN / 2),
+    broken.map(({ step }) => (Math.min(step, end) / end) * whole + BROKEN / 2),
     BROKEN,
-    width,
+    whole,
   );
   return broken.map(({ column }, i) =>
     h("span.loss-broken", { style: `left:${places[i]! - BROKEN / 2}px` }, key(column), "NaN"),
