@@ -5,6 +5,7 @@ import {
   HISTOGRAMS,
   histogramAxis,
   histogramKind,
+  isBeyond,
   outline,
   thinned,
   zeroShare,
@@ -60,6 +61,16 @@ test("rare magnitudes do not squeeze the others, and are counted outermost", () 
   const axis = histogramAxis([{ steps: [1], buckets: [rare] }])!;
   expect([axis.lo, axis.hi]).toEqual([-3, -2]);
   expect(outline(rare, axis).at(-2)![1]).toBe(1);
+});
+
+test("one step that exploded neither stretches the axis nor flattens the others", () => {
+  const usual = flatBuckets([[0.125, 0.25, 3], [0.25, 0.5, 4], [0.5, 1, 3]]);
+  const exploded = flatBuckets([[2 ** 20, 2 ** 21, 10]]);
+  const axis = histogramAxis([{ steps: [], buckets: [...Array(99).fill(usual), exploded] }])!;
+  expect([axis.lo, axis.hi, axis.peak]).toEqual([-3, 0, 0.4]);
+  expect([isBeyond(usual, axis), isBeyond(exploded, axis)]).toEqual([false, true]);
+  expect(Math.max(...outline(exploded, axis).map(([, y]) => y))).toBe(1); // it stays in its room
+  expect(isBeyond(flatBuckets([[0, 0, 5]]), axis)).toBe(false);
 });
 
 test("an outline has a point in each bin and stands on the ground between the sides", () => {

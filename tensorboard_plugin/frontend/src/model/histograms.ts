@@ -40,7 +40,7 @@ export interface HistogramAxis {
   /** Powers of two at the ends: of the smallest and of the largest magnitude with a bin. */
   lo: number;
   hi: number;
-  /** The largest share of a histogram's entries in one bin, which gives the height of all. */
+  /** The largest share of entries in one bin of a histogram that fits, which gives the height of all. */
   peak: number;
   ticks: number[];
   /** Where a value lies, from 0 to 1: zero in the middle, magnitudes as logarithms beside it. */
@@ -53,7 +53,8 @@ export function histogramAxis(shown: readonly Histograms[]): HistogramAxis | nul
   const ends = usualOctaves(all);
   if (!ends) return null;
   const [lo, hi] = [ends[0], ends[1] + 1];
-  const peak = Math.max(...all.map((one) => Math.max(0, ...binShares(one, lo, hi).values())));
+  const fitting = all.filter((one) => !isBeyond(one, { lo, hi }));
+  const peak = Math.max(...fitting.map((one) => Math.max(0, ...binShares(one, lo, hi).values())));
   const side = hi - lo;
   const whole = 2 * side + MIDDLE;
   return {
@@ -92,6 +93,18 @@ function usualOctaves(all: readonly Buckets[]): [number, number] | null {
   };
   const [first, last] = [firstUsual(octaves), firstUsual(octaves.reverse())];
   return first === undefined || last === undefined ? null : [first, last];
+}
+
+/** Whether most entries are larger or smaller than all of the axis: rare, as of one step that exploded. */
+export function isBeyond(buckets: Buckets, { lo, hi }: { lo: number; hi: number }): boolean {
+  let [sum, outside] = [0, 0];
+  each(buckets, (left, right, count) => {
+    if (left === right) return;
+    const octave = octaveOf(left, right);
+    sum += count;
+    outside += octave < lo || octave >= hi ? count : 0;
+  });
+  return outside > sum / 2;
 }
 
 /** The exponent of the power of two at which a bucket's magnitudes begin. */
@@ -139,13 +152,13 @@ export function zeroShare(buckets: Buckets): number {
   return zeros / entries(buckets);
 }
 
-/** The outline from left to right: place along the axis and height, both from 0 to 1. */
+/** The outline from left to right: place along the axis and height, both from 0 to 1, where it ends. */
 export function outline(buckets: Buckets, axis: HistogramAxis): [x: number, y: number][] {
   const { lo, hi, peak } = axis;
   const shares = binShares(buckets, lo, hi);
   const point = (bin: number): [number, number] => {
     const size = 2 ** (lo + Math.abs(bin) - 0.5);
-    return [axis.at(Math.sign(bin) * size), (shares.get(bin) ?? 0) / peak];
+    return [axis.at(Math.sign(bin) * size), Math.min(1, (shares.get(bin) ?? 0) / peak)];
   };
   const bins = Array.from({ length: 2 * (hi - lo) + 1 }, (_, i) => i - (hi - lo));
   return [[0, 0], ...bins.map(point), [1, 0]];

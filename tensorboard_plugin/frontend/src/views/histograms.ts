@@ -11,6 +11,7 @@ import {
   histogramAxis,
   type HistogramAxis,
   type HistogramKind,
+  isBeyond,
   OF_KIND,
   outline,
   thinned,
@@ -144,7 +145,7 @@ function timeline(
     drawn: true,
     point(at: Point) {
       const i = recordAt(steps, at.step);
-      refill(readout, told(source, kind, i, at.step));
+      refill(readout, told(source, kind, axis, i, at.step));
       refill(now, i >= 0 && ridge(buckets[i]!, axis, y(steps[i]!)));
     },
   };
@@ -162,7 +163,13 @@ function none(source: HistogramSource, kind: HistogramKind): string {
   return slot.absent ? "No histogram of this layer was recorded." : "Loading …";
 }
 
-function told(source: HistogramSource, kind: HistogramKind, record: number, step: number): Child {
+function told(
+  source: HistogramSource,
+  kind: HistogramKind,
+  axis: HistogramAxis,
+  record: number,
+  step: number,
+): Child {
   const { run, slot } = source;
   const { steps, buckets } = slot.value!;
   if (record < 0) return h("span.quiet", null, `no ${kind} before step ${formatCount(steps[0] ?? 0)}`);
@@ -172,6 +179,7 @@ function told(source: HistogramSource, kind: HistogramKind, record: number, step
   return [
     h("b", null, count === 0 ? "NaN" : `${formatShare(zeroShare(buckets[record]!))} exactly 0`),
     h("span.quiet", null, `${when} ${formatCount(steps[record]!)}`),
+    isBeyond(buckets[record]!, axis) && h("span.quiet", null, "mostly beyond the axis"),
   ];
 }
 
@@ -270,7 +278,7 @@ export function overlay(
       refill(title, `At step ${formatCount(at.step)}`);
       refill(drawing, frame(), shown.map((buckets, i) => buckets && overlaid(buckets, axis, i, shown.length, colour(i))));
       refill(letters, lettersOf(shown, axis, area.clientWidth));
-      refill(lines, sources.map((source, i) => line(source, kind, i, records[i]!, at.step, colour(i))));
+      refill(lines, sources.map((source, i) => line(source, kind, axis, i, records[i]!, at.step, colour(i))));
     },
   };
 }
@@ -333,6 +341,7 @@ function lettersOf(shown: readonly (Buckets | undefined)[], axis: HistogramAxis,
 function line(
   source: HistogramSource,
   kind: HistogramKind,
+  axis: HistogramAxis,
   i: number,
   record: number,
   step: number,
@@ -349,6 +358,6 @@ function line(
     key(i),
     stroke,
     h("span.name", { title: called(source.name) }, called(source.name)),
-    source.slot.value ? told(source, kind, record, step) : h("span.quiet", null, none(source, kind)),
+    source.slot.value ? told(source, kind, axis, record, step) : h("span.quiet", null, none(source, kind)),
   );
 }
