@@ -576,7 +576,7 @@ def test_a_nan_loss_is_recorded_at_once_and_named(tmp_path, capsys):
     assert np.isfinite(series["probe_accuracy"]).tolist() == (lost == 0).tolist()
     findings = tfdiag.check(recording.trace).findings
     tensor = next(f for f in findings if f.rule == "nonfinite-tensor")
-    assert (tensor.layer, tensor.step, tensor.severity) == ("logits", 7, "critical")
+    assert (tensor.layer, tensor.step, tensor.severity) == ("conv_1", 7, "critical")
 
 
 def test_a_probe_set_that_does_not_fit_fails_before_the_first_step(tmp_path):

@@ -136,7 +136,7 @@ def test_the_change_of_a_large_weight_is_that_of_all_of_it(mode):
 
 def test_nan_and_infinite_gradients_are_counted():
     model = keras_models.compiled("functional")
-    kernel = model.get_layer("conv_1").kernel
+    kernel = model.get_layer("logits").kernel  # no ReLU, which makes 0 of NaN on some processors
     kernel.assign(np.full(kernel.shape, np.nan))
     taken = run(model).taken
     row = taken.sums[[v.path for v in taken.variables].index(kernel.path)]

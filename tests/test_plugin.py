@@ -783,7 +783,7 @@ def test_a_request_lists_the_tags_of_a_run_once():
     provider = Provider(1)
     found = experiment.Experiment(provider, None, "")
     found.listed("run0")
-    found.histograms("run0", "dense")
+    found.histograms("run0", "dense", GRADIENTS)
     found.snapshots("run0")
     assert provider.listings == 1
     found.listed()
