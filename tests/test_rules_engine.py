@@ -264,3 +264,22 @@ def test_norms_may_be_large():
         {"exploding-gradient": {"norm": 1e6}, "update-ratio": {"high": 2}}
     )
     assert (resolved["exploding-gradient"]["norm"], resolved["update-ratio"]["high"]) == (1e6, 2.0)
+
+
+def test_a_rule_that_finds_nothing_has_not_seen_the_end_of_a_run_that_is_nan():
+    """Its patience would have been up only later: no finding is no health then."""
+
+    def outcomes(run):
+        return {outcome.rule: (outcome.outcome, outcome.reason) for outcome in check(run).outcomes}
+
+    first = traces.trace().layers[0]
+    healthy = outcomes(traces.trace())
+    run = traces.not_finite(220, first)
+    lost = outcomes(traces.changed(run, "output_nonfinite", 9.0, run.layers, 220))
+    part = outcomes(traces.not_finite(220))
+    for rule_id in ("update-ratio", "weight-explosion", "dead-relu"):
+        assert healthy[rule_id] == ("healthy", None)
+        assert lost[rule_id][0] == "not-evaluated"
+        assert lost[rule_id][1] == "what it reads is NaN or infinite since step 220"
+    assert part["update-ratio"] == ("healthy", None)  # the first layer can still be judged
+    assert lost["initial-weights"] == healthy["initial-weights"]  # it judges the beginning

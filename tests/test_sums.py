@@ -297,7 +297,8 @@ def test_outputs_are_added_up(name):
     found = dict(zip(OUTPUT_SUMS, sums.output_sums(ARRAYS[name]), strict=True))
     assert found["count"] == len(values)
     assert found["zeros"] == sum(1 for value in values if value == 0)
-    assert found["nonfinite"] == bad(values)
+    # A MaxPooling of NaN returns the lowest float32.
+    assert found["nonfinite"] == sum(1 for value in values if not abs(value) < LARGEST)
     if not bad(values):
         size = math.fsum(abs(value) for value in values)
         assert found["sum"] == pytest.approx(math.fsum(values), rel=0, abs=1e-12 * size)

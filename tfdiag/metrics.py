@@ -147,7 +147,8 @@ METRICS: tuple[Metric, ...] = (
         "count",
         PROBE,
         "output_nonfinite",
-        "Number of the layer's outputs that are NaN or infinite on the probe set.",
+        "Number of the layer's outputs that are NaN or infinite on the probe set, or the largest "
+        "float32, which a MaxPooling makes of NaN.",
     ),
 )
 

@@ -35,6 +35,8 @@ PIECE = 32_768
 
 #: Below this sum of a piece's squares, what float32 rounds to zero in it may be all of it.
 _SMALLEST_SQUARES = 2.0**-90
+#: No sum of squares of a piece is larger if none of its numbers is the largest float32.
+_LARGEST_SQUARES = float(np.finfo(np.float32).max) ** 2
 #: Bits of a float32 without its sign, from which on it is Inf or NaN.
 _SPECIAL = 0xFF << 24
 #: Codes of a float32, its sign and exponent, at which the bins of the octaves begin: the first
@@ -162,7 +164,7 @@ def output_sums(output: np.ndarray) -> np.ndarray:
             sums[1] += exact.sum()
             sums[2] += squares
             sums[3] += values.size - np.count_nonzero(values.view(np.uint32) << 1)
-            sums[4] += 0 if math.isfinite(squares) else _nonfinite(values)
+            sums[4] += 0 if squares < _LARGEST_SQUARES else _beyond(values)
     return sums
 
 
@@ -301,6 +303,11 @@ def _squares(values: np.ndarray) -> float:
     if _SMALLEST_SQUARES < squares < math.inf or not values.any():
         return squares
     return float(np.square(values, dtype=np.float64).sum())  # beyond float32, or not finite
+
+
+def _beyond(values: np.ndarray) -> int:
+    """Returns how many outputs are not finite; a MaxPooling of NaN returns the lowest float32."""
+    return values.size - int(np.count_nonzero(np.abs(values) < np.finfo(np.float32).max))
 
 
 def _nonfinite(values: np.ndarray) -> int:

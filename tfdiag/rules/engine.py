@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tfdiag.metrics import METRICS
-from tfdiag.rules.curves import is_complete
+from tfdiag.rules.curves import is_complete, lost_since
 from tfdiag.rules.outcome import EXEMPT, FOUND, HEALTHY, NEVER_FINITE, NOT_EVALUATED, Outcome
 from tfdiag.rules.progress import progress, share, warmed_up
 from tfdiag.rules.rule import CannotJudge, Need, NotApplicable, Rule
@@ -53,6 +53,10 @@ def outcome(rule: Rule, trace: Trace, thresholds: Mapping[str, Any]) -> Outcome:
     except Exception as error:
         _log.exception("rule %s failed", rule.id)
         return Outcome(rule.id, NOT_EVALUATED, f"the rule failed: {error}", exempt)
+    if not found and "patience" in thresholds:  # it judges what lasts up to the end
+        reason = _unseen_end(rule, trace, exempt)
+        if reason is not None:
+            return Outcome(rule.id, NOT_EVALUATED, reason, exempt)
     depth = {name: i for i, name in enumerate(trace.layers)}
     found.sort(key=lambda f: (f.step, depth.get(f.layer or "", -1)))
     return Outcome(rule.id, FOUND if found else HEALTHY, None, exempt, tuple(found))
@@ -146,6 +150,33 @@ def _why_not(
         return f"the loss is not finite since step {loss.since}"
     after = f" after step {warm_up}" if warm_up > 0 else ""
     return f"too few records{after}: {records} of {wanted}"
+
+
+def _unseen_end(rule: Rule, trace: Trace, exempt: Mapping[str, str]) -> str | None:
+    """Returns why a rule has not seen the end of a run: what it reads is not finite any more."""
+    kept = [i for i, name in enumerate(trace.layers) if name not in exempt]
+    for need in rule.needs:
+        names = [name for name in _names(need) if _missing(name, trace) is None]
+        since = [_lost_since(name, trace, kept) for name in names]
+        lost = [step for step in since if step is not None]
+        if lost and len(lost) == len(names):
+            return f"what it reads is NaN or infinite since step {max(lost)}"
+    return None
+
+
+def _lost_since(name: str, trace: Trace, layers: list[int]) -> int | None:
+    """Returns the step from which on a measure of all these layers, or a loss, is not finite."""
+    if name in ("loss", "probe_loss"):
+        return lost_since(trace, name)
+    counts = trace.columns.get(_COUNTS.get(name, name))
+    if counts is None or _COUNTS.get(name) == name or not layers:
+        return None
+    counts = counts[:, layers]
+    rows = np.flatnonzero(np.isfinite(counts).any(axis=1))
+    lost = ~(counts[rows] == 0).any(axis=1)
+    if not len(rows) or not lost[-1]:
+        return None
+    return int(trace.steps[rows[np.flatnonzero(~np.r_[False, lost])[-1]]])
 
 
 def _missing(name: str, trace: Trace) -> str | None:
