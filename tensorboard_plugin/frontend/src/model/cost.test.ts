@@ -67,7 +67,7 @@ test("the budget has a verdict, of which the sign tells above from within", () =
   );
   const fixed = (share: number) => budgetVerdict(run({ budget: null }, { ...long, share }));
   expect(fixed(0.03).sign).toBe("watch");
-  expect(fixed(0.03).words).toBe("Above the default budget of 2 %. None was set: the steps are fixed");
+  expect(fixed(0.03).words).toBe("Above the default budget of 2 %. No budget was set: it records at fixed steps");
   expect(fixed(0.01).sign).toBe("ok");
   expect(budgetVerdict(run({ budget: undefined }, kept)).sign).toBe("not-evaluated");
   expect(budgetVerdict(run({}, null)).sign).toBe("not-evaluated");

@@ -78,7 +78,7 @@ export function budgetVerdict(run: Recorded): BudgetVerdict {
   if (budget === null)
     return {
       sign: isAbove ? "watch" : "ok",
-      words: `${where} the default budget of ${formatShare(limit.share)}${why}. None was set: the steps are fixed`,
+      words: `${where} the default budget of ${formatShare(limit.share)}${why}. No budget was set: it records at fixed steps`,
     };
   return { sign: isAbove ? "warn" : "ok", words: `${where} the budget of ${formatShare(limit.share)}${why}` };
 }

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Layer, Metric, Run } from "../api";
-import { arranged, axisLabels, bare, curveRows, isMeasured, type LayerSource, leaving, missing, uncounted } from "./layercurves";
+import { arranged, axisLabels, bare, brokenSince, curveRows, isMeasured, type LayerSource, leaving, missing, uncounted } from "./layercurves";
 
 const metric = (name: string, more: Partial<Metric> = {}) =>
   ({
@@ -172,4 +172,12 @@ test("measures with a finding come first, the worst one before all", () => {
   Object.assign(made.run!, { findings: [finding("b", "watch"), finding("c", "critical")] });
   const { found, others, counts } = arranged(curveRows([made]), [made]);
   expect([found, others, counts].map((rows) => rows.map((row) => row.metric.name))).toEqual([["c", "b"], ["a"], ["bad"]]);
+});
+
+test("a layer whose numbers end in NaN says since when, however many measures tell of it", () => {
+  const other = metric("worse", { scale: "count", nonfinite: "worse" });
+  expect(brokenSince(source([BAD, other], [[0, 0, 0], [NaN, 0, NaN]]))).toBeNull();
+  expect(brokenSince(source([BAD, other], [[0, 0, 4], [0, 4, 4]]))).toBe(2);
+  expect(brokenSince(source([BAD], [[4, 4, 0]]))).toBeNull(); // it came back
+  expect(brokenSince(source([BAD], [], { measured: undefined }))).toBeNull();
 });

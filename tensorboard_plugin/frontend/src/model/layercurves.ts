@@ -1,7 +1,7 @@
 /** The measures of one layer in the shown runs: which have a curve, on which axis, why others not. */
 
 import type { Finding, Layer, LayerMeasurements, Limit, Metric, Run } from "../api";
-import { curveAxis, type CurveAxis, magnitudeAxis, type Series, withoutExplosions } from "./curve";
+import { curveAxis, type CurveAxis, magnitudeAxis, type Series, stretches, withoutExplosions } from "./curve";
 import { findingsOf, measureOf, type Problem, problems, SEVERITIES, titled } from "./findings";
 import { worstSeverity } from "./health";
 import { absence } from "./layers";
@@ -131,6 +131,16 @@ const curve = (measured: LayerMeasurements, series: Series, broken: Series): Lay
 export function seriesOf({ run, measured }: LayerSource, name: string): Series {
   const values = measured?.values[run?.metrics.findIndex((m) => m.name === name) ?? -1] ?? [];
   return Array.from(values, (value) => (Number.isFinite(value) ? value : null));
+}
+
+/** The step since which numbers of the layer are NaN or infinite, up to its last record; or null. */
+export function brokenSince(source: LayerSource): number | null {
+  const counts = source.run?.metrics.filter(({ name, nonfinite }) => name === nonfinite) ?? [];
+  const since = counts.flatMap(({ name }) => {
+    const [first, next] = stretches(seriesOf(source, name)).at(-1) ?? [-1, 0];
+    return first >= 0 && next < 0 ? [source.measured!.steps[first]!] : [];
+  });
+  return since.length > 0 ? Math.min(...since) : null;
 }
 
 /** Whether anything finite was recorded of a measure of the layer. */

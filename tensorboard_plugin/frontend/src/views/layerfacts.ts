@@ -3,7 +3,7 @@
 import type { Finding, Run } from "../api";
 import { findingsOf, isGap, type Problem, problems, sourceOf } from "../model/findings";
 import { isJudged } from "../model/health";
-import type { LayerSource } from "../model/layercurves";
+import { brokenSince, type LayerSource } from "../model/layercurves";
 import { facts } from "../model/layers";
 import { formatCount, plural } from "../model/number";
 import { called } from "../requests";
@@ -54,18 +54,19 @@ function failures({ name, layer }: LayerSource, state: State, retry: () => void)
 }
 
 function content(
-  { run, layer }: LayerSource,
+  source: LayerSource,
   sources: readonly LayerSource[],
   state: State,
   store: Store,
 ): Child {
+  const { run, layer } = source;
   if (!run) return h("p.quiet", null, "Loading …");
   if (!layer) return h("p.quiet", null, "This model has no such layer.");
   const found = problems(run.findings);
   const here = findingsOf(found, layer.name);
   return [
     differences(layer.name, facts(layer), commonFacts(sources)),
-    here.length === 0 && nothingFound(run),
+    here.length === 0 && nothingFound(run, brokenSince(source)),
     h(
       "ul.layer-findings",
       null,
@@ -82,8 +83,12 @@ function differences(name: string, own: [string, string][], common: [string, str
   return h("p.differs", null, "Here ", h("code", null, name), ` has ${words}.`);
 }
 
-/** Silence is not health: what could not be judged is told too. */
-function nothingFound(run: Run): HTMLElement {
+/** Silence is not health: what could not be judged is told too, and NaN that came from elsewhere. */
+function nothingFound(run: Run, broken: number | null): HTMLElement {
+  if (broken !== null) {
+    const words = `NaN or Inf since step ${formatCount(broken)}, told of the layer where it began`;
+    return h("p.none-found", null, glyph("critical"), words);
+  }
   const silent = run.rules.filter(isGap).length;
   const judged = isJudged(run);
   const reason = run.rules[0]?.reason ?? "no rule has looked at this run";

@@ -126,7 +126,7 @@ const verdicts = ({ columns, verdicts: all }: Drawn) =>
 function names(drawn: Drawn): HTMLElement {
   const cells = drawn.columns.map((column) => runName(column, "col", LETTERS));
   note(drawn, [null, ...cells], [{}, ...drawn.columns.map(({ run }) => ({ run }))]);
-  return h("tr", null, h("td.rule-name"), cells.length > 1 && h("td.found-count", null, "Runs"), cells);
+  return h("tr", null, h("td.rule-name"), cells.length > 1 && h("td.found-count", null, "found in"), cells);
 }
 
 /** @param letters of the name, at most. */

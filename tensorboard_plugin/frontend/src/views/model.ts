@@ -1,6 +1,6 @@
 /** Model: the layers as a graph, coloured by how they are at the cursor's step. */
 
-import type { Run } from "../api";
+import type { Finding, Run } from "../api";
 import type { Anchor, Camera } from "../model/camera";
 import { RAMPS } from "../model/colour";
 import { FLOW, flowsOf } from "../model/flow";
@@ -247,7 +247,8 @@ function dressGraph(canvas: Canvas, column: number, { plot, flow, store }: Share
   const of = plot.columns[column]!;
   const { run, rows } = of;
   if (!run) return;
-  const nan = run.findings.some(({ rule, step }) => rule.startsWith("nonfinite") && step <= at.step);
+  const isOfNaN = ({ rule }: Finding) => rule.startsWith("nonfinite");
+  const nan = run.findings.some((finding) => isOfNaN(finding) && finding.step <= at.step);
   const look = (place: Place): Look => {
     const row = shownRow(plot, column, place, rows, at.step);
     const member = layerAt(of, row);
@@ -257,7 +258,7 @@ function dressGraph(canvas: Canvas, column: number, { plot, flow, store }: Share
     return {
       shown,
       severity: worstSeverity(found),
-      follows: found.length === 0 && nan && shown.kind === "broken",
+      follows: nan && shown.kind === "broken" && !found.some(isOfNaN),
       found: [...new Set(found.map(({ title }) => title))].join(", "),
       judged: isJudged(run),
       member,

@@ -16,7 +16,7 @@ export interface Look {
   shown: Shown;
   /** The worst finding so far. */
   severity: Severity | null;
-  /** Without a finding of its own it holds NaN or Inf, which another layer's finding tells of. */
+  /** It holds NaN or Inf, which another layer's finding tells of. */
   follows: boolean;
   /** Names of the rules behind it, for the label. */
   found: string;
