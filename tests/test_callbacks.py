@@ -17,7 +17,8 @@ tf = pytest.importorskip("tensorflow")
 
 import tfdiag  # noqa: E402
 from tests import keras_models  # noqa: E402
-from tfdiag.storage.reader import open_recording  # noqa: E402
+from tfdiag.storage import histograms  # noqa: E402
+from tfdiag.storage.reader import open_recording, read_tags  # noqa: E402
 
 
 def fit(model, callbacks, *, epochs=2, samples=160, **options):
@@ -226,6 +227,41 @@ def test_stock_tabs_show_histograms_images_and_scalars(tmp_path):
     for tag in ("tfdiag/gradients/dense", "tfdiag/weights/dense"):
         histogram = tf.make_ndarray(events.Tensors(tag)[0].tensor_proto)
         assert histogram.shape[1] == 3 and histogram[:, 2].sum() == weights
+
+
+@pytest.fixture
+def bfloat16_everywhere():
+    before = keras.config.floatx(), keras.config.dtype_policy()
+    keras.config.set_floatx("bfloat16")
+    keras.config.set_dtype_policy("bfloat16")
+    yield
+    keras.config.set_floatx(before[0])
+    keras.config.set_dtype_policy(before[1])
+
+
+def test_single_numbers_may_be_bfloat16(tmp_path, bfloat16_everywhere):
+    """As a layer's scale and the metrics' totals are: numpy takes none without axes."""
+
+    class Scale(keras.layers.Layer):
+        def build(self, shape):
+            self.scale = self.add_weight(shape=(), initializer="ones")
+
+        def call(self, x):
+            return x * self.scale
+
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3), Scale()])
+    model.compile("sgd", "mse")
+    x, y = np.ones((64, 4), np.float32), np.zeros((64, 3), np.float32)
+    health = tfdiag.HealthMonitor(tmp_path, probe=(x, y), every=1, probe_every=2)
+    model.fit(x, y, batch_size=16, verbose=0, callbacks=[health])
+    series = open_recording(tmp_path).trace.series
+    assert np.isfinite(series["probe_loss"][[0, -1]]).all()
+    tags = read_tags(str(tmp_path))
+    found = histograms.decode(
+        histograms.KINDS["weights"], tags, model.layers[-1].name, open_recording(tmp_path).trace
+    )
+    steps, buckets = found
+    assert list(steps) == [0, 2, 4] and all(each[:, 2].sum() == 1 for each in buckets)
 
 
 def test_parts_share_one_recording(tmp_path):

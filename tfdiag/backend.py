@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras.src.backend.common import global_state
 
@@ -253,6 +254,22 @@ def read(variable: Any) -> tf.Tensor:
     if type(value).__name__ == "ResourceVariable":  # the short way, for what is done so often
         return tf.raw_ops.ReadVariableOp(resource=value.handle, dtype=value.dtype)
     return tf.convert_to_tensor(value)
+
+
+def array(value: Any) -> np.ndarray:
+    """Returns a tensor's numbers, without a copy if they are in the host's memory.
+
+    One number as bfloat16 comes as float32: numpy takes it with axes only.
+    """
+    is_tensor = isinstance(value, tf.Tensor)
+    if is_tensor and value.dtype == tf.bfloat16 and value.shape.rank == 0:
+        value = tf.cast(value, tf.float32)
+    return np.asarray(value)
+
+
+def float32(value: Any) -> np.ndarray:
+    """Returns the same as float32."""
+    return array(value).astype(np.float32, copy=False)
 
 
 def is_complete(model: keras.Model) -> bool:

@@ -197,7 +197,7 @@ class _Said:
     def add(self, output: Any, samples: int) -> None:
         """Adds the model's output on a batch of so many samples; None if it was not seen."""
         tensors = [] if output is None else keras.tree.flatten(output)
-        arrays = [np.asarray(tensor) for tensor in tensors if isinstance(tensor, tf.Tensor)]
+        arrays = [backend.array(tensor) for tensor in tensors if isinstance(tensor, tf.Tensor)]
         known: list[data.Output | None] = [*self.outputs] or [None] * len(arrays)
         facts = [data.output(array.astype(np.float32)) for array in arrays if array.ndim]
         self.outputs = [data.joined(*pair) for pair in zip(known, facts, strict=False)]
@@ -312,9 +312,7 @@ class _Look:
             place.shape = tuple(tensor.shape[1:])
         if isinstance(place.layer, PASSIVE):
             return
-        output = np.asarray(tensor)
-        if output.dtype != np.float32:
-            output = output.astype(np.float32)
+        output = backend.float32(tensor)
         data_format = getattr(place.layer, "data_format", None) or keras.config.image_data_format()
         axis = 1 if data_format == "channels_first" and output.ndim > 2 else -1
         self.taken.setdefault(name, _Taken()).add(output, place.activation, axis)
@@ -364,7 +362,7 @@ def _is_same(one: tf.Tensor, other: tf.Tensor) -> bool:
     """Returns whether two values of one variable are in the same place, or equal at least."""
     if "CPU" not in one.device:  # its place cannot be asked for
         return bool(tf.reduce_all(tf.equal(one, other)))
-    arrays = np.asarray(one), np.asarray(other)
+    arrays = backend.array(one), backend.array(other)
     if arrays[0].ctypes.data == arrays[1].ctypes.data:
         return True
     return np.array_equal(*arrays)
@@ -378,7 +376,7 @@ def _tensors(batch: Any) -> Any:
 
 def _numbers(logs: Mapping[str, Any]) -> dict[str, float]:
     """Returns the numbers among the values of logs; others are the user's own matter."""
-    arrays = {name: np.asarray(v) for name, v in logs.items() if not isinstance(v, Mapping)}
+    arrays = {name: backend.array(v) for name, v in logs.items() if not isinstance(v, Mapping)}
     return {
         name: float(a.mean()) for name, a in arrays.items() if a.size and a.dtype.kind in "fiub"
     }

@@ -322,7 +322,5 @@ def _gradient(part: dict[str, Any], variable: Any) -> sums.Gradient | None:
 
 
 def _float32(tensor: Any, divisor: np.float32 | None = None) -> np.ndarray:
-    array = np.asarray(tensor)  # no copy where it is in the host's memory
-    if array.dtype != np.float32:
-        array = array.astype(np.float32)
+    array = backend.float32(tensor)
     return array if divisor is None else array / divisor

@@ -27,4 +27,4 @@ def _sample(weight: Any, step: int) -> np.ndarray:
     value = backend.read(distribution.local_parts(weight)[0])
     if step > 1:
         value = tf.reshape(value, [-1])[::step]
-    return np.asarray(value).astype(np.float32, copy=False).reshape(-1)
+    return backend.float32(value).reshape(-1)
