@@ -155,9 +155,22 @@ def test_a_probe_loss_that_ends_in_nan_is_worse():
     assert (found.state, found.series, found.since) == ("worse", "probe_loss", 220)
     told = facts(run)
     assert np.isfinite(told["loss_first"]) and np.isnan(told["loss_last"])
-    back = traces.with_series(run, probe_nonfinite=(run.steps == 220).astype(float))
-    assert progress(back).state == progress(traces.trace()).state
+    good = traces.trace()
+    once = run.steps == 220
+    series = {"probe_loss": np.where(once, np.nan, good.series["probe_loss"])}
+    back = traces.with_series(good, **series, probe_nonfinite=once.astype(float))
+    assert progress(back).state == progress(good).state
     assert np.isfinite(facts(back)["loss_last"])
+
+
+@pytest.mark.parametrize("lost", [np.inf, np.nan])
+def test_a_probe_loss_that_overflows_though_the_outputs_are_finite_is_worse(lost):
+    run = traces.trace()
+    loss = np.where(run.steps >= 220, lost, run.series["probe_loss"])
+    run = traces.with_series(run, probe_loss=loss, probe_nonfinite=0.0)
+    found = progress(run)
+    assert (found.state, found.series, found.since) == ("worse", "probe_loss", 220)
+    assert np.isnan(facts(run)["loss_last"])
 
 
 def test_a_probe_set_that_is_never_finite_says_nothing_of_the_training():

@@ -29,6 +29,9 @@ def lost_since(trace: Trace, loss: str) -> int | None:
     None if it is finite at its last record, or was never recorded.
     """
     steps, lost = measured(trace, _NONFINITE[loss])
+    if loss in trace.series:  # may overflow where all that it is computed from is finite
+        values = trace.series[loss][np.isin(trace.steps, steps)]
+        lost = np.where(np.isfinite(values), lost, 1.0)
     if not len(lost) or lost[-1] == 0:
         return None
     return int(steps[np.flatnonzero(np.r_[0, lost] == 0)[-1]])
