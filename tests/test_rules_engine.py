@@ -227,6 +227,7 @@ def test_thresholds_are_complete_and_overridden():
     [
         ({"dead-rule": {}}, "dead-relu"),
         ({"dead-relu": {"patients": 3}}, "has no threshold 'patients'; it has watch, warn"),
+        ({"dead-relu": {"patients": None}}, "has no threshold 'patients'"),
         ({"dead-relu": {"patience": "3"}}, "must be an integer of at least 1, but got '3'"),
         ({"dead-relu": {"patience": 2.5}}, "an integer"),
         ({"dead-relu": {"patience": 0}}, "at least 1"),

@@ -33,7 +33,7 @@ def resolve(overrides: Mapping[str, Mapping[str, Any]] | None, rules: Iterable[R
                 "Correct the name or leave it out."
             )
         for name, value in _items(values, f"thresholds[{id!r}]", "{'patience': 3}"):
-            if value is resolved[id].get(name):  # a default
+            if name in resolved[id] and value is resolved[id][name]:  # a default
                 continue
             number = _number(id, name, value, resolved[id])
             if name in known[id].shares and number > 1:
