@@ -22,7 +22,7 @@ def record_broken(folder):
             manifest=recordings.manifest(),
             stats=recordings.stats(step),
             series={"loss": 1 / step if step < 3 else math.nan, "loss_nonfinite": float(step > 2)},
-            histograms=recordings.histogram_counts(step),
+            histograms={"gradients": recordings.histogram_counts(step)},
             scalars={},
             wall_time=recordings.START + step,
         )
