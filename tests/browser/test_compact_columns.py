@@ -22,6 +22,7 @@ def opened(tab, address, runs, width):
 def test_a_dead_layer_is_seen_beside_the_map_of_another_measure(tab, address):
     section = opened(tab, address, ["dying-relu"], 1440)
     limits = section.locator(".compact-head .limit")
+    expect(limits).to_have_count(5)
     assert sorted(limits.all_inner_texts()) == ["0.1", "1e-5", "25", "50", "95"]
     for head in ("dead %", "update ratio", "gradient", "trend"):
         expect(section.get_by_text(head, exact=True)).to_be_visible()
