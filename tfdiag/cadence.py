@@ -133,11 +133,12 @@ class Budget:
 
     def in_words(self) -> str:
         """Returns what users read when cadences were stretched."""
+        looks = f" and the probe set {_often(self._looks)}" if self._looks else ""
         return (
-            f"tfdiag records gradients {_often(self._samples)} and the probe set "
-            f"{_often(self._looks)} for now, to take at most {100 * self.share:.3g} % of the "
-            "training's time. HealthMonitor(budget=...) changes that; every= and probe_every= fix "
-            "the steps."
+            f"tfdiag records gradients {_often(self._samples)}{looks} for now, to take at most "
+            f"{100 * self.share:.3g} % of the training's time. HealthMonitor(budget=...) changes "
+            f"that; every={' and probe_every=' if looks else ''} fix{'' if looks else 'es'} the "
+            "steps."
         )
 
     def for_snapshots(self, *, spent: float, elapsed: float) -> float:

@@ -19,7 +19,7 @@ from tfdiag.errors import TfdiagError
 from tfdiag.forward import ForwardTap, ProbeSums
 from tfdiag.gallery import Gallery
 from tfdiag.layers import describe, owned_weights, recorded_layers
-from tfdiag.metrics import METRICS, TRAINING
+from tfdiag.metrics import METRICS, NO_PROBE, TRAINING
 from tfdiag.predictions import Predictions
 from tfdiag.probe import ProbeSet, check_fits
 from tfdiag.trainer import Trainer
@@ -27,7 +27,7 @@ from tfdiag.training_step import StepSums
 
 _log = logging.getLogger("tfdiag")
 
-_NO_PROBE = "no probe set was given: HealthMonitor(log_dir, probe=(x, y))"
+_NO_PROBE = f"{NO_PROBE}: HealthMonitor(log_dir, probe=(x, y))"
 #: What the model answers most often, and how often that is right to be answered.
 _TOP_CLASS = ("probe_top_class_share", "probe_top_class_true_share")
 _NOT_ASKED = "no callback of this recording asks for it"

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 #: Where a measure is taken.
 TRAINING = "training step"
 PROBE = "probe set"
+#: How the reason begins why a recording without one has nothing of it.
+NO_PROBE = "no probe set was given"
 
 
 @dataclass(frozen=True)

@@ -261,7 +261,8 @@ class Recording:
         self._samples = Cadence.of((r.every for r in requests), EVERY)
         if self._workers > 1:  # by the number of the step alone: clocks differ
             self._samples = self._samples.settled()
-        self._looks = Cadence.of((r.probe_every for r in requests), PROBE_EVERY)
+        looks = (r.probe_every for r in requests if self._probe)  # or they had a part of the budget
+        self._looks = Cadence.of(looks, PROBE_EVERY)
         self._budget = Budget(min(r.budget for r in requests), self._samples, self._looks)
         settings: dict[str, Any] = {
             "gradients": bool(self._samples),

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tfdiag.metrics import NO_PROBE
 from tfdiag.report import diagnoses
 from tfdiag.report.titles import inner, title
 from tfdiag.rules import ALL_RULES, STATIC_RULES, Outcome, Report, Rule
@@ -102,9 +103,11 @@ def _without_trouble(report: Report, catalogue: Mapping[str, Rule]) -> Verdict:
     to_watch = _watch(first, report, catalogue) if first else None
     # Where only these were asked, before any training, no step will add anything.
     untrained = report.facts.get("untrained") == "yes" and len(outcomes) == len(report.outcomes)
-    if len(waiting) > len(judged) and not untrained:  # what is only watched does not make up for it
+    is_over = report.facts.get("ended") == "yes"
+    blind = is_over and (_reason_of_most(waiting) or "").startswith(NO_PROBE)
+    # What is only watched does not make up for it.
+    if len(waiting) > len(judged) and not untrained and not blind:
         why = f"{title(waiting[0].rule, catalogue)}: {waiting[0].reason}"
-        is_over = report.facts.get("ended") == "yes"
         yet = "" if is_over else " yet"
         said = [f"{count(len(waiting), 'rule')} could not be evaluated{yet}. {why}.", *watched]
         return Verdict(
@@ -123,7 +126,7 @@ def _without_trouble(report: Report, catalogue: Mapping[str, Rule]) -> Verdict:
         "ok" if is_known else "not-evaluated",
         _headed(report, unheard, untrained) if is_known else "Too little judged to tell",
         " ".join(filter(None, [diagnoses.cost(report), *watched, _unheard(unheard, catalogue)])),
-        to_watch,
+        to_watch or (_A_PROBE_SET if blind and not is_known else None),
     )
 
 
@@ -139,12 +142,25 @@ def _unheard(unheard: list[Outcome], catalogue: Mapping[str, Rule]) -> str:
     """Returns a sentence about the rules that could not be evaluated, with the reason of most."""
     if not unheard:
         return ""
-    reason, times = Counter(outcome.reason for outcome in unheard).most_common(1)[0]
-    mostly = "" if times == len(unheard) else "mostly: "
-    why = f" ({mostly}{reason})" if reason and 2 * times > len(unheard) else ""
+    reason = _reason_of_most(unheard)
+    mostly = "" if all(outcome.reason == reason for outcome in unheard) else "mostly: "
+    why = f" ({mostly}{reason})" if reason else ""
     titles = [inner(title(outcome.rule, catalogue)) for outcome in unheard]
     more = f" and {len(titles) - _NAMED} more" if len(titles) > _NAMED else ""
     return f"Not evaluated{why}: {', '.join(titles[:_NAMED])}{more}."
+
+
+def _reason_of_most(unheard: list[Outcome]) -> str | None:
+    """Returns the reason of more than half of the rules; None if there is none, or no rule."""
+    ((reason, times),) = Counter(outcome.reason for outcome in unheard).most_common(1) or [("", 0)]
+    return reason if 2 * times > len(unheard) else None
+
+
+_A_PROBE_SET = TryFirst(
+    "Give a probe set, some held-out samples: outputs, dead units and held-out losses are judged "
+    "on them.",
+    "HealthMonitor(log_dir, probe=(x_val, y_val))",
+)
 
 
 def _more_often(report: Report) -> TryFirst:
