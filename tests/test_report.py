@@ -74,6 +74,12 @@ def test_a_training_of_which_little_is_judged_is_not_called_healthy():
     assert (
         "23 rules found nothing. Not evaluated (mostly: no probe set was given): " in told.summary
     )
+    run = unprobed(traces.trace(records=10))  # most rules are silent, and no step will help
+    over = report.verdict(check(replace(run, planned_steps=int(run.steps[-1]))))
+    assert over.title == "Too little judged to tell"
+    assert over.try_first.code == "HealthMonitor(log_dir, probe=(x_val, y_val))"
+    early = report.verdict(check(unprobed(traces.trace(records=2))))
+    assert (early.title, early.try_first) == ("Too early to tell", None)
     watched = check(unprobed(traces.changed(traces.trace(), "update_ratio", 0.4)))
     assert watched.findings and report.verdict(watched).severity == "not-evaluated"
     assert "To watch: update ratio (dense)." in report.verdict(watched).summary
