@@ -183,7 +183,7 @@ def test_runs_of_other_models_and_names_of_any_kind(view, tmp_path):
         expect(view.region("Gradient histograms")).to_contain_text("not in this model")
         expect(view.timeline("b")).to_be_visible()
         view.choice.select_option(LONG)
-        expect(view.findings("a")).to_contain_text("No finding in this layer")
+        expect(view.findings("a")).to_contain_text("NaN or Inf since step 1; no finding")
         expect(view.findings("b")).to_contain_text("This model has no such layer")
         expect(view.timeline("a")).to_be_visible()
         main = view.frame.get_by_role("main")

@@ -86,7 +86,7 @@ function differences(name: string, own: [string, string][], common: [string, str
 /** Silence is not health: what could not be judged is told too, and NaN that came from elsewhere. */
 function nothingFound(run: Run, broken: number | null): HTMLElement {
   if (broken !== null) {
-    const words = `NaN or Inf since step ${formatCount(broken)}, told of the layer where it began`;
+    const words = `NaN or Inf since step ${formatCount(broken)}; no finding is about this layer`;
     return h("p.none-found", null, glyph("critical"), words);
   }
   const silent = run.rules.filter(isGap).length;
