@@ -97,7 +97,7 @@ class Instruments:
         self._architecture: Architecture | None = None
         self._training = TrainingTap(trainer) if gradients else None
         self._histograms = self._weight_histograms = histograms
-        self._samples_without_weights = 0  # since the last histograms of weights
+        self._since_weights = 0  # measurements since the last histograms of weights
         self.gallery: Gallery | None = None
         self.has_looked = probe is None
         self._find_layers()
@@ -284,7 +284,9 @@ class Instruments:
             found.series.update(_probe_series(sums))
             shares = self._top_class(sums)
             found.series.update(zip(_TOP_CLASS, shares, strict=True) if shares else ())
-        if self._are_weights_due(sums is not None):
+        self._since_weights += 1
+        usual = self._since_weights >= PROBE_EVERY // EVERY  # samples between two looks
+        if self._weight_histograms and (sums is not None or usual):
             self._add_weights(found)
         return found
 
@@ -400,19 +402,10 @@ class Instruments:
         if self._histograms:
             found.histograms["gradients"] = _by_layer(taken.histograms[rows], owners, layers)
 
-    def _are_weights_due(self, looking: bool) -> bool:
-        """Returns whether to take histograms of the weights, which change slowly.
-
-        They are taken at a look at the probe set, or at as many samples as are usual between two.
-        """
-        self._samples_without_weights += 1
-        return self._weight_histograms and (
-            looking or self._samples_without_weights >= PROBE_EVERY // EVERY
-        )
-
     def _add_weights(self, found: Measurement) -> None:
+        """Adds histograms of the weights; they change slowly, so this is done more rarely."""
         owned = [(weight, owner) for weight, owner in self._weights() if weight.trainable]
-        self._samples_without_weights = 0
+        self._since_weights = 0
         try:
             bins = weights.histograms([weight for weight, _ in owned])
         except Exception as error:

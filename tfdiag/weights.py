@@ -23,8 +23,8 @@ def histograms(weights: Sequence[Any]) -> np.ndarray:
 
 
 def _sample(weight: Any, step: int) -> np.ndarray:
-    """Returns every `step`-th entry, float32; where the weight is, so that only those are moved."""
+    """Returns every `step`-th entry, float32; only those are moved from a GPU."""
     value = backend.read(distribution.local_parts(weight)[0])
-    if step > 1:
-        value = tf.reshape(value, [-1])[::step]
-    return backend.float32(value).reshape(-1)
+    if step > 1 and "CPU" not in value.device:
+        return backend.float32(tf.reshape(value, [-1])[::step])
+    return backend.array(value).reshape(-1)[::step].astype(np.float32, copy=False)

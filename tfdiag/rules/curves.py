@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tfdiag.rules.patience import streak_start
 from tfdiag.rules.rule import CannotJudge
 from tfdiag.trace import Trace
 
@@ -32,9 +33,9 @@ def lost_since(trace: Trace, loss: str) -> int | None:
     if loss in trace.series:  # may overflow where all that it is computed from is finite
         values = trace.series[loss][np.isin(trace.steps, steps)]
         lost = np.where(np.isfinite(values), lost, 1.0)
-    if not len(lost) or lost[-1] == 0:
-        return None
-    return int(steps[np.flatnonzero(np.r_[0, lost] == 0)[-1]])
+    bad = lost[:, np.newaxis] > 0
+    start = streak_start(bad, np.ones_like(bad), 1)[0]
+    return None if start < 0 else int(steps[start])
 
 
 def late(values: np.ndarray) -> float:

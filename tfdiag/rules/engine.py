@@ -14,6 +14,7 @@ import numpy as np
 from tfdiag.metrics import METRICS
 from tfdiag.rules.curves import is_complete, lost_since
 from tfdiag.rules.outcome import EXEMPT, FOUND, HEALTHY, NEVER_FINITE, NOT_EVALUATED, Outcome
+from tfdiag.rules.patience import streak_start
 from tfdiag.rules.progress import progress, share, warmed_up
 from tfdiag.rules.rule import CannotJudge, Need, NotApplicable, Rule
 from tfdiag.trace import Finding, Trace
@@ -172,11 +173,9 @@ def _lost_since(name: str, trace: Trace, layers: list[int]) -> int | None:
     if counts is None or _COUNTS.get(name) == name or not layers:
         return None
     counts = counts[:, layers]
-    rows = np.flatnonzero(np.isfinite(counts).any(axis=1))
-    lost = ~(counts[rows] == 0).any(axis=1)
-    if not len(rows) or not lost[-1]:
-        return None
-    return int(trace.steps[rows[np.flatnonzero(~np.r_[False, lost])[-1]]])
+    measured = np.isfinite(counts).any(axis=1, keepdims=True)
+    start = streak_start(~(counts == 0).any(axis=1, keepdims=True), measured, 1)[0]
+    return None if start < 0 else int(trace.steps[start])
 
 
 def _missing(name: str, trace: Trace) -> str | None:

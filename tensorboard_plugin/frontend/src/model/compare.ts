@@ -5,7 +5,7 @@ import { cellAt, type Cells } from "./cells";
 import { measureOf, SEVERITIES } from "./findings";
 import { absence } from "./layers";
 import { formatCount, formatMagnitude, formatSetting, formatShare, plural } from "./number";
-import { KEYS } from "./runs";
+import { KEYS, VERDICTS } from "./runs";
 import { layerAt, type Plot, type PlotColumn } from "./plot";
 import { type ColourScale, roundUp, sample, symmetricScale } from "./scale";
 
@@ -13,8 +13,6 @@ export interface Pair {
   baseline: string;
   run: string;
 }
-
-const HEALTHIEST_FIRST = ["ok", "watch", "not-evaluated", "warn", "critical"];
 
 const isComparable = (run: RunSummary) => run.recorded && run.error === null;
 
@@ -43,7 +41,7 @@ export function choosePair(
 /** By the verdict; of alike ones, by how much was found. */
 function healthierFirst(a: RunSummary, b: RunSummary): number {
   const rank = ({ verdict }: RunSummary) =>
-    HEALTHIEST_FIRST.indexOf(verdict?.severity ?? "not-evaluated");
+    -VERDICTS.indexOf(verdict?.severity ?? "not-evaluated"); // these begin with the worst
   const found = (one: RunSummary, severity: Severity) => one.counts?.[severity] ?? 0;
   const more = SEVERITIES.map((severity) => found(a, severity) - found(b, severity));
   return rank(a) - rank(b) || (more.find((one) => one !== 0) ?? 0);

@@ -65,6 +65,9 @@ test("the budget has a verdict, of which the sign tells above from within", () =
   expect(budgetVerdict(run({}, { ...kept, share: 0.1 })).words).toBe(
     "Above the budget of 2 %: high because the run is short (10 s)",
   );
+  const read = run({}, { ...long, share: 0.0204 }); // as "2.0 %", which is not above 2 %
+  expect(budgetVerdict(read).sign).toBe("ok");
+  expect(meaning(read).facts.join()).not.toContain("more than its budget");
   const fixed = (share: number) => budgetVerdict(run({ budget: null }, { ...long, share }));
   expect(fixed(0.03).sign).toBe("watch");
   expect(fixed(0.03).words).toBe("Above the default budget of 2 %. No budget was set: it records at fixed steps");

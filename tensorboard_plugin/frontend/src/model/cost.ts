@@ -72,7 +72,7 @@ export function budgetVerdict(run: Recorded): BudgetVerdict {
   const { cost, monitor: { budget } } = run;
   const limit = budgetOf(run);
   if (!cost || !limit) return { sign: "not-evaluated", words: "Not known whether there was a budget" };
-  const isAbove = cost.share > limit.share;
+  const isAbove = exceeds(cost.share, limit.share);
   const where = isAbove ? "Above" : "Within";
   const why = isAbove && high(run) ? `: ${high(run)}` : "";
   if (budget === null)
@@ -82,6 +82,9 @@ export function budgetVerdict(run: Recorded): BudgetVerdict {
     };
   return { sign: isAbove ? "warn" : "ok", words: `${where} the budget of ${formatShare(limit.share)}${why}` };
 }
+
+/** By the numbers that are read: 2.04 % is told as 2.0 %, which is no more than 2 %. */
+const exceeds = (share: number, budget: number) => share > budget && Number(share.toPrecision(2)) > budget;
 
 /** "32 ms each": what a record took on average, with all that is done once; null where it is not known. */
 export function perRecord({ cost, steps }: Pick<Run, "cost" | "steps">): string | null {
@@ -137,7 +140,7 @@ export function meaning(run: Recorded): Meaning {
   if (!budget) return { facts: [...why, ...(budget === null ? [FIXED] : [])], changes: bounded(run) };
   if (!cost) return { facts: [], changes: denser(run, budget) };
   const rarer = inWords(cadences(run));
-  if (cost.share > budget) {
+  if (exceeds(cost.share, budget)) {
     const although = rarer && `, although it records ${rarer} more rarely than asked for`;
     const over = `It took more than its budget${although}.`;
     return { facts: [over, ...why], changes: [...fewer(run), ...denser(run, budget)] };
